@@ -1,0 +1,3 @@
+//! The aggregator's side of the plant.
+
+pub mod site;

@@ -1,0 +1,49 @@
+//! The aggregator's view of the hardware: what the controllers of its stations read and set.
+//!
+//! Real stations stand behind this trait through OCPP or a vendor's interface; in scenarios a simulated world does.
+
+use vpp_core::{Power, Session, Station, Timestamp};
+
+/// A pile with a vehicle plugged in, as its controller reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PileReading {
+    /// Number of the pile within its station, from 0.
+    pub pile: u32,
+    /// Power of the pile; positive draws.
+    pub active_power: Power,
+    /// The vehicle's stay.
+    pub session: Session,
+}
+
+/// What one pile shall draw (negative: export). For charging it is a ceiling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PileSetpoint {
+    /// Number of the pile within its station, from 0.
+    pub pile: u32,
+    /// What it shall draw.
+    pub setpoint: Power,
+}
+
+/// The stations of one aggregator.
+pub trait Sites: Send {
+    /// The stations, as they are registered; the position is the index below.
+    fn stations(&self) -> &[Station];
+
+    /// Brings readings up to `now`. A simulated world moves forward here; real ones refresh what they read.
+    fn advance(&mut self, now: Timestamp);
+
+    /// Piles with a vehicle plugged in, in the order of their numbers.
+    fn readings(&self, station: usize) -> &[PileReading];
+
+    /// Power at the connection point, as the station's meter reads it; positive draws.
+    fn active_power(&self, station: usize) -> Power;
+
+    /// Sets piles. Piles that are not named keep what they had.
+    fn apply(&mut self, station: usize, setpoints: &[PileSetpoint]);
+
+    /// Why the station would not follow a command now (local control, a fault, the owner's veto); none if it would.
+    fn refusal(&self, station: usize) -> Option<&str>;
+
+    /// Whether the station's controller can be reached at all. One that cannot neither reports nor answers.
+    fn reachable(&self, station: usize) -> bool;
+}

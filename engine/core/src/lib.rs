@@ -1,0 +1,31 @@
+//! The words of the field, as plain types: units, time, identifiers, the electric tree, stations and their state,
+//! flexibility, programmes, commands.
+//!
+//! Everything here is a value. No clock, no I/O, no async, no randomness; the crates above decide, this one names.
+//!
+//! Sign: power is positive when a station *draws from* the grid and negative when it exports, everywhere.
+
+pub mod command;
+pub mod fleet;
+pub mod flexibility;
+pub mod grid;
+pub mod id;
+pub mod invalid;
+pub mod programme;
+pub mod telemetry;
+pub mod time;
+pub mod units;
+
+pub use command::{Acknowledgement, AcknowledgementStatus, Command, Decision, SequenceNumber};
+pub use fleet::{Aggregator, Fleet, Pile, PileKind, Station, StationKind};
+pub use flexibility::{EnergyEnvelope, Flexibility};
+pub use grid::{ElectricTree, Node, NodeKind};
+pub use id::{AggregatorId, EventId, NodeId, RequestId, StationId};
+pub use invalid::Invalid;
+pub use programme::{
+    Event, EventOutcome, EventRequest, EventState, Programme, RegulationAward, RegulationSignal,
+    Scope,
+};
+pub use telemetry::{Session, Telemetry};
+pub use time::{Interval, Timestamp};
+pub use units::{Energy, Money, Power, Price};

@@ -1,0 +1,127 @@
+//! Programmes: what the grid buys, and one call of them.
+
+use crate::{AggregatorId, Energy, EventId, Interval, NodeId, Power, Timestamp};
+
+/// Which stations take part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All.
+    All,
+    /// Those of one aggregator.
+    Aggregator(AggregatorId),
+    /// Those below one node of the electric tree.
+    Node(NodeId),
+}
+
+/// A product, with what is asked of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Programme {
+    /// Draw less than the baseline, by `reduction` (positive), throughout.
+    DemandResponse {
+        /// By how much; positive.
+        reduction: Power,
+    },
+    /// Keep the import of a node, base load included, at or below a ceiling.
+    PeakShaving {
+        /// Where.
+        node: NodeId,
+        /// The ceiling; not negative.
+        ceiling: Power,
+    },
+}
+
+/// What the grid asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRequest {
+    /// What.
+    pub programme: Programme,
+    /// When.
+    pub interval: Interval,
+    /// From whom. Peak shaving takes all stations below its node, so only [`Scope::All`] or that node fit.
+    pub scope: Scope,
+}
+
+/// Where an event is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventState {
+    /// Accepted, not begun.
+    Scheduled,
+    /// Now.
+    Active,
+    /// Over.
+    Ended,
+    /// Called off by the grid before its end.
+    Cancelled,
+}
+
+/// How an event ended: exactly one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventOutcome {
+    /// At least the accepted share of the committed energy came.
+    Delivered,
+    /// Less came; the shortfall is stated.
+    PartlyDelivered {
+        /// Committed minus delivered.
+        shortfall: Energy,
+    },
+    /// Called off.
+    Cancelled,
+}
+
+/// What one aggregator promised to an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commitment {
+    /// Who.
+    pub aggregator: AggregatorId,
+    /// How much of the reduction.
+    pub power: Power,
+}
+
+/// One call of a programme, accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its name.
+    pub id: EventId,
+    /// What was asked.
+    pub request: EventRequest,
+    /// What is promised: for demand response at most the reduction asked, for peak shaving the reduction foreseen.
+    pub accepted: Power,
+    /// What was asked and is not promised; zero when all is.
+    pub refused: Power,
+    /// The promise, shared over aggregators; adds up to `accepted`.
+    pub commitments: Vec<Commitment>,
+    /// Where it is in its life.
+    pub state: EventState,
+    /// When the grid asked.
+    pub created_at: Timestamp,
+    /// Draw of the stations in scope without the event, frozen at its start.
+    pub baseline: Option<Power>,
+    /// Draw of the stations in scope by the last readings, while active.
+    pub measured: Option<Power>,
+    /// Committed energy so far.
+    pub committed_energy: Energy,
+    /// Delivered energy so far, by telemetry, capped in each cycle at what was committed for it.
+    pub delivered_energy: Energy,
+    /// How it ended; none before.
+    pub outcome: Option<EventOutcome>,
+}
+
+/// Capacity that the grid may call by its regulation signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegulationAward {
+    /// The most that it may ask to draw less.
+    pub up: Power,
+    /// The most that it may ask to draw more.
+    pub down: Power,
+}
+
+/// One value of the grid's regulation signal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RegulationSignal {
+    /// Grows with each value.
+    pub sequence: u64,
+    /// When the grid made it.
+    pub signal_time: Timestamp,
+    /// Per unit of the award, −1 to 1. **Positive: draw less** (regulation up).
+    pub value: f64,
+}
