@@ -1,0 +1,9 @@
+//! Wire to domain (`TryFrom`: may refuse, naming the field) and domain to wire (`From`: cannot fail).
+
+mod dispatch;
+mod fleet;
+mod kafka;
+mod scalar;
+
+pub use dispatch::event_request;
+pub use scalar::{from_timestamp, optional_timestamp, to_duration, to_timestamp};
