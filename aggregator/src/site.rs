@@ -24,6 +24,16 @@ pub struct PileSetpoint {
     pub setpoint: Power,
 }
 
+/// Until when a station's own controller keeps what it was set, and what it does by itself afterwards. It needs nobody to
+/// tell it: an operator that falls silent leaves its stations safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// First instant at which the setpoints no longer hold.
+    pub valid_until: Timestamp,
+    /// Ceiling on the station's draw from then on; no export.
+    pub fallback: Power,
+}
+
 /// The stations of one aggregator.
 pub trait Sites: Send {
     /// The stations, as they are registered; the position is the index below.
@@ -38,8 +48,9 @@ pub trait Sites: Send {
     /// Power at the connection point, as the station's meter reads it; positive draws.
     fn active_power(&self, station: usize) -> Power;
 
-    /// Sets piles. Piles that are not named keep what they had.
-    fn apply(&mut self, station: usize, setpoints: &[PileSetpoint]);
+    /// Sets piles. Piles that are not named keep what they had; one where a vehicle plugs in later waits until it is
+    /// named. When the lease ends, the station's own controller takes over until the next call.
+    fn apply(&mut self, station: usize, setpoints: &[PileSetpoint], lease: Lease);
 
     /// Why the station would not follow a command now (local control, a fault, the owner's veto); none if it would.
     fn refusal(&self, station: usize) -> Option<&str>;

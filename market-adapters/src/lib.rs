@@ -1,1 +1,10 @@
-//! x
+//! Tariffs and markets: one module for each market or outside system, their figures as data in `rules/`.
+//!
+//! No figure of a rule stands in the code: each is read from a rule pack, with its validity, its source and how sure
+//! it is.
+
+pub mod rules;
+pub mod tariff;
+
+pub use rules::{Dated, RuleError, Status};
+pub use tariff::{Period, RulePack, Tariff};

@@ -174,8 +174,10 @@ pub struct Fleet {
     station_aggregators: Vec<usize>,
     station_nodes: Vec<usize>,
     tree: ElectricTree,
-    /// Sum of default setpoints below each node: what the nodes carry when the engine is silent.
+    /// Sum of default setpoints below each node: what the nodes carry of ours when the engine is silent.
     defaults_below: Vec<Power>,
+    /// Sum of the peaks of the base loads at and below each node: what the nodes carry besides, at worst.
+    base_below: Vec<Power>,
 }
 
 impl Fleet {
@@ -227,8 +229,7 @@ impl Fleet {
     /// A name that is taken.
     pub fn insert_aggregator(&mut self, aggregator: Aggregator) -> Result<(), Invalid> {
         if self.aggregator_index.contains_key(&aggregator.id) {
-            let problem = format!("{} is registered already", aggregator.id);
-            return Err(Invalid::new("aggregator_id", problem));
+            return Err(Invalid::taken("aggregator_id", &aggregator.id));
         }
         self.aggregator_index
             .insert(aggregator.id.clone(), self.aggregators.len());
@@ -251,27 +252,34 @@ impl Fleet {
     /// # Errors
     /// As [`ElectricTree::insert`].
     pub fn insert_node(&mut self, node: Node) -> Result<(), Invalid> {
+        let peak = node.base_load.peak();
         self.tree.insert(node)?;
         self.defaults_below.push(Power::ZERO);
+        self.base_below.push(Power::ZERO);
+        self.add_base(self.tree.nodes().len() - 1, peak);
         Ok(())
     }
 
     /// Changes limits and base load of a node.
     ///
     /// # Errors
-    /// As [`ElectricTree::update`]; a limit below the default setpoints of the stations underneath.
+    /// As [`ElectricTree::update`]; a limit below what base loads and default setpoints underneath add up to.
     pub fn update_node(&mut self, node: Node) -> Result<(), Invalid> {
         let index = self.tree.require(&node.id)?;
-        if self.defaults_below[index] > node.import_limit {
+        let change = node.base_load.peak() - self.tree.nodes()[index].base_load.peak();
+        let silent = self.defaults_below[index] + self.base_below[index] + change;
+        if self.defaults_below[index] > Power::ZERO && silent > node.import_limit {
             return Err(Invalid::new(
                 "import_limit_kw",
                 format!(
-                    "{} is below the default setpoints of the stations underneath, {}",
-                    node.import_limit, self.defaults_below[index]
+                    "{} is below what base loads and default setpoints underneath add up to, {silent}",
+                    node.import_limit
                 ),
             ));
         }
-        self.tree.update(node)
+        self.tree.update(node)?;
+        self.add_base(index, change);
+        Ok(())
     }
 
     /// Adds a station.
@@ -282,8 +290,7 @@ impl Fleet {
     pub fn insert_station(&mut self, station: Station) -> Result<(), Invalid> {
         station.check()?;
         if self.station_index.contains_key(&station.id) {
-            let problem = format!("{} is registered already", station.id);
-            return Err(Invalid::new("station_id", problem));
+            return Err(Invalid::taken("station_id", &station.id));
         }
         let aggregator = self.require_aggregator(&station.aggregator)?;
         let node = self.tree.require(&station.node)?;
@@ -305,7 +312,7 @@ impl Fleet {
         station.check()?;
         let index = self
             .station_index(&station.id)
-            .ok_or_else(|| Invalid::new("station_id", format!("{} is unknown", station.id)))?;
+            .ok_or_else(|| Invalid::unknown("station_id", &station.id))?;
         let old = &self.stations[index];
         if old.aggregator != station.aggregator {
             return Err(Invalid::new("aggregator_id", "cannot be changed"));
@@ -322,7 +329,7 @@ impl Fleet {
 
     fn require_aggregator(&self, id: &AggregatorId) -> Result<usize, Invalid> {
         self.aggregator_index(id)
-            .ok_or_else(|| Invalid::new("aggregator_id", format!("{id} is unknown")))
+            .ok_or_else(|| Invalid::unknown("aggregator_id", id))
     }
 
     fn check_defaults(&self, node: usize, change: Power) -> Result<(), Invalid> {
@@ -330,7 +337,7 @@ impl Fleet {
             return Ok(());
         }
         for above in self.tree.path_to_root(node) {
-            let sum = self.defaults_below[above] + change;
+            let sum = self.defaults_below[above] + self.base_below[above] + change;
             let Node {
                 id, import_limit, ..
             } = &self.tree.nodes()[above];
@@ -338,12 +345,18 @@ impl Fleet {
                 return Err(Invalid::new(
                     "default_setpoint_kw",
                     format!(
-                        "default setpoints below {id} would add up to {sum}, above its import limit {import_limit}"
+                        "base loads and default setpoints below {id} would add up to {sum}, above its import limit {import_limit}"
                     ),
                 ));
             }
         }
         Ok(())
+    }
+
+    fn add_base(&mut self, node: usize, change: Power) {
+        for above in self.tree.path_to_root(node) {
+            self.base_below[above] += change;
+        }
     }
 
     fn add_default(&mut self, node: usize, change: Power) {
@@ -369,4 +382,174 @@ fn not_negative(field: &str, power: Power) -> Result<(), Invalid> {
         return Ok(());
     }
     Err(Invalid::new(field, format!("{power} is negative")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::BaseLoad;
+    use crate::{InvalidKind, NodeId, NodeKind};
+
+    fn kilowatts(kw: i64) -> Power {
+        Power::from_watts(kw * 1_000)
+    }
+
+    fn station(id: &str, default_setpoint: Power) -> Station {
+        Station {
+            id: StationId::new(id).unwrap(),
+            aggregator: AggregatorId::new("a").unwrap(),
+            node: NodeId::new("f").unwrap(),
+            kind: StationKind::Charging,
+            piles: vec![Pile {
+                kind: PileKind::Ac,
+                count: 10,
+                rated_power: kilowatts(7),
+                discharge_power: kilowatts(5),
+            }],
+            import_limit: kilowatts(60),
+            export_limit: kilowatts(40),
+            ramp_per_second: kilowatts(5),
+            default_setpoint,
+            charge_efficiency: 0.95,
+            discharge_efficiency: 0.95,
+            regulates: false,
+        }
+    }
+
+    fn fleet() -> Fleet {
+        let mut fleet = Fleet::default();
+        let id = AggregatorId::new("a").unwrap();
+        fleet
+            .insert_aggregator(Aggregator {
+                id,
+                display_name: String::new(),
+            })
+            .unwrap();
+        let node = Node {
+            id: NodeId::new("f").unwrap(),
+            kind: NodeKind::Feeder,
+            parent: None,
+            import_limit: kilowatts(100),
+            export_limit: kilowatts(50),
+            base_load: BaseLoad::constant(kilowatts(20)),
+        };
+        fleet.insert_node(node).unwrap();
+        fleet
+    }
+
+    #[test]
+    fn all_stations_silent_must_fit_every_limit() {
+        let mut fleet = fleet();
+        fleet.insert_station(station("s1", kilowatts(50))).unwrap();
+        // 20 base + 50 + 31 is above 100.
+        let refusal = fleet
+            .insert_station(station("s2", kilowatts(31)))
+            .unwrap_err();
+        assert_eq!(refusal.field, "default_setpoint_kw");
+        fleet.insert_station(station("s2", kilowatts(30))).unwrap();
+        let mut node = fleet.tree().nodes()[0].clone();
+        node.import_limit = kilowatts(99);
+        assert_eq!(
+            fleet.update_node(node).unwrap_err().field,
+            "import_limit_kw"
+        );
+        fleet.update_station(station("s2", kilowatts(10))).unwrap();
+        fleet.insert_station(station("s3", kilowatts(20))).unwrap();
+    }
+
+    #[test]
+    fn stations_that_cannot_be_are_refused_with_the_field() {
+        let mut fleet = fleet();
+        let good = || station("s1", kilowatts(10));
+        let refused = [
+            (
+                Station {
+                    import_limit: kilowatts(-1),
+                    ..good()
+                },
+                "import_limit_kw",
+            ),
+            (
+                Station {
+                    import_limit: Power::ZERO,
+                    ..good()
+                },
+                "import_limit_kw",
+            ),
+            (
+                Station {
+                    export_limit: kilowatts(-1),
+                    ..good()
+                },
+                "export_limit_kw",
+            ),
+            (
+                Station {
+                    ramp_per_second: Power::ZERO,
+                    ..good()
+                },
+                "ramp_kw_per_second",
+            ),
+            (
+                Station {
+                    default_setpoint: kilowatts(-1),
+                    ..good()
+                },
+                "default_setpoint_kw",
+            ),
+            (
+                Station {
+                    default_setpoint: kilowatts(61),
+                    ..good()
+                },
+                "default_setpoint_kw",
+            ),
+            (
+                Station {
+                    charge_efficiency: f64::NAN,
+                    ..good()
+                },
+                "charge_efficiency",
+            ),
+            (
+                Station {
+                    discharge_efficiency: 1.5,
+                    ..good()
+                },
+                "discharge_efficiency",
+            ),
+            (
+                Station {
+                    piles: Vec::new(),
+                    ..good()
+                },
+                "piles",
+            ),
+        ];
+        for (bad, field) in refused {
+            assert_eq!(fleet.insert_station(bad).unwrap_err().field, field);
+        }
+        let stranger = Station {
+            aggregator: AggregatorId::new("b").unwrap(),
+            ..good()
+        };
+        assert_eq!(
+            fleet.insert_station(stranger).unwrap_err().kind,
+            InvalidKind::Unknown
+        );
+        fleet.insert_station(good()).unwrap();
+        assert_eq!(
+            fleet.insert_station(good()).unwrap_err().kind,
+            InvalidKind::Taken
+        );
+        assert_eq!(fleet.stations().len(), 1, "nothing that was refused stays");
+    }
+
+    #[test]
+    fn rated_power_stays_within_the_connection() {
+        let station = station("s", kilowatts(10));
+        assert_eq!(station.rated_draw(), kilowatts(60));
+        assert_eq!(station.rated_export(), kilowatts(40));
+        assert_eq!((station.pile_count(), station.v2g_pile_count()), (10, 10));
+    }
 }

@@ -148,7 +148,7 @@ impl ElectricTree {
         }
         let parent = self
             .index_of(parent_id)
-            .ok_or_else(|| Invalid::new("parent_node_id", format!("{parent_id} is unknown")))?;
+            .ok_or_else(|| Invalid::unknown("parent_node_id", parent_id))?;
         if self.nodes[parent].kind > node.kind {
             return Err(Invalid::new(
                 "parent_node_id",
@@ -170,7 +170,7 @@ impl ElectricTree {
     /// When there is no such node.
     pub fn require(&self, id: &NodeId) -> Result<usize, Invalid> {
         self.index_of(id)
-            .ok_or_else(|| Invalid::new("node_id", format!("{id} is unknown")))
+            .ok_or_else(|| Invalid::unknown("node_id", id))
     }
 
     /// All nodes; the position is the index.

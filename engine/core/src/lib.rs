@@ -16,15 +16,17 @@ pub mod telemetry;
 pub mod time;
 pub mod units;
 
-pub use command::{Acknowledgement, AcknowledgementStatus, Command, Decision, SequenceNumber};
+pub use command::{
+    Acknowledgement, AcknowledgementStatus, Command, Decision, Reason, SequenceNumber,
+};
 pub use fleet::{Aggregator, Fleet, Pile, PileKind, Station, StationKind};
 pub use flexibility::{EnergyEnvelope, Flexibility};
 pub use grid::{ElectricTree, Node, NodeKind};
 pub use id::{AggregatorId, EventId, NodeId, RequestId, StationId};
-pub use invalid::Invalid;
+pub use invalid::{Invalid, InvalidKind};
 pub use programme::{
-    Event, EventOutcome, EventRequest, EventState, Programme, RegulationAward, RegulationSignal,
-    Scope,
+    Commitment, Event, EventOutcome, EventRequest, EventState, Programme, RegulationAward,
+    RegulationSignal, Scope,
 };
 pub use telemetry::{Session, Telemetry};
 pub use time::{Interval, Timestamp};

@@ -107,7 +107,7 @@ pub struct Event {
 }
 
 /// Capacity that the grid may call by its regulation signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RegulationAward {
     /// The most that it may ask to draw less.
     pub up: Power,

@@ -1,0 +1,190 @@
+//! All stations of one aggregator: commands in, piles set, acknowledgements and reports out.
+//!
+//! Level-triggered: [`Operator::control`] sets every station anew from what is in force, so that what one call missed the
+//! next one heals. A station that cannot be reached is not answered for; its own controller keeps the lease it has and then
+//! falls back by itself.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use vpp_core::{
+    Acknowledgement, AcknowledgementStatus, AggregatorId, Command, StationId, Telemetry, Timestamp,
+};
+
+use crate::agent::{InForce, StationAgent};
+use crate::site::{Lease, PileSetpoint, Sites};
+use crate::split::Splitter;
+
+/// How long a station keeps what it was set while no command is in force: some control periods.
+const IDLE_LEASE: TimeDelta = TimeDelta::seconds(10);
+
+/// What has happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Commands accepted, repetitions included.
+    pub accepted: u64,
+    /// Commands refused.
+    pub refused: u64,
+    /// Commands that had expired when they came.
+    pub expired: u64,
+    /// Commands that came after a newer one.
+    pub superseded: u64,
+    /// Commands for stations that could not be reached: not answered.
+    pub unreachable: u64,
+    /// Commands for stations that are not ours: not answered.
+    pub unknown_station: u64,
+}
+
+/// The stations of one aggregator and what each of them shall do.
+#[derive(Debug)]
+pub struct Operator<S> {
+    aggregator: AggregatorId,
+    sites: S,
+    index: BTreeMap<StationId, usize>,
+    stations: Vec<Controlled>,
+    statistics: Statistics,
+    setpoints: Vec<PileSetpoint>,
+}
+
+#[derive(Debug)]
+struct Controlled {
+    agent: StationAgent,
+    splitter: Splitter,
+}
+
+impl<S: Sites> Operator<S> {
+    /// An operator that has heard nothing yet.
+    ///
+    /// # Panics
+    /// When a station belongs to another aggregator, or two have the same name.
+    #[must_use]
+    pub fn new(aggregator: AggregatorId, sites: S) -> Operator<S> {
+        let mut index = BTreeMap::new();
+        let mut stations = Vec::with_capacity(sites.stations().len());
+        for (at, station) in sites.stations().iter().enumerate() {
+            let (id, whose) = (&station.id, &station.aggregator);
+            assert!(
+                *whose == aggregator,
+                "{id} belongs to {whose}, not to {aggregator}"
+            );
+            assert!(
+                index.insert(id.clone(), at).is_none(),
+                "{id} is there twice"
+            );
+            stations.push(Controlled {
+                agent: StationAgent::new(station),
+                splitter: Splitter::new(),
+            });
+        }
+        Operator {
+            aggregator,
+            sites,
+            index,
+            stations,
+            statistics: Statistics::default(),
+            setpoints: Vec::new(),
+        }
+    }
+
+    /// Whose stations they are.
+    #[must_use]
+    pub fn aggregator(&self) -> &AggregatorId {
+        &self.aggregator
+    }
+
+    /// The stations' side.
+    #[must_use]
+    pub fn sites(&self) -> &S {
+        &self.sites
+    }
+
+    /// The stations' side, to bring faults into it.
+    pub fn sites_mut(&mut self) -> &mut S {
+        &mut self.sites
+    }
+
+    /// What has happened since the start.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// What holds for a station, by its position among [`Sites::stations`].
+    #[must_use]
+    pub fn in_force(&self, station: usize, now: Timestamp) -> InForce {
+        self.stations[station].agent.in_force(now)
+    }
+
+    /// Takes a command: decides, sets the station's piles at once if it is accepted, and answers. No answer for a station
+    /// that is unknown or out of reach.
+    pub fn receive(&mut self, now: Timestamp, command: &Command) -> Option<Acknowledgement> {
+        let Some(&station) = self.index.get(&command.station) else {
+            self.statistics.unknown_station += 1;
+            return None;
+        };
+        if !self.sites.reachable(station) {
+            self.statistics.unreachable += 1;
+            return None;
+        }
+        let refusal = self.sites.refusal(station);
+        let agent = &mut self.stations[station].agent;
+        let acknowledgement = agent.receive(now, command, refusal);
+        match acknowledgement.status {
+            AcknowledgementStatus::Accepted => {
+                self.statistics.accepted += 1;
+                self.control_station(now, station);
+            }
+            AcknowledgementStatus::Refused => self.statistics.refused += 1,
+            AcknowledgementStatus::Expired => self.statistics.expired += 1,
+            AcknowledgementStatus::Superseded => self.statistics.superseded += 1,
+        }
+        Some(acknowledgement)
+    }
+
+    /// Brings the readings up to `now` and sets every station that can be set.
+    pub fn control(&mut self, now: Timestamp) {
+        self.sites.advance(now);
+        for station in 0..self.stations.len() {
+            self.control_station(now, station);
+        }
+    }
+
+    /// What the stations report now; nothing from those out of reach.
+    #[must_use]
+    pub fn telemetry(&self, now: Timestamp) -> Vec<Telemetry> {
+        let reachable = (0..self.stations.len()).filter(|at| self.sites.reachable(*at));
+        reachable.map(|at| self.report(now, at)).collect()
+    }
+
+    fn report(&self, now: Timestamp, station: usize) -> Telemetry {
+        let readings = self.sites.readings(station);
+        let follows = self.sites.refusal(station).is_none();
+        let in_force = self.in_force(station, now).command;
+        Telemetry {
+            station: self.sites.stations()[station].id.clone(),
+            sampled_at: now,
+            active_power: self.sites.active_power(station),
+            sessions: readings
+                .iter()
+                .map(|reading| reading.session.clone())
+                .collect(),
+            command_in_force: in_force.filter(|_| follows),
+        }
+    }
+
+    /// Splits what is in force over the station's piles. A station that refuses is left to its own controller.
+    fn control_station(&mut self, now: Timestamp, station: usize) {
+        if !self.sites.reachable(station) || self.sites.refusal(station).is_some() {
+            return;
+        }
+        let Controlled { agent, splitter } = &mut self.stations[station];
+        let in_force = agent.in_force(now);
+        let readings = self.sites.readings(station);
+        splitter.split(in_force.setpoint, readings, now, &mut self.setpoints);
+        let lease = Lease {
+            valid_until: in_force.valid_until.unwrap_or(now + IDLE_LEASE),
+            fallback: in_force.fallback,
+        };
+        self.sites.apply(station, &self.setpoints, lease);
+    }
+}

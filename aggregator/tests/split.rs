@@ -1,0 +1,318 @@
+//! A station's setpoint shared out: sums, bounds, urgency, piles that do not obey.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod common;
+
+use std::time::Instant;
+
+use chrono::TimeDelta;
+use common::{at, kw, kwh, reading};
+use proptest::prelude::*;
+use vpp_aggregator::{PileReading, PileSetpoint, Splitter, split};
+use vpp_core::{Energy, Power, Session, Timestamp};
+
+fn shares(setpoint: Power, readings: &[PileReading]) -> Vec<Power> {
+    let mut out = Vec::new();
+    split(setpoint, readings, at(0), &mut out);
+    assert_eq!(out.len(), readings.len());
+    out.iter().map(|told| told.setpoint).collect()
+}
+
+#[test]
+fn what_all_can_have_all_get() {
+    let readings = [reading(0, kw(0), 4.0, 10.0), reading(3, kw(0), 9.0, 0.0)];
+    assert_eq!(shares(kw(14), &readings), [kw(7), kw(7)]);
+    assert_eq!(shares(kw(100), &readings), [kw(7), kw(7)]);
+    assert_eq!(shares(kw(0), &readings), [kw(0), kw(0)]);
+    assert_eq!(shares(kw(5), &[]), []);
+}
+
+#[test]
+fn who_must_charge_comes_first_and_the_most_urgent_before_all() {
+    // 10 kWh at 7 kW take some 100 minutes.
+    let readings = [
+        reading(0, kw(0), 8.0, 10.0),
+        reading(1, kw(0), 1.4, 10.0),
+        reading(2, kw(0), 1.2, 10.0),
+    ];
+    assert_eq!(shares(kw(5), &readings), [kw(0), kw(0), kw(5)]);
+    assert_eq!(shares(kw(10), &readings), [kw(0), kw(3), kw(7)]);
+    assert_eq!(shares(kw(17), &readings), [kw(3), kw(7), kw(7)]);
+}
+
+#[test]
+fn who_needs_energy_comes_before_who_could_take_some() {
+    let readings = [reading(0, kw(0), 8.0, 0.0), reading(1, kw(0), 8.0, 5.0)];
+    assert_eq!(shares(kw(7), &readings), [kw(0), kw(7)]);
+    assert_eq!(shares(kw(9), &readings), [kw(2), kw(7)]);
+}
+
+#[test]
+fn equals_get_equal_parts_to_the_watt() {
+    let readings: Vec<_> = (0..3).map(|pile| reading(pile, kw(0), 8.0, 5.0)).collect();
+    let told = shares(kw(10), &readings);
+    assert_eq!(told.iter().sum::<Power>(), kw(10));
+    assert_eq!(
+        told.iter().max().unwrap().as_watts() - told.iter().min().unwrap().as_watts(),
+        1
+    );
+}
+
+#[test]
+fn export_comes_from_who_can_best_spare_it() {
+    let mut readings = vec![
+        reading(0, kw(0), 3.0, 5.0),
+        reading(1, kw(0), 12.0, 5.0),
+        reading(2, kw(0), 6.0, 5.0),
+    ];
+    assert_eq!(shares(kw(-4), &readings), [kw(0), kw(-4), kw(0)]);
+    assert_eq!(shares(kw(-12), &readings), [kw(-2), kw(-5), kw(-5)]);
+    assert_eq!(shares(kw(-99), &readings), [kw(-5), kw(-5), kw(-5)]);
+    readings[1].session.energy_available = kwh(0.0);
+    assert_eq!(shares(kw(-4), &readings), [kw(0), kw(0), kw(-4)]);
+}
+
+#[test]
+fn an_urgent_vehicle_charges_through_an_export_that_the_others_can_bear() {
+    let readings = [
+        reading(0, kw(0), 1.0, 10.0),
+        reading(1, kw(0), 9.0, 5.0),
+        reading(2, kw(0), 9.0, 5.0),
+    ];
+    assert_eq!(shares(kw(-3), &readings), [kw(7), kw(-5), kw(-5)]);
+    assert_eq!(shares(kw(-8), &readings), [kw(2), kw(-5), kw(-5)]);
+    assert_eq!(shares(kw(-10), &readings), [kw(0), kw(-5), kw(-5)]);
+}
+
+/// Runs a splitter for so many seconds against piles whose draw `draws` says.
+fn run(
+    splitter: &mut Splitter,
+    readings: &mut [PileReading],
+    seconds: std::ops::Range<i64>,
+    setpoint: Power,
+    draws: impl Fn(u32, Power) -> Power,
+) -> Vec<PileSetpoint> {
+    let mut out = Vec::new();
+    for second in seconds {
+        splitter.split(setpoint, readings, at(second * 1_000), &mut out);
+        for (reading, told) in readings.iter_mut().zip(&out) {
+            reading.active_power = draws(reading.pile, told.setpoint);
+        }
+    }
+    out
+}
+
+#[test]
+fn a_pile_that_does_not_obey_is_made_up_for_by_the_others() {
+    let mut readings: Vec<_> = (0..4).map(|pile| reading(pile, kw(7), 8.0, 10.0)).collect();
+    let mut splitter = Splitter::new();
+    let wild = |pile, told| if pile == 2 { kw(7) } else { told };
+    let draw = |readings: &[PileReading]| -> Power {
+        readings.iter().map(|reading| reading.active_power).sum()
+    };
+    run(&mut splitter, &mut readings, 0..15, kw(12), wild);
+    assert_eq!(
+        draw(&readings),
+        kw(16),
+        "no blame before it had time to settle"
+    );
+    run(&mut splitter, &mut readings, 15..40, kw(12), wild);
+    assert_eq!(draw(&readings), kw(12));
+    assert_eq!(splitter.unruly().collect::<Vec<_>>(), [2]);
+    for setpoint in [kw(20), kw(9), kw(7), kw(25)] {
+        run(&mut splitter, &mut readings, 40..80, setpoint, wild);
+        assert_eq!(draw(&readings), setpoint);
+    }
+    run(&mut splitter, &mut readings, 80..120, kw(3), wild);
+    assert_eq!(draw(&readings), kw(7), "its own draw cannot be avoided");
+    let told = run(&mut splitter, &mut readings, 120..125, kw(12), |_, told| {
+        told
+    });
+    assert_eq!(
+        told[2].setpoint,
+        kw(3),
+        "it takes part again as soon as it obeys"
+    );
+}
+
+#[test]
+fn a_pile_that_does_not_export_is_not_counted_on() {
+    let mut readings: Vec<_> = (0..3).map(|pile| reading(pile, kw(0), 8.0, 1.0)).collect();
+    let mut splitter = Splitter::new();
+    let idle = |pile, told: Power| if pile == 0 { told.max(kw(0)) } else { told };
+    run(&mut splitter, &mut readings, 0..300, kw(-6), idle);
+    let total: Power = readings.iter().map(|reading| reading.active_power).sum();
+    assert_eq!(total, kw(-6));
+}
+
+#[test]
+fn a_pile_that_lags_is_not_blamed() {
+    let mut readings: Vec<_> = (0..4).map(|pile| reading(pile, kw(0), 8.0, 10.0)).collect();
+    let mut splitter = Splitter::new();
+    let mut out = Vec::new();
+    let mut past = vec![vec![Power::ZERO; 4]; 10];
+    for second in 0..600_usize {
+        // A ceiling that saws up and down, followed ten seconds later.
+        let phase = i64::try_from(second % 40).unwrap();
+        let setpoint = kw(8 + (phase - 20).abs());
+        splitter.split(
+            setpoint,
+            &readings,
+            at(1_000 * i64::try_from(second).unwrap()),
+            &mut out,
+        );
+        assert_eq!(splitter.unruly().count(), 0, "second {second}");
+        let slot = &mut past[second % 10];
+        for (at, told) in out.iter().enumerate() {
+            readings[at].active_power = std::mem::replace(&mut slot[at], told.setpoint);
+        }
+    }
+}
+
+fn tenths(of_a_kilowatt_hour: i64) -> Energy {
+    Energy::from_watt_milliseconds(of_a_kilowatt_hour * 360_000_000)
+}
+
+fn arbitrary_reading() -> impl Strategy<Value = PileReading> {
+    let energies = (0_i64..60, 0_i64..40, 0_i64..40);
+    let powers = (0_i64..120_000, 0_i64..60_000, -60_000_i64..120_000);
+    (energies, powers, -10_i64..1_000).prop_map(|(energies, powers, minutes)| PileReading {
+        pile: 0,
+        active_power: Power::from_watts(powers.2),
+        session: Session {
+            departure: at(0) + TimeDelta::minutes(minutes),
+            energy_needed: tenths(energies.0),
+            energy_room: tenths(energies.0 + energies.1),
+            energy_available: tenths(energies.2),
+            max_charge: Power::from_watts(powers.0),
+            max_discharge: Power::from_watts(powers.1),
+        },
+    })
+}
+
+fn arbitrary_readings() -> impl Strategy<Value = Vec<PileReading>> {
+    prop::collection::vec(arbitrary_reading(), 0..40).prop_map(|mut readings| {
+        for (pile, reading) in (0..).zip(&mut readings) {
+            reading.pile = pile;
+        }
+        readings
+    })
+}
+
+fn charge_limit(reading: &PileReading) -> Power {
+    match reading.session.energy_room < kwh(0.001) {
+        true => Power::ZERO,
+        false => reading.session.max_charge,
+    }
+}
+
+fn discharge_limit(reading: &PileReading, now: Timestamp) -> Power {
+    match reading.session.energy_available > kwh(0.0) && reading.session.departure > now {
+        true => reading.session.max_discharge,
+        false => Power::ZERO,
+    }
+}
+
+proptest! {
+    #[test]
+    fn sums_are_exact_and_every_pile_stays_within_its_bounds(
+        readings in arbitrary_readings(),
+        setpoint in -500_000_i64..1_000_000,
+    ) {
+        let setpoint = Power::from_watts(setpoint);
+        let told = shares(setpoint, &readings);
+        let total: Power = told.iter().sum();
+        for (told, reading) in told.iter().zip(&readings) {
+            prop_assert!(*told <= charge_limit(reading));
+            prop_assert!(*told >= -discharge_limit(reading, at(0)));
+            prop_assert!(setpoint < Power::ZERO || *told >= Power::ZERO);
+        }
+        if setpoint >= Power::ZERO {
+            let most: Power = readings.iter().map(charge_limit).sum();
+            prop_assert_eq!(total, setpoint.min(most));
+        } else {
+            let supply: Power = -shares(kw(-1_000_000), &readings).iter().sum::<Power>();
+            prop_assert_eq!(total, setpoint.max(-supply));
+        }
+    }
+
+    #[test]
+    fn more_to_share_takes_nothing_from_anybody(
+        readings in arbitrary_readings(),
+        low in 0_i64..500_000,
+        more in 0_i64..500_000,
+    ) {
+        let before = shares(Power::from_watts(low), &readings);
+        let after = shares(Power::from_watts(low + more), &readings);
+        for (before, after) in before.iter().zip(&after) {
+            // The odd watt of equal parts may go to somebody else.
+            prop_assert!(after.as_watts() >= before.as_watts() - 1);
+        }
+    }
+
+    #[test]
+    fn nobody_less_urgent_charges_while_one_who_must_goes_short(
+        readings in arbitrary_readings(),
+        setpoint in -100_000_i64..500_000,
+    ) {
+        let told = shares(Power::from_watts(setpoint), &readings);
+        let spare = |reading: &PileReading| {
+            let session = &reading.session;
+            let drawn = session.energy_needed.as_watt_milliseconds() * 100 / 90;
+            let left = (session.departure - at(0)).num_milliseconds().max(0);
+            left - drawn / session.max_charge.as_watts().max(1)
+        };
+        let must = |reading: &PileReading| {
+            reading.session.energy_needed > kwh(0.0)
+                && charge_limit(reading) > Power::ZERO
+                && spare(reading) <= 60_000
+        };
+        for (short, urgent) in told.iter().zip(&readings) {
+            if !must(urgent) || *short >= charge_limit(urgent) {
+                continue;
+            }
+            for (other, less) in told.iter().zip(&readings) {
+                let later = spare(less).div_euclid(60_000) > spare(urgent).div_euclid(60_000);
+                prop_assert!(!later || *other <= Power::ZERO);
+            }
+        }
+    }
+
+    #[test]
+    fn the_others_make_up_for_any_pile_that_does_not_obey(
+        wild in prop::collection::vec(prop::bool::ANY, 6),
+        setpoint in 0_i64..40,
+    ) {
+        let mut readings: Vec<_> = (0..6).map(|pile| reading(pile, kw(7), 8.0, 10.0)).collect();
+        let draws = |pile: u32, told| if wild[pile as usize] { kw(7) } else { told };
+        run(&mut Splitter::new(), &mut readings, 0..40, kw(setpoint), draws);
+        let total: Power = readings.iter().map(|reading| reading.active_power).sum();
+        let unavoidable = kw(7 * i64::try_from(wild.iter().filter(|wild| **wild).count()).unwrap());
+        prop_assert!(total <= kw(setpoint).max(unavoidable) + kw(1), "{total}");
+    }
+}
+
+#[test]
+fn a_city_of_piles_is_split_in_no_time() {
+    let readings: Vec<_> = (0..28_000_u32)
+        .map(|pile| {
+            reading(
+                pile,
+                kw(3),
+                0.5 + f64::from(pile % 977) / 80.0,
+                f64::from(pile % 61) / 2.0,
+            )
+        })
+        .collect();
+    let mut splitter = Splitter::new();
+    let mut out = Vec::new();
+    let start = Instant::now();
+    for second in 0..20 {
+        let setpoint = kw([60_000, -20_000][usize::try_from(second % 2).unwrap()]);
+        splitter.split(setpoint, &readings, at(second * 1_000), &mut out);
+    }
+    let each = start.elapsed() / 20;
+    println!("28,000 piles: {each:?} a split");
+    assert!(each.as_millis() < 250, "{each:?}");
+}

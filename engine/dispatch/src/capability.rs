@@ -1,0 +1,136 @@
+//! What a scope can do: connected, declared, callable now; up and down. Never mixed.
+
+use chrono::TimeDelta;
+use vpp_core::{Fleet, Flexibility, Interval, Invalid, Power, Programme, Scope, Timestamp};
+
+use crate::engine::Engine;
+
+/// One direction of a capability; magnitudes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CapabilityDirection {
+    /// Rated power of all piles.
+    pub connected: Power,
+    /// Rated power within the connections: what operators declare.
+    pub declared: Power,
+    /// What can be moved from the draw of now and kept for the duration asked.
+    pub callable: Power,
+}
+
+/// What a scope can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capability {
+    /// Drawing less or exporting more.
+    pub up: CapabilityDirection,
+    /// Drawing more or exporting less.
+    pub down: CapabilityDirection,
+    /// Stations in the scope.
+    pub station_count: usize,
+    /// Those that can be given a setpoint now.
+    pub callable_station_count: usize,
+    /// What all of them draw by the last samples.
+    pub active_power: Power,
+}
+
+/// Indices of the stations in a scope, ascending.
+///
+/// # Errors
+/// When the aggregator or node is unknown.
+pub fn members(fleet: &Fleet, scope: &Scope) -> Result<Vec<usize>, Invalid> {
+    let all = 0..fleet.stations().len();
+    Ok(match scope {
+        Scope::All => all.collect(),
+        Scope::Aggregator(id) => {
+            let aggregator = fleet
+                .aggregator_index(id)
+                .ok_or_else(|| Invalid::unknown("scope.aggregator_id", id))?;
+            all.filter(|station| fleet.aggregator_of(*station) == aggregator)
+                .collect()
+        }
+        Scope::Node(id) => {
+            let node = fleet
+                .tree()
+                .index_of(id)
+                .ok_or_else(|| Invalid::unknown("scope.node_id", id))?;
+            let below = |station: &usize| {
+                fleet
+                    .tree()
+                    .path_to_root(fleet.node_of(*station))
+                    .any(|above| above == node)
+            };
+            all.filter(below).collect()
+        }
+    })
+}
+
+/// The stations that an event's programme and scope mean.
+pub(crate) fn event_members(
+    fleet: &Fleet,
+    programme: &Programme,
+    scope: &Scope,
+) -> Result<Vec<usize>, Invalid> {
+    match programme {
+        Programme::DemandResponse { .. } => members(fleet, scope),
+        Programme::PeakShaving { node, .. } => members(fleet, &Scope::Node(node.clone()))
+            .map_err(|_| Invalid::unknown("peak_shaving.node_id", node)),
+    }
+}
+
+impl Engine {
+    /// What a scope can do now and keep for `duration`.
+    ///
+    /// # Errors
+    /// When the aggregator or node is unknown.
+    pub fn capability(
+        &self,
+        now: Timestamp,
+        scope: &Scope,
+        duration: TimeDelta,
+    ) -> Result<Capability, Invalid> {
+        let mut capability = Capability::default();
+        for station in members(&self.fleet, scope)? {
+            let registered = &self.fleet.stations()[station];
+            let state = &self.states[station];
+            capability.station_count += 1;
+            capability.active_power += state.active_power;
+            for pile in &registered.piles {
+                let times =
+                    |power: Power| Power::from_watts(power.as_watts() * i64::from(pile.count));
+                capability.up.connected += times(pile.rated_power + pile.discharge_power);
+                capability.down.connected += times(pile.rated_power + pile.discharge_power);
+            }
+            let declared = registered.rated_draw() + registered.rated_export();
+            capability.up.declared += declared;
+            capability.down.declared += declared;
+            if !state.is_callable(now, &self.config) {
+                continue;
+            }
+            capability.callable_station_count += 1;
+            let (up, down) = self.callable(now, station, duration);
+            capability.up.callable += up;
+            capability.down.callable += down;
+        }
+        Ok(capability)
+    }
+
+    /// By how much a station can draw less and more than now, kept for `duration` without a vehicle leaving short.
+    pub(crate) fn callable(
+        &self,
+        now: Timestamp,
+        station: usize,
+        duration: TimeDelta,
+    ) -> (Power, Power) {
+        let registered = &self.fleet.stations()[station];
+        let state = &self.states[station];
+        let Ok(whole) = Interval::new(now, now + duration) else {
+            return Default::default();
+        };
+        let flexibility = Flexibility::of(registered, &state.sessions, now, &[whole]);
+        let lowest = flexibility.sustained_min(registered, 0, duration);
+        let highest = flexibility.sustained_max(registered, 0, duration);
+        let draw = state.active_power;
+        (
+            (draw - lowest).max(Power::ZERO),
+            (highest - draw).max(Power::ZERO),
+        )
+    }
+}

@@ -1,0 +1,187 @@
+//! The control cycle: read the whole state, decide afresh, release what the guard lets pass.
+//!
+//! ```text
+//! CycleStarted ─► age state, turn events, account ─► Problem ─► Solve ───► Solved ──────────► allocation ─► guard ─► commands
+//!                                                                 └──► SolveBudgetSpent ──► hold, or rules ──┘
+//! ```
+
+use vpp_core::{Decision, Power, Reason, RegulationAward, Timestamp};
+use vpp_optimizer::Status;
+
+use crate::engine::Engine;
+use crate::guard::Guard;
+use crate::input::{Output, SolveRequest, Solved};
+use crate::issue::{Issued, guarded};
+use crate::plan::PendingSolve;
+use crate::report::Released;
+
+impl Engine {
+    /// A cycle begins.
+    pub(crate) fn start_cycle(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
+        self.cycle += 1;
+        self.cycle_started_at = Some(now);
+        self.pending = None;
+        self.miss_acknowledgements(now);
+        self.expire_regulation(now);
+        self.account_until(now);
+        self.turn_events(now, outputs);
+        self.engage(now);
+        if self.states.iter().all(|state| state.baseline.is_none()) {
+            self.plan = None;
+            self.unsolved_cycles = 0;
+            self.close_cycle(now, Released::default(), outputs);
+            return;
+        }
+        let pending = self.build_problem(now);
+        outputs.push(Output::Solve(Box::new(SolveRequest {
+            cycle: self.cycle,
+            problem: pending.problem.clone(),
+            budget: self.config.solve_budget,
+        })));
+        self.pending = Some(pending);
+    }
+
+    /// The optimizer is done. What comes for a cycle that is over is ignored and counted.
+    pub(crate) fn take_solution(
+        &mut self,
+        now: Timestamp,
+        solved: Solved,
+        outputs: &mut Vec<Output>,
+    ) {
+        if solved.cycle != self.cycle || self.pending.is_none() {
+            self.late_solutions += 1;
+            return;
+        }
+        let Some(pending) = self.pending.take() else {
+            return;
+        };
+        let Ok(solution) = solved.result else {
+            self.do_without(now, &pending, solved.solve_time, outputs);
+            return;
+        };
+        self.unsolved_cycles = 0;
+        let decision = match solution.status {
+            Status::Optimal => Decision::Optimal,
+            Status::Feasible => Decision::Incumbent,
+            Status::Rules => Decision::Fallback,
+        };
+        self.apply(&pending, &solution, decision);
+        self.release(now, decision, solved.solve_time, outputs);
+    }
+
+    /// The optimizer's budget is over: an allocation goes out all the same.
+    pub(crate) fn go_without(&mut self, now: Timestamp, cycle: u64, outputs: &mut Vec<Output>) {
+        if cycle != self.cycle {
+            return;
+        }
+        let Some(pending) = self.pending.take() else {
+            return;
+        };
+        let spent = self
+            .cycle_started_at
+            .map_or(self.config.solve_budget, |at| now - at);
+        self.do_without(now, &pending, spent, outputs);
+    }
+
+    /// Keeps the last allocation while it serves the same programmes and is young; shares out by rule otherwise.
+    fn do_without(
+        &mut self,
+        now: Timestamp,
+        pending: &PendingSolve,
+        solve_time: chrono::TimeDelta,
+        outputs: &mut Vec<Output>,
+    ) {
+        self.unsolved_cycles += 1;
+        let serves = self
+            .plan
+            .as_ref()
+            .is_some_and(|plan| plan.programmes == pending.programmes);
+        let decision = if serves && self.unsolved_cycles <= self.config.hold_cycles {
+            Decision::Hold
+        } else {
+            let solution = vpp_optimizer::rules(&pending.problem);
+            self.apply(pending, &solution, Decision::Fallback);
+            Decision::Fallback
+        };
+        if let Some(plan) = &mut self.plan {
+            plan.decision = decision;
+        }
+        self.release(now, decision, solve_time, outputs);
+    }
+
+    /// Sends what changed, and lets go what no programme uses any longer.
+    fn release(
+        &mut self,
+        now: Timestamp,
+        decision: Decision,
+        solve_time: chrono::TimeDelta,
+        outputs: &mut Vec<Output>,
+    ) {
+        let callable = |station: &usize| self.states[*station].is_callable(now, &self.config);
+        let wanted: Vec<(usize, Power)> = (0..self.states.len())
+            .filter(callable)
+            .filter_map(|station| Some((station, self.wanted(station)?)))
+            .collect();
+        let mut guard = Guard::new(&self.fleet, &self.states, now);
+        let setpoints = guarded(&mut guard, &self.states, wanted);
+        let exposed_node_count = guard.exposed_nodes();
+        let reason = if self.open_events().next().is_some() {
+            Reason::Event
+        } else {
+            Reason::Regulation
+        };
+        let issued = self.issue(now, &setpoints, decision, reason, outputs);
+        let released = Released {
+            decision: Some(decision),
+            solve_time,
+            command_count: issued.commands,
+            guarded_count: issued.guarded,
+            exposed_node_count,
+        };
+        self.close_cycle(now, released, outputs);
+    }
+
+    fn close_cycle(&mut self, now: Timestamp, mut released: Released, outputs: &mut Vec<Output>) {
+        let let_go = self.let_go(now, outputs);
+        released.command_count += let_go.commands;
+        released.guarded_count += let_go.guarded;
+        let started_at = self.cycle_started_at.unwrap_or(now);
+        let report = self.report(now, started_at, released);
+        outputs.push(Output::Cycle(Box::new(report)));
+    }
+
+    /// Brings stations that no programme uses any longer back to their default at once, rather than when their command
+    /// expires.
+    fn let_go(&mut self, now: Timestamp, outputs: &mut Vec<Output>) -> Issued {
+        let default = |station: usize| self.fleet.stations()[station].default_setpoint;
+        let wanted: Vec<(usize, Power)> = (0..self.states.len())
+            .filter(|&station| {
+                let state = &self.states[station];
+                state.baseline.is_none()
+                    && state.is_callable(now, &self.config)
+                    && state
+                        .ordered()
+                        .is_some_and(|c| c.setpoint != default(station))
+            })
+            .map(|station| (station, default(station)))
+            .collect();
+        let mut guard = Guard::new(&self.fleet, &self.states, now);
+        let setpoints = guarded(&mut guard, &self.states, wanted);
+        self.issue(now, &setpoints, Decision::Optimal, Reason::Release, outputs)
+    }
+
+    /// Marks the stations that a programme uses now, and freezes the baseline of those that it begins to use.
+    fn engage(&mut self, now: Timestamp) {
+        let used = self.used_stations(now);
+        for (station, used) in used.into_iter().enumerate() {
+            if used && self.states[station].baseline.is_none() {
+                self.states[station].baseline = Some(self.baseline_of(station));
+            } else if !used {
+                let state = &mut self.states[station];
+                state.baseline = None;
+                state.schedule = None;
+                state.held = RegulationAward::default();
+            }
+        }
+    }
+}

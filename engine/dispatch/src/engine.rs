@@ -1,0 +1,317 @@
+//! The state, and the one function that changes it.
+
+use std::collections::BTreeMap;
+
+use vpp_core::{
+    Event, EventId, Fleet, Invalid, Price, RegulationAward, RequestId, SequenceNumber, Timestamp,
+};
+
+use crate::config::Config;
+use crate::input::{Answer, Fact, Input, Output, Request};
+use crate::plan::{PendingSolve, Plan};
+use crate::regulation::Regulation;
+use crate::requests::Requests;
+use crate::state::StationState;
+
+/// The dispatch engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(crate) config: Config,
+    pub(crate) epoch: u64,
+    pub(crate) fleet: Fleet,
+    /// One for each station of the fleet, in its order.
+    pub(crate) states: Vec<StationState>,
+    pub(crate) events: BTreeMap<EventId, Event>,
+    /// The request that called each event.
+    pub(crate) event_requests: BTreeMap<EventId, RequestId>,
+    pub(crate) next_event: u64,
+    pub(crate) requests: Requests,
+    pub(crate) prices: BTreeMap<Timestamp, (Timestamp, Price, Price)>,
+    pub(crate) regulation: Option<Regulation>,
+    pub(crate) regulation_request: Option<RequestId>,
+    /// Regulation held by all stations together.
+    pub(crate) held: RegulationAward,
+    pub(crate) plan: Option<Plan>,
+    pub(crate) pending: Option<PendingSolve>,
+    pub(crate) cycle: u64,
+    pub(crate) cycle_started_at: Option<Timestamp>,
+    /// Cycles in a row without an allocation from the optimizer.
+    pub(crate) unsolved_cycles: u32,
+    /// Solutions that came too late and were ignored.
+    pub(crate) late_solutions: u64,
+    pub(crate) acknowledgements: usize,
+    pub(crate) refusals: usize,
+    /// Until when events are accounted for.
+    pub(crate) accounted_at: Option<Timestamp>,
+}
+
+impl Engine {
+    /// An engine that knows nothing yet.
+    ///
+    /// `epoch` must be larger than that of every engine that commanded the same stations before: it makes the sequence
+    /// numbers go on growing over a restart.
+    ///
+    /// # Errors
+    /// When the configuration cannot be.
+    pub fn new(config: Config, epoch: u64) -> Result<Engine, Invalid> {
+        config.check()?;
+        Ok(Engine {
+            config,
+            epoch,
+            fleet: Fleet::default(),
+            states: Vec::new(),
+            events: BTreeMap::new(),
+            event_requests: BTreeMap::new(),
+            next_event: 1,
+            requests: Requests::default(),
+            prices: BTreeMap::new(),
+            regulation: None,
+            regulation_request: None,
+            held: RegulationAward::default(),
+            plan: None,
+            pending: None,
+            cycle: 0,
+            cycle_started_at: None,
+            unsolved_cycles: 0,
+            late_solutions: 0,
+            acknowledgements: 0,
+            refusals: 0,
+            accounted_at: None,
+        })
+    }
+
+    /// Takes one input at an instant, and tells what it leads to. `now` never goes back from one call to the next.
+    pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        match input {
+            Input::Request {
+                id,
+                validate_only,
+                request,
+            } => {
+                let answer = self.answer(now, id, request, validate_only, &mut outputs);
+                outputs.push(Output::Answer(answer));
+            }
+            Input::Telemetry(telemetry) => {
+                if let Err(invalid) = self.ingest_telemetry(now, telemetry) {
+                    outputs.push(Output::Rejected(invalid));
+                }
+            }
+            Input::Acknowledgement(acknowledgement) => {
+                if let Err(invalid) = self.ingest_acknowledgement(now, &acknowledgement) {
+                    outputs.push(Output::Rejected(invalid));
+                }
+            }
+            Input::Prices(points) => {
+                for point in points {
+                    let value = (point.interval.end(), point.energy, point.feed_in);
+                    self.prices.insert(point.interval.start(), value);
+                }
+            }
+            Input::CycleStarted => self.start_cycle(now, &mut outputs),
+            Input::Solved(solved) => self.take_solution(now, solved, &mut outputs),
+            Input::SolveBudgetSpent { cycle } => self.go_without(now, cycle, &mut outputs),
+            Input::Signal(signal) => self.follow(now, signal, &mut outputs),
+            Input::RegulationStopped => self.stop_regulation(),
+            Input::Restored(fact) => self.restore(now, fact),
+        }
+        outputs
+    }
+
+    fn answer(
+        &mut self,
+        now: Timestamp,
+        id: RequestId,
+        request: Request,
+        validate_only: bool,
+        outputs: &mut Vec<Output>,
+    ) -> Result<Answer, Invalid> {
+        if let Request::StartRegulation { award, sustain } = request {
+            return self.attach_regulation(now, id, award, sustain, validate_only);
+        }
+        if let Some(answer) = self.requests.recall(&id, &request)? {
+            return Ok(answer);
+        }
+        let answer = match request.clone() {
+            Request::SubmitEvent(event) => {
+                Answer::Event(self.submit_event(now, event, validate_only)?)
+            }
+            Request::CancelEvent(event) => {
+                Answer::Event(self.cancel_event(now, &event, validate_only, outputs)?)
+            }
+            change => {
+                self.change_fleet(change, validate_only)?;
+                Answer::Done
+            }
+        };
+        if !validate_only {
+            outputs.push(Output::Record(match (&request, &answer) {
+                (Request::SubmitEvent(_), Answer::Event(event)) => {
+                    self.event_requests.insert(event.id.clone(), id.clone());
+                    Fact::Event {
+                        id: id.clone(),
+                        event: event.clone(),
+                    }
+                }
+                (Request::CancelEvent(_), Answer::Event(event)) => Fact::EventCancelled {
+                    id: id.clone(),
+                    event: event.clone(),
+                },
+                _ => Fact::FleetChanged {
+                    id: id.clone(),
+                    request: request.clone(),
+                },
+            }));
+            self.requests.remember(id, &request, answer.clone());
+        }
+        Ok(answer)
+    }
+
+    /// A stream that names the request of the regulation that is on takes it over: its predecessor broke.
+    fn attach_regulation(
+        &mut self,
+        now: Timestamp,
+        id: RequestId,
+        award: RegulationAward,
+        sustain: chrono::TimeDelta,
+        validate_only: bool,
+    ) -> Result<Answer, Invalid> {
+        if let Some(regulation) = &self.regulation
+            && self.regulation_request.as_ref() == Some(&id)
+        {
+            let station_count = self.regulating_stations(now).len();
+            return Ok(Answer::Regulation {
+                award: regulation.award,
+                station_count,
+            });
+        }
+        let answer = self.start_regulation(now, award, sustain, validate_only)?;
+        if !validate_only {
+            self.regulation_request = Some(id);
+        }
+        Ok(answer)
+    }
+
+    fn change_fleet(&mut self, request: Request, validate_only: bool) -> Result<(), Invalid> {
+        // A copy is changed and kept only when all of it holds: all or none.
+        let mut fleet = self.fleet.clone();
+        match request {
+            Request::RegisterAggregator(aggregator) => {
+                fleet
+                    .insert_aggregator(aggregator)
+                    .map_err(|e| e.within("aggregator"))?;
+            }
+            Request::UpdateAggregator(aggregator) => {
+                fleet
+                    .update_aggregator(aggregator)
+                    .map_err(|e| e.within("aggregator"))?;
+            }
+            Request::RegisterNodes(nodes) => {
+                for (position, node) in nodes.into_iter().enumerate() {
+                    fleet
+                        .insert_node(node)
+                        .map_err(|e| e.within(&format!("nodes[{position}]")))?;
+                }
+            }
+            Request::UpdateNode(node) => fleet.update_node(node).map_err(|e| e.within("node"))?,
+            Request::RegisterStations(stations) => {
+                for (position, station) in stations.into_iter().enumerate() {
+                    fleet
+                        .insert_station(station)
+                        .map_err(|e| e.within(&format!("stations[{position}]")))?;
+                }
+            }
+            Request::UpdateStation(station) => {
+                fleet
+                    .update_station(station)
+                    .map_err(|e| e.within("station"))?;
+            }
+            Request::SubmitEvent(_) | Request::CancelEvent(_) | Request::StartRegulation { .. } => {
+                unreachable!("answered elsewhere")
+            }
+        }
+        if validate_only {
+            return Ok(());
+        }
+        self.fleet = fleet;
+        let first = SequenceNumber {
+            epoch: self.epoch,
+            number: 0,
+        };
+        self.states
+            .resize_with(self.fleet.stations().len(), || StationState {
+                last_sequence: first,
+                ..StationState::default()
+            });
+        Ok(())
+    }
+
+    /// Takes up what somebody was told before a restart.
+    fn restore(&mut self, now: Timestamp, fact: Fact) {
+        match fact {
+            Fact::FleetChanged { id, request } => {
+                let changed = self.change_fleet(request.clone(), false);
+                assert!(
+                    changed.is_ok(),
+                    "a recorded change no longer holds: {changed:?}"
+                );
+                self.requests.remember(id, &request, Answer::Done);
+            }
+            Fact::Event { id, event } => self.restore_event(now, id, event),
+            Fact::EventCancelled { id, event } => {
+                let request = Request::CancelEvent(event.id.clone());
+                self.requests
+                    .remember(id, &request, Answer::Event(event.clone()));
+                self.events.insert(event.id.clone(), event);
+            }
+        }
+    }
+
+    /// Everything that is registered.
+    #[must_use]
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// What is known of each station, in the order of the fleet.
+    #[must_use]
+    pub fn states(&self) -> &[StationState] {
+        &self.states
+    }
+
+    /// All events, oldest first.
+    #[must_use]
+    pub fn events(&self) -> &BTreeMap<EventId, Event> {
+        &self.events
+    }
+
+    /// The plan in force, while a programme is on.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
+    }
+
+    /// The regulation that is on.
+    #[must_use]
+    pub fn regulation(&self) -> Option<&Regulation> {
+        self.regulation.as_ref()
+    }
+
+    /// The knobs.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Number of the current control cycle; 0 before the first.
+    #[must_use]
+    pub fn cycle(&self) -> u64 {
+        self.cycle
+    }
+
+    /// Solutions that came too late and were ignored.
+    #[must_use]
+    pub fn late_solutions(&self) -> u64 {
+        self.late_solutions
+    }
+}

@@ -1,0 +1,313 @@
+//! Events: promised, begun, ended.
+
+use chrono::TimeDelta;
+use vpp_core::{
+    AggregatorId, Commitment, Energy, Event, EventId, EventOutcome, EventRequest, EventState,
+    Invalid, Power, Programme, RequestId, Timestamp,
+};
+
+use crate::capability::event_members;
+use crate::engine::Engine;
+use crate::input::{Answer, Fact, Output, Request};
+
+/// The longest event.
+const LONGEST: TimeDelta = TimeDelta::hours(24);
+/// How far ahead an event may be called.
+const FARTHEST: TimeDelta = TimeDelta::days(8);
+
+impl Engine {
+    /// Promises what can be kept of an event.
+    pub(crate) fn submit_event(
+        &mut self,
+        now: Timestamp,
+        request: EventRequest,
+        validate_only: bool,
+    ) -> Result<Event, Invalid> {
+        self.check_interval(now, &request)?;
+        let members = event_members(&self.fleet, &request.programme, &request.scope)?;
+        if members.is_empty() {
+            return Err(Invalid::state("scope", "has no station"));
+        }
+        self.check_overlap(&request, &members)?;
+        let asked = self.asked(now, &request.programme, &members);
+        let shares = self.shares(now, &request, &members);
+        let callable: Power = shares.iter().map(|share| share.power).sum();
+        let accepted = asked.min(callable);
+        if asked > Power::ZERO && accepted <= Power::ZERO {
+            return Err(Invalid::state(
+                "programme",
+                format!("{asked} is asked and nothing is callable in the scope for that long"),
+            ));
+        }
+        let event = Event {
+            id: self.new_event_id(),
+            accepted,
+            refused: asked - accepted,
+            commitments: split(accepted, callable, shares),
+            state: EventState::Scheduled,
+            created_at: now,
+            baseline: None,
+            measured: None,
+            committed_energy: Energy::ZERO,
+            delivered_energy: Energy::ZERO,
+            outcome: None,
+            request,
+        };
+        if !validate_only {
+            self.next_event += 1;
+            self.events.insert(event.id.clone(), event.clone());
+        }
+        Ok(event)
+    }
+
+    fn new_event_id(&self) -> EventId {
+        let id = EventId::new(format!("event-{:06}", self.next_event));
+        id.unwrap_or_else(|invalid| unreachable!("{invalid}"))
+    }
+
+    fn check_interval(&self, now: Timestamp, request: &EventRequest) -> Result<(), Invalid> {
+        let interval = request.interval;
+        if interval.end() <= now {
+            return Err(Invalid::new(
+                "end_time",
+                format!("{} is not in the future", interval.end()),
+            ));
+        }
+        if interval.start() < now - self.config.future_tolerance {
+            let problem = format!("{} is more than 5 min in the past", interval.start());
+            return Err(Invalid::new("start_time", problem));
+        }
+        if interval.start() > now + FARTHEST {
+            let problem = format!("{} is more than 8 days ahead", interval.start());
+            return Err(Invalid::new("start_time", problem));
+        }
+        if interval.length() > LONGEST {
+            return Err(Invalid::new(
+                "end_time",
+                "is more than 24 h after the start",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The same kW is never sold twice: demand response does not share a station with demand response, nor peak shaving
+    /// with peak shaving, at the same time. Peak shaving beside demand response is added to it in the plan.
+    fn check_overlap(&self, request: &EventRequest, members: &[usize]) -> Result<(), Invalid> {
+        let alike = |event: &&Event| {
+            std::mem::discriminant(&event.request.programme)
+                == std::mem::discriminant(&request.programme)
+        };
+        for event in self.open_events().filter(alike) {
+            if event
+                .request
+                .interval
+                .intersection(&request.interval)
+                .is_none()
+            {
+                continue;
+            }
+            let theirs =
+                event_members(&self.fleet, &event.request.programme, &event.request.scope)?;
+            if let Some(shared) = members
+                .iter()
+                .find(|station| theirs.binary_search(station).is_ok())
+            {
+                let station = &self.fleet.stations()[*shared].id;
+                return Err(Invalid::state(
+                    "scope",
+                    format!("station {station} is promised to {} in that time", event.id),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The reduction that a programme asks for, foreseen from the draw of now.
+    fn asked(&self, now: Timestamp, programme: &Programme, members: &[usize]) -> Power {
+        match programme {
+            Programme::DemandResponse { reduction } => *reduction,
+            Programme::PeakShaving { node, ceiling } => {
+                let draw: Power = members.iter().map(|s| self.states[*s].active_power).sum();
+                let base = self.base_below(now, node);
+                (base + draw - *ceiling).max(Power::ZERO)
+            }
+        }
+    }
+
+    /// Base load at a node and below it.
+    pub(crate) fn base_below(&self, now: Timestamp, node: &vpp_core::NodeId) -> Power {
+        let tree = self.fleet.tree();
+        let mut base: Vec<Power> = tree.nodes().iter().map(|n| n.base_load.at(now)).collect();
+        tree.sum_upwards(&mut base);
+        tree.index_of(node).map_or(Power::ZERO, |index| base[index])
+    }
+
+    /// What each aggregator could promise: callable over the event's length, less a share for vehicles that come and go,
+    /// less what is promised already to events in that time.
+    fn shares(&self, now: Timestamp, request: &EventRequest, members: &[usize]) -> Vec<Commitment> {
+        let length = request.interval.end() - now.max(request.interval.start());
+        let mut callable = vec![Power::ZERO; self.fleet.aggregators().len()];
+        for &station in members {
+            if self.states[station].is_callable(now, &self.config) {
+                callable[self.fleet.aggregator_of(station)] +=
+                    self.callable(now, station, length).0;
+            }
+        }
+        let overlapping = self.open_events().filter(|event| {
+            event.state == EventState::Scheduled
+                && event
+                    .request
+                    .interval
+                    .intersection(&request.interval)
+                    .is_some()
+        });
+        let mut promised = vec![Power::ZERO; callable.len()];
+        for commitment in overlapping.flat_map(|event| &event.commitments) {
+            if let Some(index) = self.fleet.aggregator_index(&commitment.aggregator) {
+                promised[index] += commitment.power;
+            }
+        }
+        let share = self.config.callable_share;
+        let aggregators = self.fleet.aggregators().iter().zip(callable).zip(promised);
+        aggregators
+            .map(|((aggregator, callable), promised)| Commitment {
+                aggregator: aggregator.id.clone(),
+                power: (Power::floor_kilowatts(callable.as_kilowatts() * share) - promised)
+                    .max(Power::ZERO),
+            })
+            .collect()
+    }
+
+    /// Calls an event off.
+    pub(crate) fn cancel_event(
+        &mut self,
+        now: Timestamp,
+        id: &EventId,
+        validate_only: bool,
+        outputs: &mut Vec<Output>,
+    ) -> Result<Event, Invalid> {
+        let event = self
+            .events
+            .get(id)
+            .ok_or_else(|| Invalid::unknown("event_id", id))?;
+        if event.outcome.is_some() {
+            return Err(Invalid::state("event_id", format!("{id} is over already")));
+        }
+        let mut event = event.clone();
+        event.state = EventState::Cancelled;
+        event.outcome = Some(EventOutcome::Cancelled);
+        event.measured = None;
+        if !validate_only {
+            self.account_until(now);
+            self.events.insert(id.clone(), event.clone());
+            outputs.push(Output::EventChanged(event.clone()));
+        }
+        Ok(event)
+    }
+
+    /// Events that are not over.
+    pub(crate) fn open_events(&self) -> impl Iterator<Item = &Event> {
+        self.events.values().filter(|event| event.outcome.is_none())
+    }
+
+    /// Events that the stations work for now: those that are on, and those that begin before the next cycle would.
+    pub(crate) fn working_events(&self, now: Timestamp) -> impl Iterator<Item = &Event> {
+        let soon = now + self.config.cycle;
+        self.open_events().filter(move |event| {
+            event.request.interval.start() <= soon && event.request.interval.end() > now
+        })
+    }
+
+    /// Begins and ends events whose time has come.
+    pub(crate) fn turn_events(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
+        let open: Vec<EventId> = self.open_events().map(|event| event.id.clone()).collect();
+        for id in open {
+            let Some(event) = self.events.get_mut(&id) else {
+                continue;
+            };
+            let before = event.clone();
+            if event.request.interval.end() <= now {
+                event.state = EventState::Ended;
+                event.outcome = Some(outcome(event, self.config.delivered_share));
+                event.measured = None;
+            } else if event.request.interval.start() <= now {
+                event.state = EventState::Active;
+            }
+            if event.state == EventState::Active || *event != before {
+                let event = event.clone();
+                if let Some(request) = self.event_requests.get(&id) {
+                    let fact = Fact::Event {
+                        id: request.clone(),
+                        event: event.clone(),
+                    };
+                    outputs.push(Output::Record(fact));
+                }
+                outputs.push(Output::EventChanged(event));
+            }
+        }
+    }
+
+    pub(crate) fn restore_event(&mut self, now: Timestamp, id: RequestId, event: Event) {
+        let request = Request::SubmitEvent(event.request.clone());
+        let number = event
+            .id
+            .as_str()
+            .rsplit('-')
+            .next()
+            .and_then(|n| n.parse::<u64>().ok());
+        self.next_event = self.next_event.max(number.unwrap_or(0) + 1);
+        self.event_requests.insert(event.id.clone(), id.clone());
+        self.requests
+            .remember(id, &request, Answer::Event(event.clone()));
+        // What was delivered while nobody looked is not known, and is not claimed.
+        self.accounted_at = Some(self.accounted_at.map_or(now, |at| at.max(now)));
+        self.events.insert(event.id.clone(), event);
+    }
+}
+
+fn outcome(event: &Event, delivered_share: f64) -> EventOutcome {
+    let committed = event.committed_energy.as_kilowatt_hours();
+    if event.delivered_energy.as_kilowatt_hours() >= committed * delivered_share {
+        return EventOutcome::Delivered;
+    }
+    EventOutcome::PartlyDelivered {
+        shortfall: event.committed_energy - event.delivered_energy,
+    }
+}
+
+/// Shares `accepted` in proportion to what each could promise. Adds up to the watt: the last ones carry the remainder.
+fn split(accepted: Power, callable: Power, shares: Vec<Commitment>) -> Vec<Commitment> {
+    let mut left = accepted;
+    let mut commitments: Vec<(Commitment, Power)> = shares
+        .into_iter()
+        .map(|share| {
+            let power = accepted.scaled(share.power, callable);
+            left -= power;
+            (
+                Commitment {
+                    aggregator: share.aggregator,
+                    power,
+                },
+                share.power,
+            )
+        })
+        .collect();
+    for (commitment, most) in &mut commitments {
+        let more = left.min(*most - commitment.power);
+        commitment.power += more;
+        left -= more;
+    }
+    let used = |(commitment, _): (Commitment, Power)| {
+        Some(commitment).filter(|commitment| commitment.power > Power::ZERO)
+    };
+    commitments.into_iter().filter_map(used).collect()
+}
+
+/// What one aggregator promised to an event.
+pub(crate) fn promised(event: &Event, aggregator: &AggregatorId) -> Power {
+    let theirs = event
+        .commitments
+        .iter()
+        .find(|commitment| commitment.aggregator == *aggregator);
+    theirs.map_or(Power::ZERO, |commitment| commitment.power)
+}

@@ -1,0 +1,108 @@
+//! The last check before a setpoint leaves. It knows nothing of prices, plans or programmes, only of limits, and checks
+//! them with its own code and whole watts.
+//!
+//! Until a station answers it may be at its old setpoint or at its new one, and a setpoint is a ceiling. So each station
+//! counts with the worse end of everything that it may be following. A setpoint that would raise that worse end is cut to
+//! the room that every node above has left; one that lowers it always passes. Raising therefore waits until lowering has
+//! been acknowledged.
+
+use vpp_core::{Fleet, Power, Timestamp};
+
+use crate::state::{Exposure, StationState};
+
+/// What may flow through the nodes, at worst, while commands are in the air.
+pub(crate) struct Guard<'a> {
+    fleet: &'a Fleet,
+    exposures: Vec<Exposure>,
+    /// For each node: the worst import and the worst export below it, base load included.
+    below: Vec<Exposure>,
+}
+
+impl<'a> Guard<'a> {
+    /// Adds up where every station may be now.
+    pub(crate) fn new(fleet: &'a Fleet, states: &[StationState], now: Timestamp) -> Guard<'a> {
+        let exposures: Vec<Exposure> = fleet
+            .stations()
+            .iter()
+            .zip(states)
+            .map(|(station, state)| {
+                let told = state.exposure(station);
+                if state.sampled_at.is_some() {
+                    told.or(Exposure::of(state.active_power))
+                } else {
+                    told
+                }
+            })
+            .collect();
+        let nodes = fleet.tree().nodes();
+        let mut high: Vec<Power> = nodes.iter().map(|node| node.base_load.at(now)).collect();
+        let mut low = high.clone();
+        for (station, exposure) in exposures.iter().enumerate() {
+            high[fleet.node_of(station)] += exposure.high;
+            low[fleet.node_of(station)] += exposure.low;
+        }
+        fleet.tree().sum_upwards(&mut high);
+        fleet.tree().sum_upwards(&mut low);
+        let below = low
+            .into_iter()
+            .zip(high)
+            .map(|(low, high)| Exposure { low, high })
+            .collect();
+        Guard {
+            fleet,
+            exposures,
+            below,
+        }
+    }
+
+    /// The setpoint nearest to `wanted` that no limit forbids. It counts as sent from here on.
+    pub(crate) fn release(&mut self, station: usize, wanted: Power) -> Power {
+        let Self {
+            fleet,
+            exposures,
+            below,
+        } = self;
+        let limits = &fleet.stations()[station];
+        let now_at = exposures[station];
+        let mut high = now_at.high;
+        let mut low = now_at.low;
+        let within = wanted.limited_to(-limits.rated_export(), limits.rated_draw());
+        if within > high {
+            let room = smallest(fleet, station, |node| {
+                fleet.tree().nodes()[node].import_limit - below[node].high
+            });
+            high = within.min(high + room);
+        }
+        if within < low {
+            let room = smallest(fleet, station, |node| {
+                below[node].low + fleet.tree().nodes()[node].export_limit
+            });
+            low = within.max(low - room);
+        }
+        let released = within.limited_to(low, high);
+        for node in fleet.tree().path_to_root(fleet.node_of(station)) {
+            below[node].high += high - now_at.high;
+            below[node].low += low - now_at.low;
+        }
+        exposures[station] = Exposure { low, high };
+        released
+    }
+
+    /// Nodes that could be overloaded with everything that is in force or in the air, at worst.
+    pub(crate) fn exposed_nodes(&self) -> usize {
+        let nodes = self.fleet.tree().nodes().iter().zip(&self.below);
+        nodes
+            .filter(|(node, sum)| sum.high > node.import_limit || -sum.low > node.export_limit)
+            .count()
+    }
+}
+
+/// The least room of any node above a station; not below zero.
+fn smallest(fleet: &Fleet, station: usize, room: impl Fn(usize) -> Power) -> Power {
+    let path = fleet.tree().path_to_root(fleet.node_of(station));
+    let least = path
+        .map(room)
+        .min()
+        .unwrap_or(Power::from_watts(i64::MAX / 4));
+    least.max(Power::ZERO)
+}

@@ -1,0 +1,170 @@
+//! Everything that can happen to the engine, and everything that it can make happen.
+
+use chrono::TimeDelta;
+use vpp_core::{
+    Acknowledgement, Aggregator, Command, Event, EventId, EventRequest, Interval, Invalid, Node,
+    Price, RegulationAward, RegulationSignal, RequestId, Station, Telemetry,
+};
+use vpp_optimizer::{Problem, Solution};
+
+use crate::regulation::Achieved;
+use crate::report::CycleReport;
+
+/// A change that somebody asks for and is answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Register an aggregator.
+    RegisterAggregator(Aggregator),
+    /// Change an aggregator.
+    UpdateAggregator(Aggregator),
+    /// Register nodes, parents first; all or none.
+    RegisterNodes(Vec<Node>),
+    /// Change a node.
+    UpdateNode(Node),
+    /// Register stations; all or none.
+    RegisterStations(Vec<Station>),
+    /// Change a station.
+    UpdateStation(Station),
+    /// Call an event.
+    SubmitEvent(EventRequest),
+    /// Call an event off.
+    CancelEvent(EventId),
+    /// Begin to follow the grid's regulation signal.
+    StartRegulation {
+        /// The capacity asked for.
+        award: RegulationAward,
+        /// For how long the full power must be kept.
+        sustain: TimeDelta,
+    },
+}
+
+/// What a request led to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// The fleet is as asked.
+    Done,
+    /// The event, with what was promised.
+    Event(Event),
+    /// The capacity promised, and by how many stations.
+    Regulation {
+        /// At most what was asked.
+        award: RegulationAward,
+        /// Stations enrolled and callable.
+        station_count: usize,
+    },
+}
+
+/// The price of energy in an interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PricePoint {
+    /// When.
+    pub interval: Interval,
+    /// Of energy drawn.
+    pub energy: Price,
+    /// Of energy fed in.
+    pub feed_in: Price,
+}
+
+/// What the optimizer gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Solved {
+    /// For which cycle.
+    pub cycle: u64,
+    /// The allocation, or why there is none.
+    pub result: Result<Solution, String>,
+    /// How long it took.
+    pub solve_time: TimeDelta,
+}
+
+/// Everything that can happen to the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Somebody asks for a change.
+    Request {
+        /// The caller's name for it: sent twice, done once.
+        id: RequestId,
+        /// All checks, no change.
+        validate_only: bool,
+        /// What is asked.
+        request: Request,
+    },
+    /// A station reported.
+    Telemetry(Telemetry),
+    /// An aggregator answered a command.
+    Acknowledgement(Acknowledgement),
+    /// Prices became known; they replace those of the same intervals.
+    Prices(Vec<PricePoint>),
+    /// A control cycle begins.
+    CycleStarted,
+    /// The optimizer is done.
+    Solved(Solved),
+    /// The optimizer's budget of a cycle is over.
+    SolveBudgetSpent {
+        /// Which cycle.
+        cycle: u64,
+    },
+    /// The grid sent a value of its regulation signal.
+    Signal(RegulationSignal),
+    /// The grid closed its regulation stream.
+    RegulationStopped,
+    /// Something that was acknowledged before a restart.
+    Restored(Fact),
+}
+
+/// What must survive a restart, because somebody was told that it is so.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// A change of the fleet was done.
+    FleetChanged {
+        /// The request that asked for it.
+        id: RequestId,
+        /// What was asked.
+        request: Request,
+    },
+    /// An event came to be or went on: as it is now.
+    Event {
+        /// The request that called it.
+        id: RequestId,
+        /// The event.
+        event: Event,
+    },
+    /// A cancellation was done.
+    EventCancelled {
+        /// The request that asked for it.
+        id: RequestId,
+        /// The event, as it was answered.
+        event: Event,
+    },
+}
+
+/// An optimization to be done outside, within its budget.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SolveRequest {
+    /// For which cycle.
+    pub cycle: u64,
+    /// What is to be solved.
+    pub problem: Problem,
+    /// How long it may take.
+    pub budget: TimeDelta,
+}
+
+/// Everything that the engine can make happen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// The answer to the request of this step.
+    Answer(Result<Answer, Invalid>),
+    /// The message of this step was refused; the state is as before.
+    Rejected(Invalid),
+    /// To be kept, durably, before the answer of this step leaves.
+    Record(Fact),
+    /// To be solved.
+    Solve(Box<SolveRequest>),
+    /// To be sent.
+    Command(Command),
+    /// An event changed.
+    EventChanged(Event),
+    /// A cycle is over.
+    Cycle(Box<CycleReport>),
+    /// A value of the regulation signal was followed.
+    Regulated(Achieved),
+}

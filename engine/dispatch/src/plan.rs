@@ -1,0 +1,399 @@
+//! From the state to a problem for the optimizer, and from its solution to a schedule for each station.
+
+use chrono::TimeDelta;
+use vpp_core::time::as_hours;
+use vpp_core::{
+    Decision, Event, Flexibility, Interval, Power, Programme, RegulationAward, StationId, Timestamp,
+};
+use vpp_optimizer::{Node, Penalties, Problem, Requirement, Resource, Solution};
+
+use crate::capability::event_members;
+use crate::engine::Engine;
+use crate::events::promised;
+
+/// What is planned for a station in one interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlannedPower {
+    /// Schedule, without regulation.
+    pub power: Power,
+    /// Regulation held.
+    pub held: RegulationAward,
+}
+
+/// The plan in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The cycle that made it.
+    pub cycle: u64,
+    /// How it was decided.
+    pub decision: Decision,
+    /// Its intervals.
+    pub intervals: Vec<Interval>,
+    /// Its stations, with one entry for each interval.
+    pub stations: Vec<(StationId, Vec<PlannedPower>)>,
+    /// Cost, penalties included, CNY.
+    pub objective: f64,
+    /// What each binding limit and promise costs at the margin, CNY/kWh, for each interval.
+    pub prices: Vec<(String, Vec<f64>)>,
+    /// The programmes that it serves.
+    pub(crate) programmes: Vec<String>,
+}
+
+/// A problem that is out to be solved, with what its indices mean.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingSolve {
+    pub(crate) problem: Problem,
+    pub(crate) intervals: Vec<Interval>,
+    /// Station of each resource.
+    pub(crate) stations: Vec<usize>,
+    /// Name of each requirement.
+    pub(crate) names: Vec<String>,
+    pub(crate) programmes: Vec<String>,
+}
+
+impl Engine {
+    /// Which stations a programme uses now.
+    pub(crate) fn used_stations(&self, now: Timestamp) -> Vec<bool> {
+        let mut used = vec![false; self.states.len()];
+        for event in self.working_events(now) {
+            let members =
+                event_members(&self.fleet, &event.request.programme, &event.request.scope);
+            for station in members.unwrap_or_default() {
+                used[station] = true;
+            }
+        }
+        if self.regulation.is_some() {
+            for (used, station) in used.iter_mut().zip(self.fleet.stations()) {
+                *used |= station.regulates;
+            }
+        }
+        used
+    }
+
+    /// The problem of this cycle.
+    pub(crate) fn build_problem(&self, now: Timestamp) -> PendingSolve {
+        let intervals = self.intervals(now);
+        let stations: Vec<usize> = (0..self.states.len())
+            .filter(|station| {
+                let state = &self.states[*station];
+                state.baseline.is_some() && state.is_callable(now, &self.config)
+            })
+            .collect();
+        let mut problem = Problem {
+            intervals_h: intervals
+                .iter()
+                .map(|interval| as_hours(interval.length()))
+                .collect(),
+            resources: stations
+                .iter()
+                .map(|s| self.resource(now, *s, &intervals))
+                .collect(),
+            nodes: self.nodes(now, &intervals, &stations),
+            requirements: Vec::new(),
+            penalties: Penalties::default(),
+        };
+        let mut names = Vec::new();
+        let mut programmes = Vec::new();
+        for event in self.working_events(now) {
+            programmes.push(event.id.to_string());
+            for (name, requirement) in self.event_rows(now, event, &intervals, &stations) {
+                names.push(name);
+                problem.requirements.push(requirement);
+            }
+        }
+        if let Some(regulation) = &self.regulation {
+            programmes.push("regulation".into());
+            names.push("regulation".into());
+            let enrolled = |r: &usize| self.fleet.stations()[stations[*r]].regulates;
+            problem.requirements.push(Requirement::Regulation {
+                members: (0..stations.len()).filter(enrolled).collect(),
+                up_kw: vec![regulation.award.up.as_kilowatts(); intervals.len()],
+                down_kw: vec![regulation.award.down.as_kilowatts(); intervals.len()],
+                sustain_h: as_hours(regulation.sustain),
+            });
+        }
+        PendingSolve {
+            problem,
+            intervals,
+            stations,
+            names,
+            programmes,
+        }
+    }
+
+    /// From now over the horizon, cut where an event begins or ends.
+    fn intervals(&self, now: Timestamp) -> Vec<Interval> {
+        let mut cuts = vec![now];
+        for length in &self.config.horizon {
+            cuts.push(cuts[cuts.len() - 1] + *length);
+        }
+        let end = cuts[cuts.len() - 1];
+        // A cut so near that the next cycle comes first would only make a sliver.
+        let soon = now + self.config.cycle;
+        for event in self.open_events() {
+            for at in [event.request.interval.start(), event.request.interval.end()] {
+                if soon < at && at < end {
+                    cuts.push(at);
+                }
+            }
+        }
+        cuts.sort();
+        cuts.dedup_by(|later, earlier| *later - *earlier < TimeDelta::seconds(1));
+        cuts.windows(2)
+            .filter_map(|cut| Interval::new(cut[0], cut[1]).ok())
+            .collect()
+    }
+
+    fn resource(&self, now: Timestamp, station: usize, intervals: &[Interval]) -> Resource {
+        let registered = &self.fleet.stations()[station];
+        let state = &self.states[station];
+        let flexibility = Flexibility::of(registered, &state.sessions, now, intervals);
+        let kilowatts = |powers: &[Power]| {
+            powers
+                .iter()
+                .map(|p| p.as_kilowatts())
+                .collect::<Vec<f64>>()
+        };
+        let kwh = |energies: &[vpp_core::Energy]| {
+            energies
+                .iter()
+                .map(|e| e.as_kilowatt_hours())
+                .collect::<Vec<f64>>()
+        };
+        let prices: Vec<(f64, f64)> = intervals.iter().map(|i| self.price(i.start())).collect();
+        let highest = prices.iter().map(|(energy, _)| *energy).fold(0.0, f64::max);
+        let charge_max_kw = kilowatts(&flexibility.max_charge);
+        let discharge_max_kw = kilowatts(&flexibility.max_discharge);
+        Resource {
+            node: Some(self.fleet.node_of(station)),
+            power_min_kw: discharge_max_kw.iter().map(|power| -power).collect(),
+            power_max_kw: charge_max_kw.clone(),
+            charge_max_kw,
+            discharge_max_kw,
+            energy_min_kwh: kwh(&flexibility.envelope.lower),
+            energy_max_kwh: kwh(&flexibility.envelope.upper),
+            charge_efficiency: registered.charge_efficiency,
+            discharge_efficiency: registered.discharge_efficiency,
+            initial_power_kw: state.active_power.as_kilowatts(),
+            ramp_kw_per_h: registered.ramp_per_second.as_kilowatts() * 3_600.0,
+            throughput_max_kwh: f64::INFINITY,
+            energy_price: prices.iter().map(|(energy, _)| *energy).collect(),
+            feed_in_price: prices.iter().map(|(_, feed_in)| *feed_in).collect(),
+            wear: self.config.wear_cny_per_kwh,
+            terminal_value: highest / registered.charge_efficiency
+                + self.config.charging_value_cny_per_kwh,
+            regulates: registered.regulates,
+        }
+    }
+
+    /// Price of energy drawn and fed in at an instant, CNY/kWh.
+    fn price(&self, at: Timestamp) -> (f64, f64) {
+        let known = self.prices.range(..=at).next_back();
+        match known.filter(|(_, (end, ..))| at < *end) {
+            Some((_, (_, energy, feed_in))) => (energy.as_f64(), feed_in.as_f64()),
+            None => (self.config.default_price_cny_per_kwh, 0.0),
+        }
+    }
+
+    /// The electric tree; what the optimizer cannot move counts as base load.
+    fn nodes(&self, now: Timestamp, intervals: &[Interval], resources: &[usize]) -> Vec<Node> {
+        let tree = self.fleet.tree();
+        let mut fixed = vec![Power::ZERO; tree.nodes().len()];
+        let mut free = resources.iter().peekable();
+        for station in 0..self.states.len() {
+            let power = if free.next_if_eq(&&station).is_some() {
+                self.states[station].excess
+            } else {
+                self.expected_draw(now, station)
+            };
+            fixed[self.fleet.node_of(station)] += power;
+        }
+        let at = |intervals: &[Interval], value: f64| vec![value; intervals.len()];
+        let node = |(index, node): (usize, &vpp_core::Node)| Node {
+            parent: tree.parent(index),
+            import_limit_kw: at(intervals, node.import_limit.as_kilowatts()),
+            export_limit_kw: at(intervals, node.export_limit.as_kilowatts()),
+            base_kw: intervals
+                .iter()
+                .map(|i| (node.base_load.at(i.start()) + fixed[index]).as_kilowatts())
+                .collect(),
+        };
+        tree.nodes().iter().enumerate().map(node).collect()
+    }
+
+    /// What a station draws that the optimizer cannot move: as measured, at worst when it cannot be seen.
+    fn expected_draw(&self, now: Timestamp, station: usize) -> Power {
+        let state = &self.states[station];
+        if state.is_fresh(now, &self.config) {
+            state.active_power
+        } else {
+            state.exposure(&self.fleet.stations()[station]).high
+        }
+    }
+
+    /// The rows of an event: one for all, and one for each aggregator that promised a part.
+    fn event_rows(
+        &self,
+        now: Timestamp,
+        event: &Event,
+        intervals: &[Interval],
+        stations: &[usize],
+    ) -> Vec<(String, Requirement)> {
+        let name = event.id.to_string();
+        // An event that begins before the next cycle begins now: ramps take time.
+        let begins = event
+            .request
+            .interval
+            .start()
+            .min(now.max(event.request.interval.start() - self.config.cycle));
+        let on = |interval: &Interval| {
+            begins <= interval.start() && interval.start() < event.request.interval.end()
+        };
+        match &event.request.programme {
+            Programme::PeakShaving { node, ceiling } => {
+                let Some(node) = self.fleet.tree().index_of(node) else {
+                    return Vec::new();
+                };
+                let ceiling = ceiling.as_kilowatts();
+                let ceiling_at = |i| if on(i) { ceiling } else { f64::INFINITY };
+                let ceiling_kw = intervals.iter().map(ceiling_at).collect();
+                vec![(
+                    name,
+                    Requirement::PeakShaving {
+                        node,
+                        ceiling_kw,
+                        peak_price: 0.0,
+                    },
+                )]
+            }
+            Programme::DemandResponse { .. } => {
+                let scope = &event.request.scope;
+                let members =
+                    event_members(&self.fleet, &event.request.programme, scope).unwrap_or_default();
+                let active: Vec<bool> = intervals.iter().map(on).collect();
+                let total = event.accepted + self.shaved_within(&members, now);
+                let row = self.reduction_row(now, &name, &members, total, &active, stations);
+                let mut rows = vec![(name.clone(), row)];
+                for (index, aggregator) in self.fleet.aggregators().iter().enumerate() {
+                    let theirs: Vec<usize> = members
+                        .iter()
+                        .copied()
+                        .filter(|station| self.fleet.aggregator_of(*station) == index)
+                        .collect();
+                    let promise = promised(event, &aggregator.id);
+                    if promise > Power::ZERO {
+                        let name = format!("{name}/{}", aggregator.id);
+                        let row =
+                            self.reduction_row(now, &name, &theirs, promise, &active, stations);
+                        rows.push((name, row));
+                    }
+                }
+                rows
+            }
+        }
+    }
+
+    /// `Σ (baseline − x) ≥ commitment` over the members that can be moved; the others' part is taken off or added.
+    fn reduction_row(
+        &self,
+        now: Timestamp,
+        name: &str,
+        members: &[usize],
+        commitment: Power,
+        active: &[bool],
+        stations: &[usize],
+    ) -> Requirement {
+        let mut resources = Vec::new();
+        let (mut baseline, mut commitment) = (Power::ZERO, commitment);
+        for &station in members {
+            let state = &self.states[station];
+            if let Ok(resource) = stations.binary_search(&station) {
+                resources.push(resource);
+                baseline += self.baseline_of(station);
+                commitment += state.excess;
+            } else if state.is_fresh(now, &self.config) {
+                commitment -= self.baseline_of(station) - state.active_power;
+            }
+        }
+        let commitment = commitment.max(Power::ZERO).as_kilowatts();
+        Requirement::DemandResponse {
+            name: name.into(),
+            members: resources,
+            baseline_kw: vec![baseline.as_kilowatts(); active.len()],
+            commitment_kw: active
+                .iter()
+                .map(|on| if *on { commitment } else { 0.0 })
+                .collect(),
+        }
+    }
+
+    /// Takes a solution as the schedule of each station.
+    pub(crate) fn apply(
+        &mut self,
+        pending: &PendingSolve,
+        solution: &Solution,
+        decision: Decision,
+    ) {
+        for state in &mut self.states {
+            state.schedule = None;
+            state.held = RegulationAward::default();
+        }
+        let mut stations = Vec::with_capacity(pending.stations.len());
+        for (&station, schedule) in pending.stations.iter().zip(&solution.schedule) {
+            let planned: Vec<PlannedPower> = (0..pending.intervals.len())
+                .map(|t| PlannedPower {
+                    power: Power::floor_kilowatts(schedule.net_kw(t)),
+                    held: RegulationAward {
+                        up: Power::floor_kilowatts(schedule.up_kw[t].max(0.0)),
+                        down: Power::floor_kilowatts(schedule.down_kw[t].max(0.0)),
+                    },
+                })
+                .collect();
+            if self.regulation.is_some() && self.fleet.stations()[station].regulates {
+                self.states[station].held = planned[0].held;
+            }
+            self.states[station].schedule = Some(planned[0].power);
+            stations.push((self.fleet.stations()[station].id.clone(), planned));
+        }
+        self.held = RegulationAward {
+            up: self.states.iter().map(|state| state.held.up).sum(),
+            down: self.states.iter().map(|state| state.held.down).sum(),
+        };
+        self.plan = Some(Plan {
+            cycle: self.cycle,
+            decision,
+            intervals: pending.intervals.clone(),
+            stations,
+            objective: solution.objective,
+            prices: self.binding_prices(pending, solution),
+            programmes: pending.programmes.clone(),
+        });
+    }
+}
+
+impl Engine {
+    /// Prices of the limits and promises that bind.
+    fn binding_prices(
+        &self,
+        pending: &PendingSolve,
+        solution: &Solution,
+    ) -> Vec<(String, Vec<f64>)> {
+        let nodes = self
+            .fleet
+            .tree()
+            .nodes()
+            .iter()
+            .map(|node| node.id.to_string());
+        let named = nodes.zip(&solution.node_prices);
+        let requirements = pending
+            .names
+            .iter()
+            .cloned()
+            .zip(&solution.requirement_prices);
+        named
+            .chain(requirements)
+            .filter(|(_, prices)| prices.iter().any(|price| price.abs() > 1e-6))
+            .map(|(name, prices)| (name, prices.clone()))
+            .collect()
+    }
+}

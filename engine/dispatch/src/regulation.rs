@@ -1,0 +1,290 @@
+//! Following the grid's regulation signal, inside what the plan holds free.
+//!
+//! A positive signal means *draw less*. The plan's schedule is the middle; each enrolled station moves off it in
+//! proportion to what it holds.
+
+use chrono::TimeDelta;
+use vpp_core::{Invalid, Power, Reason, RegulationAward, RegulationSignal, Timestamp};
+
+use crate::engine::Engine;
+use crate::guard::Guard;
+use crate::input::{Answer, Output};
+
+/// Regulation that the grid has started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Regulation {
+    /// The capacity promised.
+    pub award: RegulationAward,
+    /// For how long the full power must be kept.
+    pub sustain: TimeDelta,
+    /// The last value followed.
+    pub signal: Option<RegulationSignal>,
+    /// When it came.
+    pub signal_at: Timestamp,
+}
+
+impl Regulation {
+    /// What the last value asks for; positive: draw less.
+    #[must_use]
+    pub fn requested(&self) -> Power {
+        let value = self.signal.map_or(0.0, |signal| signal.value);
+        let capacity = if value >= 0.0 {
+            self.award.up
+        } else {
+            self.award.down
+        };
+        Power::round_kilowatts(capacity.as_kilowatts() * value)
+    }
+}
+
+/// What happened to a value that was not followed as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegulationNote {
+    /// Followed as it came.
+    Followed,
+    /// Its number had come before: the one in force is kept.
+    Repeated,
+    /// It is older than one that came before: the one in force is kept.
+    Late,
+    /// It was beyond ±1 and was cut to that.
+    Clipped,
+    /// The plan holds less than it asks for: it is followed as far as that goes.
+    Short,
+}
+
+/// What a value of the signal led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Achieved {
+    /// Which value.
+    pub sequence: u64,
+    /// What the signal in force asks for; positive: draw less.
+    pub requested: Power,
+    /// What is ordered from the stations for it.
+    pub ordered: Power,
+    /// What the last samples show: schedule minus measured.
+    pub achieved: Power,
+    /// Commands released for it.
+    pub command_count: usize,
+    /// What happened to it.
+    pub note: RegulationNote,
+}
+
+impl Engine {
+    /// Starts regulation with as much of the capacity asked for as can be kept.
+    pub(crate) fn start_regulation(
+        &mut self,
+        now: Timestamp,
+        asked: RegulationAward,
+        sustain: TimeDelta,
+        validate_only: bool,
+    ) -> Result<Answer, Invalid> {
+        for (field, power) in [
+            ("capacity_up_kw", asked.up),
+            ("capacity_down_kw", asked.down),
+        ] {
+            if power < Power::ZERO {
+                return Err(Invalid::new(field, format!("{power} is negative")));
+            }
+        }
+        if asked == RegulationAward::default() {
+            return Err(Invalid::new(
+                "capacity_up_kw",
+                "and capacity_down_kw are both zero",
+            ));
+        }
+        if self.regulation.is_some() {
+            return Err(Invalid::state(
+                "regulation",
+                "is followed on another stream already",
+            ));
+        }
+        let (mut up, mut down, mut station_count) = (Power::ZERO, Power::ZERO, 0);
+        for station in self.regulating_stations(now) {
+            let (station_up, station_down) = self.callable(now, station, sustain);
+            // A station that draws less to make room for drawing more can give its whole range, once.
+            up += station_up;
+            down += station_up + station_down;
+            station_count += 1;
+        }
+        let range = down;
+        let up = asked.up.min(up);
+        let down = asked.down.min(range - up);
+        let award = RegulationAward { up, down };
+        if award == RegulationAward::default() {
+            return Err(Invalid::state(
+                "regulation",
+                format!("no enrolled station can move now ({station_count} callable)"),
+            ));
+        }
+        if !validate_only {
+            self.regulation = Some(Regulation {
+                award,
+                sustain,
+                signal: None,
+                signal_at: now,
+            });
+        }
+        Ok(Answer::Regulation {
+            award,
+            station_count,
+        })
+    }
+
+    /// Stations enrolled in regulation that can be given a setpoint.
+    pub(crate) fn regulating_stations(&self, now: Timestamp) -> Vec<usize> {
+        let enrolled = |station: &usize| {
+            self.fleet.stations()[*station].regulates
+                && self.states[*station].is_callable(now, &self.config)
+        };
+        (0..self.states.len()).filter(enrolled).collect()
+    }
+
+    /// Follows a value of the signal: commands at once, inside what the plan holds.
+    pub(crate) fn follow(
+        &mut self,
+        now: Timestamp,
+        signal: RegulationSignal,
+        outputs: &mut Vec<Output>,
+    ) {
+        if let Err(invalid) = check_signal(&signal, now, self.config.future_tolerance) {
+            outputs.push(Output::Rejected(invalid));
+            return;
+        }
+        let Some(regulation) = &mut self.regulation else {
+            let invalid = Invalid::state("signal", "came while no regulation is started");
+            outputs.push(Output::Rejected(invalid));
+            return;
+        };
+        let last = regulation.signal;
+        let mut note = match last {
+            Some(last) if last.sequence == signal.sequence => RegulationNote::Repeated,
+            Some(last)
+                if last.sequence > signal.sequence || last.signal_time > signal.signal_time =>
+            {
+                RegulationNote::Late
+            }
+            _ if signal.value.abs() > 1.0 => RegulationNote::Clipped,
+            _ => RegulationNote::Followed,
+        };
+        let mut command_count = 0;
+        if matches!(note, RegulationNote::Followed | RegulationNote::Clipped) {
+            let value = signal.value.clamp(-1.0, 1.0);
+            regulation.signal = Some(RegulationSignal { value, ..signal });
+            regulation.signal_at = now;
+            command_count = self.release_regulation(now, outputs);
+        }
+        let requested = self
+            .regulation
+            .as_ref()
+            .map_or(Power::ZERO, Regulation::requested);
+        let ordered = self.regulation_ordered();
+        if note == RegulationNote::Followed && (requested - ordered).abs() > self.config.deadband {
+            note = RegulationNote::Short;
+        }
+        outputs.push(Output::Regulated(Achieved {
+            sequence: signal.sequence,
+            requested,
+            ordered,
+            achieved: self.regulation_achieved(now),
+            command_count,
+            note,
+        }));
+    }
+
+    /// Sends the enrolled stations where the signal in force wants them.
+    fn release_regulation(&mut self, now: Timestamp, outputs: &mut Vec<Output>) -> usize {
+        let wanted: Vec<(usize, Power)> = (0..self.states.len())
+            .filter(|station| self.states[*station].held != RegulationAward::default())
+            .filter(|station| self.states[*station].is_callable(now, &self.config))
+            .filter_map(|station| Some((station, self.wanted(station)?)))
+            .collect();
+        let decision = self
+            .plan
+            .as_ref()
+            .map_or(vpp_core::Decision::Fallback, |plan| plan.decision);
+        let mut guard = Guard::new(&self.fleet, &self.states, now);
+        let setpoints = crate::issue::guarded(&mut guard, &self.states, wanted);
+        let issued = self.issue(now, &setpoints, decision, Reason::Regulation, outputs);
+        issued.commands
+    }
+
+    /// How far the signal in force moves a station off its schedule; positive: draws more.
+    pub(crate) fn regulation_offset(&self, station: usize) -> Power {
+        let Some(regulation) = &self.regulation else {
+            return Power::ZERO;
+        };
+        let requested = regulation.requested();
+        let held = self.states[station].held;
+        if requested >= Power::ZERO {
+            -requested.min(self.held.up).scaled(held.up, self.held.up)
+        } else {
+            (-requested)
+                .min(self.held.down)
+                .scaled(held.down, self.held.down)
+        }
+    }
+
+    /// Where a station shall be: its schedule, moved by the signal in force.
+    pub(crate) fn wanted(&self, station: usize) -> Option<Power> {
+        Some(self.states[station].schedule? + self.regulation_offset(station))
+    }
+
+    /// What a station draws, without what regulation moved it by.
+    pub(crate) fn without_regulation(&self, station: usize) -> Power {
+        self.states[station].active_power - self.regulation_offset(station)
+    }
+
+    fn regulation_ordered(&self) -> Power {
+        -(0..self.states.len())
+            .map(|station| self.regulation_offset(station))
+            .sum::<Power>()
+    }
+
+    fn regulation_achieved(&self, now: Timestamp) -> Power {
+        let held = |state: &&crate::StationState| {
+            state.held != RegulationAward::default() && state.is_fresh(now, &self.config)
+        };
+        let moved = self.states.iter().filter(held);
+        moved
+            .filter_map(|state| Some(state.schedule? - state.active_power))
+            .sum()
+    }
+
+    /// Ends regulation when the signal has been silent for too long.
+    pub(crate) fn expire_regulation(&mut self, now: Timestamp) {
+        let silent =
+            |regulation: &Regulation| now - regulation.signal_at > self.config.signal_timeout;
+        if self.regulation.as_ref().is_some_and(silent) {
+            self.stop_regulation();
+        }
+    }
+
+    /// Ends regulation. The next cycle brings the stations back to their schedule.
+    pub(crate) fn stop_regulation(&mut self) {
+        self.regulation = None;
+        self.held = RegulationAward::default();
+        for state in &mut self.states {
+            state.held = RegulationAward::default();
+        }
+    }
+}
+
+fn check_signal(
+    signal: &RegulationSignal,
+    now: Timestamp,
+    tolerance: TimeDelta,
+) -> Result<(), Invalid> {
+    if !signal.value.is_finite() {
+        let problem = format!("{} is not a finite number", signal.value);
+        return Err(Invalid::new("signal.value", problem));
+    }
+    if signal.signal_time > now + tolerance {
+        let problem = format!(
+            "{} is more than {} s ahead",
+            signal.signal_time,
+            tolerance.num_seconds()
+        );
+        return Err(Invalid::new("signal.signal_time", problem));
+    }
+    Ok(())
+}

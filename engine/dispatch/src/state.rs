@@ -1,0 +1,147 @@
+//! What is known of each station now.
+
+use chrono::TimeDelta;
+use vpp_core::{Command, Power, SequenceNumber, Session, Station, Timestamp};
+
+use crate::Config;
+use crate::baseline::LoadMeter;
+
+/// A range of power that a station may be at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exposure {
+    /// Lowest: most export.
+    pub low: Power,
+    /// Highest: most draw.
+    pub high: Power,
+}
+
+impl Exposure {
+    /// Where a station may be while it follows `setpoint`. A setpoint to draw is a ceiling, one to export needs vehicles
+    /// that can: in both cases the station may be anywhere from there to zero.
+    #[must_use]
+    pub fn of(setpoint: Power) -> Exposure {
+        Exposure {
+            low: setpoint.min(Power::ZERO),
+            high: setpoint.max(Power::ZERO),
+        }
+    }
+
+    /// Where it may be when either holds.
+    #[must_use]
+    pub fn or(self, other: Exposure) -> Exposure {
+        Exposure {
+            low: self.low.min(other.low),
+            high: self.high.max(other.high),
+        }
+    }
+}
+
+/// What is known of a station now.
+#[derive(Clone, Debug, Default)]
+pub struct StationState {
+    /// When the last sample was taken.
+    pub sampled_at: Option<Timestamp>,
+    /// When the engine received it.
+    pub received_at: Option<Timestamp>,
+    /// Power by the last sample.
+    pub active_power: Power,
+    /// Vehicles plugged in by the last sample.
+    pub sessions: Vec<Session>,
+    /// The last command that was accepted.
+    pub in_force: Option<Command>,
+    /// Since when it is followed.
+    pub in_force_since: Option<Timestamp>,
+    /// Until when it may follow a command of an engine before this one, whose setpoint is not known.
+    pub unknown_until: Option<Timestamp>,
+    /// Commands without an answer, oldest first.
+    pub pending: Vec<Command>,
+    /// Highest sequence number used or seen.
+    pub last_sequence: SequenceNumber,
+    /// Left out until then, because it refused or stayed silent.
+    pub excluded_until: Option<Timestamp>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Why it was left out last, for people.
+    pub last_refusal: String,
+    /// Its load while no programme used it.
+    pub(crate) load: LoadMeter,
+    /// Its load before the programme that uses it began.
+    pub baseline: Option<Power>,
+    /// By how much it draws more than it was told, smoothed: piles that do not obey.
+    pub excess: Power,
+    /// The schedule of the plan for now, without regulation; none when no programme uses it.
+    pub schedule: Option<Power>,
+    /// Regulation held up and down for now.
+    pub held: vpp_core::RegulationAward,
+}
+
+impl StationState {
+    /// Whether the last report is recent enough.
+    #[must_use]
+    pub fn is_fresh(&self, now: Timestamp, config: &Config) -> bool {
+        self.received_at
+            .is_some_and(|at| now - at <= config.silence())
+            && self
+                .sampled_at
+                .is_some_and(|at| now - at <= config.silence() * 2)
+    }
+
+    /// Whether it can be given a setpoint: it reports, and it has not failed lately.
+    #[must_use]
+    pub fn is_callable(&self, now: Timestamp, config: &Config) -> bool {
+        self.is_fresh(now, config) && self.excluded_until.is_none_or(|until| until <= now)
+    }
+
+    /// Drops what has expired: the station is back at its default.
+    pub(crate) fn expire(&mut self, now: Timestamp) {
+        self.pending.retain(|command| command.valid_until > now);
+        if self
+            .in_force
+            .as_ref()
+            .is_some_and(|command| command.valid_until <= now)
+        {
+            self.in_force = None;
+        }
+        self.unknown_until = self.unknown_until.filter(|until| *until > now);
+    }
+
+    /// The setpoint that was ordered last and has not expired.
+    #[must_use]
+    pub fn ordered(&self) -> Option<&Command> {
+        self.pending.last().or(self.in_force.as_ref())
+    }
+
+    /// The setpoint that it acknowledged and that has not expired.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<Power> {
+        self.in_force.as_ref().map(|command| command.setpoint)
+    }
+
+    /// Everything that it may be following: the worse of old and new until it answers.
+    #[must_use]
+    pub fn exposure(&self, station: &Station) -> Exposure {
+        let followed = self
+            .in_force
+            .as_ref()
+            .map_or(station.default_setpoint, |c| c.setpoint);
+        let mut exposure = Exposure::of(followed);
+        if self.unknown_until.is_some() {
+            exposure = exposure.or(Exposure {
+                low: -station.rated_export(),
+                high: station.rated_draw(),
+            });
+        }
+        self.pending.iter().fold(exposure, |sum, command| {
+            sum.or(Exposure::of(command.setpoint))
+        })
+    }
+
+    /// Leaves the station out for a while, longer with each failure in a row.
+    pub(crate) fn exclude(&mut self, now: Timestamp, config: &Config, why: &str) {
+        let doublings = self.failures.min(4);
+        self.failures = self.failures.saturating_add(1);
+        let length: TimeDelta = config.exclusion * (1 << doublings);
+        self.excluded_until = Some(now + length);
+        why.clone_into(&mut self.last_refusal);
+    }
+}

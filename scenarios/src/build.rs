@@ -1,0 +1,286 @@
+//! From a checked scenario to the words of the field: fleet, events, award.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use vpp_core::grid::BaseLoad;
+use vpp_core::{
+    Aggregator, EventId, EventRequest, Fleet, Interval, Invalid, Node, NodeId, Pile, PileKind,
+    Power, Programme, RegulationAward, Scope, Station, StationKind, Timestamp,
+};
+
+use crate::format::{Assumptions, EventKind, EventRow, NodeRow, Regulation, Scenario, StationRow};
+
+impl Scenario {
+    /// When it begins.
+    #[must_use]
+    pub fn start(&self) -> Timestamp {
+        self.header.start.to_utc()
+    }
+
+    /// First instant after it.
+    #[must_use]
+    pub fn end(&self) -> Timestamp {
+        self.start() + TimeDelta::minutes(i64::from(self.header.duration_minutes))
+    }
+
+    /// The fleet. Aggregators and stations keep the order of the file; nodes stand with parents first.
+    ///
+    /// # Errors
+    /// What [`Fleet`] refuses; a scenario from [`Scenario::parse`] has nothing such.
+    pub fn fleet(&self) -> Result<Fleet, Invalid> {
+        let mut fleet = Fleet::default();
+        for row in &self.aggregators {
+            fleet.insert_aggregator(Aggregator {
+                id: row.id.clone(),
+                display_name: row.name.clone(),
+            })?;
+        }
+        for row in self.nodes_from_the_root() {
+            fleet.insert_node(row.node()?)?;
+        }
+        for station in self.stations() {
+            let id = station.id.to_string();
+            let within = |invalid: Invalid| invalid.within(&format!("station {id}"));
+            fleet.insert_station(station).map_err(within)?;
+        }
+        Ok(fleet)
+    }
+
+    /// The events, in the order of the file.
+    ///
+    /// # Errors
+    /// A figure out of range; a scenario from [`Scenario::parse`] has none.
+    pub fn event_requests(&self) -> Result<Vec<(EventId, EventRequest)>, Invalid> {
+        self.events
+            .iter()
+            .map(|row| Ok((row.id.clone(), row.request(self.start())?)))
+            .collect()
+    }
+
+    /// Nodes ordered by depth; within a depth, in the order of the file.
+    fn nodes_from_the_root(&self) -> Vec<&NodeRow> {
+        let parents: BTreeMap<&NodeId, &NodeRow> =
+            self.nodes.iter().map(|row| (&row.id, row)).collect();
+        let depth = |row: &NodeRow| {
+            let above = |row: &&NodeRow| parents.get(row.parent.as_ref()?).copied();
+            std::iter::successors(parents.get(&row.id).copied(), above)
+                .take(self.nodes.len())
+                .count()
+        };
+        let mut rows: Vec<&NodeRow> = self.nodes.iter().collect();
+        rows.sort_by_cached_key(|row| depth(row));
+        rows
+    }
+
+    /// The stations, in the order of the file, unchecked.
+    pub(crate) fn stations(&self) -> Vec<Station> {
+        let mut dealers = Dealers::new(&self.assumptions);
+        let rows = self.fleet.stations.iter();
+        rows.map(|row| row.station(&self.assumptions, &mut dealers))
+            .collect()
+    }
+}
+
+impl NodeRow {
+    fn node(&self) -> Result<Node, Invalid> {
+        let kilowatts = |kw: &f64| Power::from_kilowatts("base_load_kw", *kw);
+        let loads: Vec<Power> = self
+            .base_load_kw
+            .iter()
+            .map(kilowatts)
+            .collect::<Result<_, _>>()?;
+        let base_load = match (loads.first(), <[Power; 24]>::try_from(loads.as_slice())) {
+            (_, Ok(hours)) => BaseLoad::hourly(hours),
+            (Some(load), Err(_)) => BaseLoad::constant(*load),
+            (None, Err(_)) => BaseLoad::constant(Power::ZERO),
+        };
+        Ok(Node {
+            id: self.id.clone(),
+            kind: self.kind,
+            parent: self.parent.clone(),
+            import_limit: Power::from_kilowatts("import_limit_kw", self.import_limit_kw)?,
+            export_limit: Power::from_kilowatts("export_limit_kw", self.export_limit_kw)?,
+            base_load,
+        })
+    }
+}
+
+impl EventRow {
+    /// The request, in a scenario that begins at `start`.
+    ///
+    /// # Errors
+    /// A figure out of range, or one that the kind needs and the row lacks.
+    pub fn request(&self, start: Timestamp) -> Result<EventRequest, Invalid> {
+        let need = |field: &str, kw: Option<f64>| match kw {
+            Some(kw) => Power::from_kilowatts(field, kw),
+            None => Err(Invalid::new(field, "is missing")),
+        };
+        let programme = match self.kind {
+            EventKind::DemandResponse => Programme::DemandResponse {
+                reduction: need("reduction_kw", self.reduction_kw)?,
+            },
+            EventKind::PeakShaving => Programme::PeakShaving {
+                node: self
+                    .node
+                    .clone()
+                    .ok_or_else(|| Invalid::new("node", "is missing"))?,
+                ceiling: need("ceiling_kw", self.ceiling_kw)?,
+            },
+        };
+        let scope = match (&self.aggregator, &self.node) {
+            (Some(aggregator), _) => Scope::Aggregator(aggregator.clone()),
+            (None, Some(node)) => Scope::Node(node.clone()),
+            (None, None) => Scope::All,
+        };
+        let begin = start + TimeDelta::seconds(i64::from(self.start_offset_s));
+        let end = begin + TimeDelta::seconds(i64::from(self.duration_s));
+        Ok(EventRequest {
+            programme,
+            interval: Interval::new(begin, end)?,
+            scope,
+        })
+    }
+}
+
+impl Regulation {
+    /// The award.
+    #[must_use]
+    pub fn award(&self) -> RegulationAward {
+        RegulationAward {
+            up: Power::round_kilowatts(self.capacity_up_kw),
+            down: Power::round_kilowatts(self.capacity_down_kw),
+        }
+    }
+
+    /// The value in force `offset_s` seconds after the scenario's start; none outside the award.
+    #[must_use]
+    pub fn value_at(&self, offset_s: f64) -> Option<f64> {
+        let since = offset_s - f64::from(self.start_offset_s);
+        if since < 0.0 || since >= f64::from(self.duration_s) {
+            return None;
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // not negative, at most 2^32
+        let step = (since / self.period_s) as usize;
+        Some(self.signal[step % self.signal.len()])
+    }
+}
+
+impl StationRow {
+    fn station(&self, assumptions: &Assumptions, dealers: &mut Dealers) -> Station {
+        let piles = self.piles(assumptions, dealers);
+        let sum = |power: fn(&Pile) -> Power| -> f64 {
+            let each = |pile: &Pile| power(pile).as_kilowatts() * f64::from(pile.count);
+            piles.iter().map(each).sum()
+        };
+        let (rated_kw, exported_kw) = (sum(|pile| pile.rated_power), sum(|p| p.discharge_power));
+        let import_kw = self
+            .import_limit_kw
+            .unwrap_or(rated_kw * assumptions.connection_factor);
+        let default_kw = self
+            .default_setpoint_kw
+            .unwrap_or(import_kw * assumptions.default_setpoint_share);
+        let ramp_kw = import_kw * assumptions.ramp_share_per_second;
+        Station {
+            id: self.id.clone(),
+            aggregator: self.aggregator.clone(),
+            node: self.node.clone(),
+            kind: StationKind::Charging,
+            piles,
+            import_limit: Power::floor_kilowatts(import_kw),
+            export_limit: Power::floor_kilowatts(exported_kw.min(import_kw)),
+            // A watt a second at least: a station that cannot move at all is not one.
+            ramp_per_second: Power::floor_kilowatts(ramp_kw).max(Power::from_watts(1)),
+            default_setpoint: Power::floor_kilowatts(default_kw),
+            charge_efficiency: assumptions.charge_efficiency,
+            discharge_efficiency: assumptions.discharge_efficiency,
+            regulates: self.regulates,
+        }
+    }
+
+    fn piles(&self, assumptions: &Assumptions, dealers: &mut Dealers) -> Vec<Pile> {
+        let mut piles = Vec::new();
+        let mut add = |kind, count, rated_kw: f64, discharge_kw: f64| {
+            if count > 0 {
+                piles.push(Pile {
+                    kind,
+                    count,
+                    rated_power: Power::round_kilowatts(rated_kw),
+                    discharge_power: Power::round_kilowatts(discharge_kw),
+                });
+            }
+        };
+        let v2g_ac = self
+            .v2g_ac
+            .unwrap_or_else(|| dealers.v2g_ac.deal(self.ac)[0]);
+        let ac_kw = assumptions.ac_power_kw;
+        add(PileKind::Ac, self.ac - v2g_ac, ac_kw, 0.0);
+        add(PileKind::Ac, v2g_ac, ac_kw, assumptions.v2g_ac_discharge_kw);
+        let mut v2g_dc = self
+            .v2g_dc
+            .unwrap_or_else(|| dealers.v2g_dc.deal(self.dc)[0]);
+        let counts = dealers.dc_ratings.deal(self.dc);
+        // The weakest piles export: bidirectional ones are built small.
+        for (&count, &rated_kw) in counts.iter().zip(&assumptions.dc_powers_kw) {
+            let exporting = count.min(v2g_dc);
+            v2g_dc -= exporting;
+            let discharge_kw = assumptions.v2g_dc_discharge_kw.min(rated_kw);
+            add(PileKind::Dc, count - exporting, rated_kw, 0.0);
+            add(PileKind::Dc, exporting, rated_kw, discharge_kw);
+        }
+        piles
+    }
+}
+
+/// Deals whole things to classes so that the fleet as a whole keeps the shares, however small its stations are.
+pub(crate) struct Dealer {
+    shares: Vec<f64>,
+    dealt: Vec<u64>,
+}
+
+impl Dealer {
+    pub(crate) fn new(shares: &[f64]) -> Dealer {
+        Dealer {
+            shares: shares.to_vec(),
+            dealt: vec![0; shares.len()],
+        }
+    }
+
+    /// How many of the next `count` piles belong to each class.
+    fn deal(&mut self, count: u32) -> Vec<u32> {
+        let mut counts = vec![0; self.shares.len()];
+        for _ in 0..count {
+            counts[self.next_class()] += 1;
+        }
+        counts
+    }
+
+    /// The class of the next item: the one that lacks most.
+    pub(crate) fn next_class(&mut self) -> usize {
+        let total = self.dealt.iter().sum::<u64>() + 1;
+        #[allow(clippy::cast_precision_loss)] // counts of piles
+        let lack = |class: usize| self.shares[class] * total as f64 - self.dealt[class] as f64;
+        let classes = 0..self.shares.len();
+        let most = classes.max_by(|&a, &b| lack(a).total_cmp(&lack(b)).then(b.cmp(&a)));
+        let class = most.expect("there is at least one class");
+        self.dealt[class] += 1;
+        class
+    }
+}
+
+struct Dealers {
+    v2g_ac: Dealer,
+    v2g_dc: Dealer,
+    dc_ratings: Dealer,
+}
+
+impl Dealers {
+    fn new(assumptions: &Assumptions) -> Dealers {
+        let (ac, dc) = (assumptions.v2g_share_ac, assumptions.v2g_share_dc);
+        Dealers {
+            v2g_ac: Dealer::new(&[ac, 1.0 - ac]),
+            v2g_dc: Dealer::new(&[dc, 1.0 - dc]),
+            dc_ratings: Dealer::new(&assumptions.dc_shares),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Checks of what the grid asks: events and regulation.
+
+use vpp_core::units::MAX_KILOWATTS;
+
+use super::Findings;
+use crate::format::{EventKind, EventRow, Scenario};
+
+impl Scenario {
+    pub(super) fn check_events(&self, findings: &mut Findings) {
+        let names = self.events.iter().enumerate();
+        findings.unique(
+            "event",
+            names.map(|(i, row)| (format!("event[{i}].id"), row.id.as_str())),
+        );
+        for (i, row) in self.events.iter().enumerate() {
+            let at = format!("event[{i}]");
+            self.check_span(findings, &at, row.start_offset_s, row.duration_s);
+            self.check_scope(findings, &at, row);
+            check_kind(findings, &at, row);
+        }
+    }
+
+    fn check_scope(&self, findings: &mut Findings, at: &str, row: &EventRow) {
+        if let Some(aggregator) = &row.aggregator
+            && !self.aggregators.iter().any(|row| row.id == *aggregator)
+        {
+            let known = self.aggregators.iter().map(|row| row.id.as_str());
+            let path = format!("{at}.aggregator");
+            findings.known(path, "aggregator", aggregator.as_str(), known);
+        }
+        if let Some(node) = &row.node
+            && !self.nodes.iter().any(|row| row.id == *node)
+        {
+            let known = self.nodes.iter().map(|row| row.id.as_str());
+            findings.known(format!("{at}.node"), "node", node.as_str(), known);
+        }
+        if row.aggregator.is_some() && row.node.is_some() {
+            let message = "aggregator and node together; a scope is one of them";
+            findings.add(format!("{at}.aggregator"), message);
+        }
+    }
+
+    pub(super) fn check_regulation(&self, findings: &mut Findings) {
+        let Some(regulation) = &self.regulation else {
+            return;
+        };
+        let (up, down) = (regulation.capacity_up_kw, regulation.capacity_down_kw);
+        findings.power("regulation.capacity_up_kw", up);
+        findings.power("regulation.capacity_down_kw", down);
+        if up <= 0.0 && down <= 0.0 {
+            let message = "capacity 0 up and 0 down; one of them must be positive";
+            findings.add("regulation.capacity_up_kw", message);
+        }
+        self.check_span(
+            findings,
+            "regulation",
+            regulation.start_offset_s,
+            regulation.duration_s,
+        );
+        findings.within("regulation.period_s", regulation.period_s, 0.1, 3600.0);
+        if regulation.signal.is_empty() {
+            findings.add("regulation.signal", "no value; at least 1 is needed");
+        }
+        for (i, &value) in regulation.signal.iter().enumerate() {
+            findings.within(format!("regulation.signal[{i}]"), value, -1.0, 1.0);
+        }
+        if !self.fleet.stations.iter().any(|row| row.regulates) {
+            let message = "no station is enrolled in regulation";
+            findings.add_hint(
+                "regulation",
+                message,
+                "set `regulates = true` in rows of fleet.stations",
+            );
+        }
+    }
+
+    fn check_span(&self, findings: &mut Findings, at: &str, start_s: u32, duration_s: u32) {
+        if duration_s == 0 {
+            findings.add(format!("{at}.duration_s"), "0 is not positive");
+        }
+        let end = u64::from(start_s) + u64::from(duration_s);
+        let last = u64::from(self.header.duration_minutes) * 60;
+        if end > last {
+            let message = format!("ends at {end} s, after the scenario's end at {last} s");
+            findings.add(format!("{at}.duration_s"), message);
+        }
+    }
+}
+
+fn check_kind(findings: &mut Findings, at: &str, row: &EventRow) {
+    let stray = |findings: &mut Findings, key: &str, given: bool, kind: &str| {
+        if given {
+            findings.add(format!("{at}.{key}"), format!("is not for {kind}"));
+        }
+    };
+    match row.kind {
+        EventKind::DemandResponse => {
+            match row.reduction_kw {
+                Some(kw) => findings.positive(format!("{at}.reduction_kw"), kw, MAX_KILOWATTS),
+                None => findings.add(at, "demand_response needs reduction_kw"),
+            }
+            stray(findings, "ceiling_kw", row.ceiling_kw.is_some(), "demand_response");
+        }
+        EventKind::PeakShaving => {
+            match row.ceiling_kw {
+                Some(kw) => findings.power(format!("{at}.ceiling_kw"), kw),
+                None => findings.add(at, "peak_shaving needs ceiling_kw"),
+            }
+            if row.node.is_none() {
+                findings.add(at, "peak_shaving needs node");
+            }
+            stray(findings, "reduction_kw", row.reduction_kw.is_some(), "peak_shaving");
+            stray(findings, "aggregator", row.aggregator.is_some(), "peak_shaving");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Checks of the stations, row by row.
+
+use std::collections::BTreeSet;
+
+use super::Findings;
+use crate::format::{Scenario, StationRow};
+
+/// The most piles that one station may have: far above the largest known.
+const MAX_PILES: u64 = 10_000;
+
+/// What the rows may refer to.
+struct Known<'a> {
+    aggregators: BTreeSet<&'a str>,
+    nodes: BTreeSet<&'a str>,
+    profiles: BTreeSet<&'a str>,
+}
+
+impl Scenario {
+    pub(super) fn check_fleet(&self, findings: &mut Findings) {
+        let known = Known {
+            aggregators: self.aggregators.iter().map(|row| row.id.as_str()).collect(),
+            nodes: self.nodes.iter().map(|row| row.id.as_str()).collect(),
+            profiles: self.sessions.keys().map(String::as_str).collect(),
+        };
+        let profile = self.fleet.profile.as_str();
+        if !known.profiles.contains(profile) {
+            let profiles = known.profiles.iter().copied();
+            findings.known("fleet.profile", "session profile", profile, profiles);
+        }
+        if self.fleet.stations.is_empty() {
+            findings.add("fleet.stations", "no station; at least 1 is needed");
+        }
+        let names = self.fleet.stations.iter().enumerate();
+        findings.unique(
+            "station",
+            names.map(|(i, row)| (format!("fleet.stations[{i}].id"), row.id.as_str())),
+        );
+        for (i, row) in self.fleet.stations.iter().enumerate() {
+            check_references(findings, i, row, &known);
+            check_figures(findings, i, row);
+        }
+    }
+}
+
+fn check_references(findings: &mut Findings, i: usize, row: &StationRow, known: &Known<'_>) {
+    let path = |key: &str| format!("fleet.stations[{i}].{key}");
+    let (aggregator, node) = (row.aggregator.as_str(), row.node.as_str());
+    if !known.aggregators.contains(aggregator) {
+        let names = known.aggregators.iter().copied();
+        findings.known(path("aggregator"), "aggregator", aggregator, names);
+    }
+    if !known.nodes.contains(node) {
+        findings.known(path("node"), "node", node, known.nodes.iter().copied());
+    }
+    if let Some(profile) = row.profile.as_deref()
+        && !known.profiles.contains(profile)
+    {
+        let names = known.profiles.iter().copied();
+        findings.known(path("profile"), "session profile", profile, names);
+    }
+}
+
+fn check_figures(findings: &mut Findings, i: usize, row: &StationRow) {
+    let path = |key: &str| format!("fleet.stations[{i}].{key}");
+    let piles = u64::from(row.ac) + u64::from(row.dc);
+    if piles == 0 || piles > MAX_PILES {
+        let message = format!("{piles} piles, outside 1 to {MAX_PILES}");
+        findings.add(format!("fleet.stations[{i}]"), message);
+    }
+    findings.within(path("place[0]"), row.place[0], -180.0, 180.0);
+    findings.within(path("place[1]"), row.place[1], -90.0, 90.0);
+    for (key, exporting, all) in [("v2g_ac", row.v2g_ac, row.ac), ("v2g_dc", row.v2g_dc, row.dc)] {
+        if let Some(exporting) = exporting.filter(|count| *count > all) {
+            let message = format!("{exporting} exporting piles of {all}");
+            findings.add(path(key), message);
+        }
+    }
+    if let Some(limit) = row.import_limit_kw {
+        // Below a kilowatt no vehicle charges.
+        findings.within(path("import_limit_kw"), limit, 1.0, 1e6);
+    }
+    if let Some(default) = row.default_setpoint_kw {
+        let most = row.import_limit_kw.unwrap_or(1e6);
+        findings.within(path("default_setpoint_kw"), default, 0.0, most);
+    }
+}

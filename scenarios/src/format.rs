@@ -1,0 +1,299 @@
+//! The types of a scenario file, one field for each key.
+//!
+//! What is read here is checked afterwards as a whole (see [`Scenario::parse`]); a `Scenario` in hand has passed.
+//! Key names carry their unit. Powers are kilowatts, positive towards the station.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, FixedOffset};
+use serde::Deserialize;
+use vpp_core::{AggregatorId, EventId, NodeId, NodeKind, StationId};
+
+use crate::draw::Quantiles;
+
+/// The version of the format that this crate reads.
+pub const FORMAT: u32 = 1;
+
+/// A scenario file.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Version of the format: [`FORMAT`].
+    pub format: u32,
+    /// `[scenario]`: name, start, length, seed.
+    #[serde(rename = "scenario")]
+    pub header: Header,
+    /// `[[source]]`: where figures were taken from.
+    #[serde(rename = "source", default)]
+    pub sources: Vec<Source>,
+    /// `[tariff]`: which prices hold.
+    pub tariff: TariffChoice,
+    /// `[assumptions]`: what no source gives station by station.
+    pub assumptions: Assumptions,
+    /// `[sessions.<profile>]`: how vehicles come, stay and charge.
+    pub sessions: BTreeMap<String, SessionProfile>,
+    /// `[[event]]`: what the grid calls.
+    #[serde(rename = "event", default)]
+    pub events: Vec<EventRow>,
+    /// `[regulation]`: the regulation award and its signal, if there is one.
+    #[serde(default)]
+    pub regulation: Option<Regulation>,
+    /// `[[aggregator]]`: who operates stations.
+    #[serde(rename = "aggregator")]
+    pub aggregators: Vec<AggregatorRow>,
+    /// `[[node]]`: the electric tree, in any order.
+    #[serde(rename = "node")]
+    pub nodes: Vec<NodeRow>,
+    /// `[fleet]`: the stations. Last in the file, so that a file cut short is never taken for a smaller fleet.
+    pub fleet: FleetRows,
+}
+
+/// `[scenario]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Short name: letters, digits, `-`, `_`, `.`.
+    pub name: String,
+    /// What it is for, in a sentence or two.
+    #[serde(default)]
+    pub description: String,
+    /// When it begins: a TOML date-time with offset, such as `2025-07-15T16:00:00+08:00`.
+    #[serde(deserialize_with = "crate::parse::date_time")]
+    pub start: DateTime<FixedOffset>,
+    /// How long it lasts; 1 minute to 31 days.
+    pub duration_minutes: u32,
+    /// Seed of every draw. The same file and seed give the same run.
+    pub seed: u64,
+}
+
+/// `[[source]]`: provenance of figures in the file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Name of the source.
+    pub name: String,
+    /// Its licence.
+    pub licence: String,
+    /// What was taken from it, and how it was changed.
+    pub taken: String,
+}
+
+/// `[tariff]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TariffChoice {
+    /// Name of a rule pack of `vpp-market-adapters`, such as `guangdong-2025`.
+    pub rule_pack: String,
+    /// Whether the day is declared hot (35 °C), which brings the sharp price outside its months too.
+    #[serde(default)]
+    pub sharp_day: bool,
+}
+
+/// `[assumptions]`: figures that hold for the whole fleet.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assumptions {
+    /// The most that an AC pile draws.
+    pub ac_power_kw: f64,
+    /// The ratings of DC piles, ascending.
+    pub dc_powers_kw: Vec<f64>,
+    /// The share of DC piles of each rating; same length, adds up to 1.
+    pub dc_shares: Vec<f64>,
+    /// Share of AC piles that can export, for stations that do not state `v2g_ac`.
+    pub v2g_share_ac: f64,
+    /// Share of DC piles that can export, for stations that do not state `v2g_dc`.
+    pub v2g_share_dc: f64,
+    /// The most that an exporting AC pile exports, as a magnitude.
+    pub v2g_ac_discharge_kw: f64,
+    /// The most that an exporting DC pile exports, as a magnitude.
+    pub v2g_dc_discharge_kw: f64,
+    /// Share of the sessions at exporting piles whose owner consents to export.
+    pub v2g_consent_share: f64,
+    /// State of charge below which no battery is discharged, in [0, 1).
+    pub v2g_floor: f64,
+    /// Share of the energy drawn that reaches the batteries, in (0, 1].
+    pub charge_efficiency: f64,
+    /// Share of the energy taken from the batteries that reaches the grid, in (0, 1].
+    pub discharge_efficiency: f64,
+    /// Battery capacities: quantiles at even steps from 0 % to 100 %.
+    pub battery_capacity_kwh: Quantiles,
+    /// Connection limit of a station over the sum of its pile ratings, in (0, 1].
+    pub connection_factor: f64,
+    /// Default setpoint (ceiling while no command is in force) over the connection limit, in [0, 1].
+    pub default_setpoint_share: f64,
+    /// How much of its connection limit a station can move per second; positive.
+    pub ramp_share_per_second: f64,
+    /// Share of piles that follow no setpoint and charge as they like.
+    pub disobeying_pile_share: f64,
+    /// Share of stations that refuse every command.
+    pub refusing_station_share: f64,
+    /// Share of stations that hear nothing and answer nothing.
+    pub unreachable_station_share: f64,
+    /// Shortest and longest time between a command's arrival and the station's first movement, seconds.
+    pub response_delay_s: [f64; 2],
+}
+
+/// `[sessions.<profile>]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionProfile {
+    /// Vehicles that come to an AC pile in a day (those that find all piles taken drive on).
+    pub arrivals_per_ac_pile_day: f64,
+    /// Vehicles that come to a DC pile in a day.
+    pub arrivals_per_dc_pile_day: f64,
+    /// Share of the day's arrivals in each hour, **local** (`Asia/Shanghai`), 24 values that add up to 1.
+    pub arrival_shape: Vec<f64>,
+    /// Stay at an AC pile, hours: quantiles at even steps from 0 % to 100 %.
+    pub stay_h: Quantiles,
+    /// Energy wanted at an AC pile, at the battery: quantiles. What the stay cannot hold at full power is cut.
+    pub energy_kwh: Quantiles,
+    /// Energy wanted at a DC pile, at the battery: quantiles.
+    pub dc_energy_kwh: Quantiles,
+    /// What a vehicle stays at a DC pile beyond its charging time at full power, minutes.
+    pub dc_dwell_minutes: f64,
+}
+
+/// `[[event]]`: one call of a programme.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventRow {
+    /// Its name.
+    pub id: EventId,
+    /// What is called.
+    pub kind: EventKind,
+    /// Begin, seconds after the scenario's start.
+    pub start_offset_s: u32,
+    /// Length in seconds; positive.
+    pub duration_s: u32,
+    /// Demand response: by how much less to draw.
+    #[serde(default)]
+    pub reduction_kw: Option<f64>,
+    /// Peak shaving: the ceiling on the import of `node`, base load included.
+    #[serde(default)]
+    pub ceiling_kw: Option<f64>,
+    /// Scope: the stations of this aggregator alone. Without `aggregator` and `node`: all.
+    #[serde(default)]
+    pub aggregator: Option<AggregatorId>,
+    /// Scope: the stations below this node alone. Peak shaving: where the ceiling holds.
+    #[serde(default)]
+    pub node: Option<NodeId>,
+}
+
+/// The kinds of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// Draw less than the baseline.
+    DemandResponse,
+    /// Keep a node under a ceiling.
+    PeakShaving,
+}
+
+/// `[regulation]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Regulation {
+    /// The most that the signal may ask to draw less.
+    pub capacity_up_kw: f64,
+    /// The most that the signal may ask to draw more.
+    pub capacity_down_kw: f64,
+    /// Begin, seconds after the scenario's start.
+    pub start_offset_s: u32,
+    /// Length in seconds; positive.
+    pub duration_s: u32,
+    /// Time between two values of the signal, seconds; positive.
+    pub period_s: f64,
+    /// Per unit of the capacity, −1 to 1; **positive: draw less**. Begins at `start_offset_s`; begins anew when the
+    /// duration outlasts it.
+    pub signal: Vec<f64>,
+}
+
+/// `[[aggregator]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AggregatorRow {
+    /// Its name in topics and commands.
+    pub id: AggregatorId,
+    /// Its name for people.
+    pub name: String,
+}
+
+/// `[[node]]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeRow {
+    /// Its name.
+    pub id: NodeId,
+    /// `substation`, `feeder` or `transformer`.
+    pub kind: NodeKind,
+    /// The node that feeds it; none for a root.
+    #[serde(default)]
+    pub parent: Option<NodeId>,
+    /// The most that may flow down through it, base load included.
+    pub import_limit_kw: f64,
+    /// The most that may flow up through it, as a magnitude.
+    pub export_limit_kw: f64,
+    /// Load at the node that is not ours: 24 values by hour of the **UTC** day, or one for all hours.
+    #[serde(deserialize_with = "crate::parse::one_or_many")]
+    pub base_load_kw: Vec<f64>,
+}
+
+/// `[fleet]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FleetRows {
+    /// The profile of stations that name none.
+    pub profile: String,
+    /// The stations, one row a line.
+    pub stations: Vec<StationRow>,
+}
+
+/// A row of `[fleet] stations`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StationRow {
+    /// Its name.
+    pub id: StationId,
+    /// Who operates it.
+    pub aggregator: AggregatorId,
+    /// The node that feeds it.
+    pub node: NodeId,
+    /// Longitude and latitude, degrees; rounded, for maps and nearness only.
+    pub place: [f64; 2],
+    /// Number of AC piles.
+    #[serde(default)]
+    pub ac: u32,
+    /// Number of DC piles.
+    #[serde(default)]
+    pub dc: u32,
+    /// Session profile; without it the fleet's.
+    #[serde(default)]
+    pub profile: Option<String>,
+    /// Whether it is enrolled in frequency regulation.
+    #[serde(default)]
+    pub regulates: bool,
+    /// AC piles that can export; without it by `v2g_share_ac`.
+    #[serde(default)]
+    pub v2g_ac: Option<u32>,
+    /// DC piles that can export; without it by `v2g_share_dc`.
+    #[serde(default)]
+    pub v2g_dc: Option<u32>,
+    /// Connection limit; without it by `connection_factor`.
+    #[serde(default)]
+    pub import_limit_kw: Option<f64>,
+    /// Ceiling while no command is in force; without it by `default_setpoint_share`.
+    #[serde(default)]
+    pub default_setpoint_kw: Option<f64>,
+}
+
+impl Scenario {
+    /// The session profile of a station (position in `fleet.stations`, which is also its index in the built fleet).
+    ///
+    /// # Panics
+    /// When the position is out of range.
+    #[must_use]
+    pub fn profile_of(&self, station: usize) -> &SessionProfile {
+        let row = &self.fleet.stations[station];
+        &self.sessions[row.profile.as_ref().unwrap_or(&self.fleet.profile)]
+    }
+}

@@ -1,0 +1,155 @@
+//! The simulated world behind the aggregators: vehicles that come, charge and leave, piles that lag, and some that do not
+//! obey; stations that refuse or cannot be reached.
+//!
+//! Time moves on a grid of whole seconds from the start, however often [`World::advance`](Sites::advance) is called, and
+//! each station has its own random numbers: the same scenario gives the same vehicles in every run, in every process, with
+//! or without control. Nothing here decides what a station should do, apart from the controller on the spot that keeps its
+//! default ceiling.
+
+mod arrivals;
+mod battery;
+mod config;
+mod draws;
+mod station;
+mod tally;
+mod vehicle;
+
+#[cfg(test)]
+mod tests;
+
+use vpp_aggregator::{Lease, PileReading, PileSetpoint, Sites};
+use vpp_core::{AggregatorId, Energy, Invalid, Power, Station, Timestamp};
+
+use crate::Scenario;
+use station::StationState;
+use vehicle::instant;
+
+pub use config::{Behaviour, StationModel, WARM_UP, WorldConfig};
+pub use tally::Tally;
+
+/// The grid on which time moves.
+const STEP_MS: i64 = 1_000;
+/// The coarser grid of the warm-up.
+const WARM_UP_STEP_MS: i64 = 60_000;
+
+/// Simulated stations.
+#[derive(Clone, Debug)]
+pub struct World {
+    stations: Vec<Station>,
+    states: Vec<StationState>,
+    /// Milliseconds of the epoch.
+    now: i64,
+}
+
+impl World {
+    /// A world at its start, warmed up.
+    #[must_use]
+    pub fn new(config: WorldConfig) -> World {
+        let start = config.start.timestamp_millis();
+        let steps = config.warm_up.num_milliseconds().max(0) / WARM_UP_STEP_MS;
+        let begin = start - steps * WARM_UP_STEP_MS;
+        let stations = config.stations.iter().map(|model| model.station.clone()).collect();
+        let warm = |model: StationModel| {
+            let mut state = StationState::new(config.seed, model, begin);
+            for step in 0..steps {
+                state.tick(begin + step * WARM_UP_STEP_MS, WARM_UP_STEP_MS);
+            }
+            state.tally = Tally::default();
+            state.read();
+            state
+        };
+        let states = config.stations.into_iter().map(warm).collect();
+        World { stations, states, now: start }
+    }
+
+    /// The world of a scenario: the stations of one aggregator, or all.
+    ///
+    /// # Errors
+    /// What the fleet refuses; a scenario from [`Scenario::parse`] has nothing such.
+    pub fn from_scenario(
+        scenario: &Scenario,
+        aggregator: Option<&AggregatorId>,
+    ) -> Result<World, Invalid> {
+        WorldConfig::of(scenario, aggregator).map(World::new)
+    }
+
+    /// Up to when it has lived.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        instant(self.now)
+    }
+
+    /// What has happened at a station since the start.
+    #[must_use]
+    pub fn tally(&self, station: usize) -> Tally {
+        self.states[station].tally
+    }
+
+    /// What has happened at all stations since the start.
+    #[must_use]
+    pub fn total(&self) -> Tally {
+        let mut total = Tally::default();
+        for state in &self.states {
+            total.add(&state.tally);
+        }
+        total
+    }
+
+    /// What the batteries at a station hold now.
+    #[must_use]
+    pub fn stored(&self, station: usize) -> Energy {
+        self.states[station].stored()
+    }
+
+    /// Lets a station refuse every command from now on, or none.
+    pub fn set_refusal(&mut self, station: usize, refusal: Option<String>) {
+        self.states[station].refusal = refusal;
+    }
+
+    /// Cuts a station off, or reaches it again.
+    pub fn set_reachable(&mut self, station: usize, reachable: bool) {
+        self.states[station].unreachable_from = (!reachable).then_some(self.now);
+    }
+}
+
+impl Sites for World {
+    fn stations(&self) -> &[Station] {
+        &self.stations
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        let steps = (now.timestamp_millis() - self.now).div_euclid(STEP_MS);
+        if steps <= 0 {
+            return;
+        }
+        for state in &mut self.states {
+            for step in 0..steps {
+                state.tick(self.now + step * STEP_MS, STEP_MS);
+            }
+            state.read();
+        }
+        self.now += steps * STEP_MS;
+    }
+
+    fn readings(&self, station: usize) -> &[PileReading] {
+        &self.states[station].readings
+    }
+
+    fn active_power(&self, station: usize) -> Power {
+        self.states[station].active_power()
+    }
+
+    fn apply(&mut self, station: usize, setpoints: &[PileSetpoint], lease: Lease) {
+        if self.reachable(station) {
+            self.states[station].apply(self.now, setpoints, lease);
+        }
+    }
+
+    fn refusal(&self, station: usize) -> Option<&str> {
+        self.states[station].refusal.as_deref()
+    }
+
+    fn reachable(&self, station: usize) -> bool {
+        self.states[station].unreachable_from.is_none_or(|from| self.now < from)
+    }
+}

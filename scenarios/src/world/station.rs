@@ -1,0 +1,248 @@
+//! One station: its piles, its vehicles, and the controller on the spot.
+
+use std::collections::VecDeque;
+
+use vpp_aggregator::{Lease, PileReading, PileSetpoint, Splitter};
+use vpp_core::{Energy, PileKind, Power};
+
+use super::arrivals::{Arrivals, vehicle};
+use super::battery::Efficiency;
+use super::config::StationModel;
+use super::draws::Draws;
+use super::tally::Tally;
+use super::vehicle::{PileModel, Vehicle, instant};
+
+/// A vehicle that leaves with this much less than it was promised leaves short, watt-milliseconds (10 Wh).
+const SHORT: i64 = 36_000_000;
+
+/// A simulated station.
+#[derive(Clone, Debug)]
+pub(super) struct StationState {
+    model: StationModel,
+    efficiency: Efficiency,
+    piles: Vec<PileModel>,
+    draws: Draws,
+    arrivals: Vec<Arrivals>,
+    /// In the order of their piles.
+    vehicles: Vec<Vehicle>,
+    /// Setpoints on their way to the piles, with the instant at which they take effect.
+    underway: VecDeque<(i64, Vec<PileSetpoint>)>,
+    delay_ms: i64,
+    /// What was set from outside; none before the first time.
+    lease: Option<Lease>,
+    /// The controller on the spot, for when nobody else is in charge.
+    local: Splitter,
+    pub(super) refusal: Option<String>,
+    /// Since when it is out of reach, milliseconds of the epoch.
+    pub(super) unreachable_from: Option<i64>,
+    pub(super) readings: Vec<PileReading>,
+    pub(super) tally: Tally,
+    scratch: Vec<PileSetpoint>,
+}
+
+impl StationState {
+    pub(super) fn new(seed: u64, model: StationModel, now: i64) -> StationState {
+        let mut draws = Draws::new(seed, model.number);
+        let behaviour = &model.behaviour;
+        let refusal = draws
+            .chance(behaviour.refusing_station_share)
+            .then(|| "under local control".to_owned());
+        let unreachable_from = draws
+            .chance(behaviour.unreachable_station_share)
+            .then(|| behaviour.unreachable_from.timestamp_millis());
+        let [shortest, longest] = behaviour.response_delay_s;
+        #[allow(clippy::cast_possible_truncation)] // seconds of a checked scenario
+        let delay_ms = (draws.between(shortest, longest) * 1e3).round() as i64;
+        let piles = piles(&model, &mut draws);
+        let kinds = [true, false].into_iter().filter_map(|is_ac| {
+            let count = piles.iter().filter(|pile| pile.is_ac == is_ac).count();
+            (count > 0).then_some((is_ac, count))
+        });
+        let arrivals = kinds
+            .map(|(is_ac, count)| Arrivals::new(&model, is_ac, count, now, &mut draws))
+            .collect();
+        StationState {
+            efficiency: Efficiency::new(
+                model.station.charge_efficiency,
+                model.station.discharge_efficiency,
+            ),
+            model,
+            piles,
+            draws,
+            arrivals,
+            vehicles: Vec::new(),
+            underway: VecDeque::new(),
+            delay_ms,
+            lease: None,
+            local: Splitter::new(),
+            refusal,
+            unreachable_from,
+            readings: Vec::new(),
+            tally: Tally::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Lives through `length_ms` from `now`.
+    pub(super) fn tick(&mut self, now: i64, length_ms: i64) {
+        self.depart(now);
+        self.arrive(now);
+        self.hear(now);
+        if self.lease.is_none_or(|lease| now >= lease.valid_until.timestamp_millis()) {
+            self.control_itself(now);
+        }
+        for vehicle in &mut self.vehicles {
+            let pile = &self.piles[vehicle.pile as usize];
+            let moved = vehicle.run(pile, now, length_ms, self.efficiency);
+            self.tally.moved(moved);
+        }
+    }
+
+    /// Takes setpoints from outside. They reach the piles after the station's delay.
+    pub(super) fn apply(&mut self, now: i64, setpoints: &[PileSetpoint], lease: Lease) {
+        self.lease = Some(lease);
+        self.underway.push_back((now + self.delay_ms, setpoints.to_vec()));
+    }
+
+    pub(super) fn active_power(&self) -> Power {
+        Power::from_watts(self.vehicles.iter().map(|vehicle| vehicle.power).sum())
+    }
+
+    /// Reads all piles anew.
+    pub(super) fn read(&mut self) {
+        let StationState { readings, vehicles, piles, .. } = self;
+        readings.clear();
+        readings.extend(vehicles.iter().map(|vehicle| PileReading {
+            pile: vehicle.pile,
+            active_power: Power::from_watts(vehicle.power),
+            session: vehicle.session(&piles[vehicle.pile as usize]),
+        }));
+    }
+
+    /// What all batteries at the station hold.
+    pub(super) fn stored(&self) -> Energy {
+        let stored = self.vehicles.iter().map(|vehicle| vehicle.battery.stored).sum();
+        Energy::from_watt_milliseconds(stored)
+    }
+
+    #[cfg(test)]
+    pub(super) fn vehicles(&self) -> &[Vehicle] {
+        &self.vehicles
+    }
+
+    #[cfg(test)]
+    pub(super) fn piles(&self) -> &[PileModel] {
+        &self.piles
+    }
+
+    #[cfg(test)]
+    pub(super) fn delay_ms(&self) -> i64 {
+        self.delay_ms
+    }
+
+    fn depart(&mut self, now: i64) {
+        let tally = &mut self.tally;
+        self.vehicles.retain(|vehicle| {
+            let stays = now < vehicle.departure;
+            if !stays {
+                let short = vehicle.wanted - vehicle.battery.stored;
+                tally.departed(vehicle.battery.stored, if short > SHORT { short } else { 0 });
+            }
+            stays
+        });
+    }
+
+    fn arrive(&mut self, now: i64) {
+        for at in 0..self.arrivals.len() {
+            let is_ac = self.arrivals[at].is_ac;
+            while let Some(arrival) = self.arrivals[at].pop(&self.model, now, &mut self.draws) {
+                let Some(pile) = self.free_pile(is_ac) else {
+                    self.tally.turned_away += 1;
+                    continue;
+                };
+                let model = &self.piles[pile as usize];
+                let (station, draws) = (&self.model, &mut self.draws);
+                let vehicle = vehicle(station, self.efficiency, (pile, model), arrival, draws);
+                self.tally.arrived(vehicle.battery.stored);
+                let place = self.vehicles.partition_point(|other| other.pile < pile);
+                self.vehicles.insert(place, vehicle);
+            }
+        }
+    }
+
+    /// One of the free piles of a kind, each as likely as the others.
+    fn free_pile(&mut self, is_ac: bool) -> Option<u32> {
+        let mut taken = self.vehicles.iter().map(|vehicle| vehicle.pile).peekable();
+        let free = (0_u32..).zip(&self.piles).filter(|(number, pile)| {
+            taken.next_if_eq(number).is_none() && pile.is_ac == is_ac
+        });
+        let free: Vec<u32> = free.map(|(number, _)| number).collect();
+        if free.is_empty() {
+            return None;
+        }
+        Some(free[self.draws.below(free.len())])
+    }
+
+    /// Hands setpoints that have arrived by `now` to the piles.
+    fn hear(&mut self, now: i64) {
+        while self.underway.front().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, setpoints)) = self.underway.pop_front() else { return };
+            tell(&mut self.vehicles, &setpoints);
+        }
+    }
+
+    /// Keeps the ceiling that holds without word from outside.
+    fn control_itself(&mut self, now: i64) {
+        self.underway.clear();
+        let default = self.model.station.default_setpoint;
+        let ceiling = self.lease.map_or(default, |lease| lease.fallback);
+        let piles = &self.piles;
+        let most = |vehicle: &Vehicle| piles[vehicle.pile as usize].rated;
+        let total: i64 = self.vehicles.iter().map(most).sum();
+        if total <= ceiling.as_watts() {
+            for vehicle in &mut self.vehicles {
+                vehicle.told = piles[vehicle.pile as usize].rated;
+            }
+            return;
+        }
+        self.read();
+        self.local.split(ceiling, &self.readings, instant(now), &mut self.scratch);
+        tell(&mut self.vehicles, &self.scratch);
+    }
+}
+
+/// Both are in the order of the piles.
+fn tell(vehicles: &mut [Vehicle], setpoints: &[PileSetpoint]) {
+    let mut setpoints = setpoints.iter().peekable();
+    for vehicle in vehicles {
+        while setpoints.next_if(|told| told.pile < vehicle.pile).is_some() {}
+        if let Some(told) = setpoints.next_if(|told| told.pile == vehicle.pile) {
+            vehicle.told = told.setpoint.as_watts();
+        }
+    }
+}
+
+/// The piles one by one. Each has its part of the station's ramp.
+fn piles(model: &StationModel, draws: &mut Draws) -> Vec<PileModel> {
+    let groups = &model.station.piles;
+    let rated: i64 = groups
+        .iter()
+        .map(|group| group.rated_power.as_watts() * i64::from(group.count))
+        .sum();
+    let ramp = model.station.ramp_per_second;
+    let share = model.behaviour.disobeying_pile_share;
+    let mut piles = Vec::new();
+    for group in groups {
+        for _ in 0..group.count {
+            let part = ramp.scaled(group.rated_power, Power::from_watts(rated));
+            piles.push(PileModel {
+                is_ac: group.kind == PileKind::Ac,
+                rated: group.rated_power.as_watts(),
+                discharge: group.discharge_power.as_watts(),
+                ramp: part.as_watts().max(1),
+                obeys: !draws.chance(share),
+            });
+        }
+    }
+    piles
+}

@@ -1,0 +1,72 @@
+//! What has happened at a station, for analysts and for checks.
+
+use vpp_core::Energy;
+
+use super::vehicle::Moved;
+
+/// Counts and energies since the start (the warm-up is not counted).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Vehicles that plugged in.
+    pub arrivals: u64,
+    /// Vehicles that found no free pile and drove on.
+    pub turned_away: u64,
+    /// Vehicles that left.
+    pub departures: u64,
+    /// Vehicles that left with less than they were promised.
+    pub short_departures: u64,
+    /// What those lacked.
+    pub energy_short: Energy,
+    /// Drawn from the grid.
+    pub energy_drawn: Energy,
+    /// Given to the grid, as a magnitude.
+    pub energy_exported: Energy,
+    /// Put into batteries.
+    pub energy_charged: Energy,
+    /// Taken out of batteries, as a magnitude.
+    pub energy_discharged: Energy,
+    /// Energy that batteries held when they came.
+    pub energy_arrived: Energy,
+    /// Energy that batteries held when they left.
+    pub energy_departed: Energy,
+}
+
+impl Tally {
+    pub(super) fn moved(&mut self, moved: Moved) {
+        let energy = Energy::from_watt_milliseconds;
+        if moved.at_grid >= 0 {
+            self.energy_drawn += energy(moved.at_grid);
+            self.energy_charged += energy(moved.stored);
+        } else {
+            self.energy_exported += energy(-moved.at_grid);
+            self.energy_discharged += energy(-moved.stored);
+        }
+    }
+
+    pub(super) fn arrived(&mut self, stored: i64) {
+        self.arrivals += 1;
+        self.energy_arrived += Energy::from_watt_milliseconds(stored);
+    }
+
+    pub(super) fn departed(&mut self, stored: i64, short: i64) {
+        self.departures += 1;
+        self.short_departures += u64::from(short > 0);
+        self.energy_short += Energy::from_watt_milliseconds(short);
+        self.energy_departed += Energy::from_watt_milliseconds(stored);
+    }
+
+    /// Adds another station's.
+    pub fn add(&mut self, other: &Tally) {
+        self.arrivals += other.arrivals;
+        self.turned_away += other.turned_away;
+        self.departures += other.departures;
+        self.short_departures += other.short_departures;
+        self.energy_short += other.energy_short;
+        self.energy_drawn += other.energy_drawn;
+        self.energy_exported += other.energy_exported;
+        self.energy_charged += other.energy_charged;
+        self.energy_discharged += other.energy_discharged;
+        self.energy_arrived += other.energy_arrived;
+        self.energy_departed += other.energy_departed;
+    }
+}

@@ -1,0 +1,124 @@
+//! A vehicle's stay at a pile.
+
+use vpp_core::{Energy, Power, Session, Timestamp};
+
+use super::battery::{Battery, Efficiency};
+
+/// What is less than a watt-hour is nothing: it would keep a pile switched on for a second.
+const NEGLIGIBLE: i64 = 3_600_000;
+
+/// A pile as it is built.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct PileModel {
+    /// Alternating current, slow.
+    pub(super) is_ac: bool,
+    /// The most that it draws, watts.
+    pub(super) rated: i64,
+    /// The most that it exports, watts.
+    pub(super) discharge: i64,
+    /// How fast its power changes, watts per second.
+    pub(super) ramp: i64,
+    /// Whether it follows setpoints. One that does not charges at full power.
+    pub(super) obeys: bool,
+}
+
+/// A vehicle plugged in.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Vehicle {
+    /// Number of the pile.
+    pub(super) pile: u32,
+    /// When it leaves, milliseconds of the epoch.
+    pub(super) departure: i64,
+    pub(super) battery: Battery,
+    /// What the battery shall hold when it leaves.
+    pub(super) wanted: i64,
+    /// Whether its owner lets it be discharged.
+    pub(super) consents: bool,
+    /// What the pile was told, watts.
+    pub(super) told: i64,
+    /// What it draws, watts.
+    pub(super) power: i64,
+}
+
+impl Vehicle {
+    /// The most that pile and vehicle draw now.
+    pub(super) fn max_charge(&self, pile: &PileModel) -> i64 {
+        match self.battery.room() < NEGLIGIBLE {
+            true => 0,
+            false => self.battery.charge_power().min(pile.rated),
+        }
+    }
+
+    /// The most that they export now.
+    pub(super) fn max_discharge(&self, pile: &PileModel) -> i64 {
+        match self.consents && self.battery.available() >= NEGLIGIBLE {
+            true => self.battery.power.min(pile.discharge),
+            false => 0,
+        }
+    }
+
+    /// What it still needs.
+    pub(super) fn lacks(&self) -> i64 {
+        let lacks = self.wanted - self.battery.stored;
+        if lacks < NEGLIGIBLE { 0 } else { lacks }
+    }
+
+    /// Lives through `length_ms`, for the last moments only as long as it stays.
+    pub(super) fn run(
+        &mut self,
+        pile: &PileModel,
+        now: i64,
+        length_ms: i64,
+        efficiency: Efficiency,
+    ) -> Moved {
+        let length_ms = length_ms.min(self.departure - now);
+        if length_ms <= 0 {
+            self.power = 0;
+            return Moved::default();
+        }
+        let (low, high) = (-self.max_discharge(pile), self.max_charge(pile));
+        let goal = if pile.obeys { self.told.clamp(low, high) } else { high };
+        let step = wide_step(pile.ramp, length_ms);
+        let ramped = self.power + (goal - self.power).clamp(-step, step);
+        // A full battery or an empty one stops at once, whatever the ramp.
+        let before = self.battery.stored;
+        self.power = self.battery.run(ramped.clamp(low, high), length_ms, efficiency);
+        Moved { at_grid: self.power * length_ms, stored: self.battery.stored - before }
+    }
+
+    /// What the pile's controller reads.
+    pub(super) fn session(&self, pile: &PileModel) -> Session {
+        let battery = &self.battery;
+        let energy = |value: i64| Energy::from_watt_milliseconds(value);
+        let max_discharge = self.max_discharge(pile);
+        Session {
+            departure: instant(self.departure),
+            energy_needed: energy(self.lacks()),
+            energy_room: energy(battery.room()),
+            energy_available: energy(if max_discharge > 0 { battery.available() } else { 0 }),
+            max_charge: Power::from_watts(self.max_charge(pile)),
+            max_discharge: Power::from_watts(max_discharge),
+        }
+    }
+}
+
+/// Energy moved in a step, watt-milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Moved {
+    /// At the connection; positive is drawn.
+    pub(super) at_grid: i64,
+    /// In the battery; positive is charged.
+    pub(super) stored: i64,
+}
+
+fn wide_step(ramp: i64, length_ms: i64) -> i64 {
+    (ramp.saturating_mul(length_ms) / 1_000).max(1)
+}
+
+/// The instant of a number of milliseconds.
+///
+/// # Panics
+/// Beyond the calendar, which no stay of a checked scenario reaches.
+pub(super) fn instant(milliseconds: i64) -> Timestamp {
+    Timestamp::from_timestamp_millis(milliseconds).expect("an instant of the calendar")
+}
