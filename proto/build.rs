@@ -6,13 +6,14 @@ use std::{env, fs};
 
 use prost::Message;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "vpp/v1/fleet.proto",
     "vpp/v1/fleet_service.proto",
     "vpp/v1/dispatch.proto",
     "vpp/v1/dispatch_service.proto",
     "vpp/v1/telemetry.proto",
     "vpp/v1/command.proto",
+    "vpp/v1/journal.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

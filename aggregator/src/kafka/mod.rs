@@ -83,6 +83,7 @@ impl Config {
         client
             .set("bootstrap.servers", &self.bootstrap)
             .set("client.id", format!("vpp-aggregator-{}", self.aggregator))
+            .set("socket.nagle.disable", "true")
             .set("reconnect.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "1000");
         client

@@ -96,10 +96,12 @@ impl Engine {
             .plan
             .as_ref()
             .is_some_and(|plan| plan.programmes == pending.programmes);
-        let decision = if serves && self.unsolved_cycles <= self.config.hold_cycles {
+        let holds = serves && self.unsolved_cycles <= self.config.hold_cycles;
+        let decision = if holds {
             Decision::Hold
         } else {
             let solution = vpp_optimizer::rules(&pending.problem);
+            let solution = solution.expect("problems built from checked registrations are valid");
             self.apply(pending, &solution, Decision::Fallback);
             Decision::Fallback
         };

@@ -285,6 +285,13 @@ impl Engine {
         &self.events
     }
 
+    /// The event that a request called.
+    #[must_use]
+    pub fn event_of(&self, request: &RequestId) -> Option<&Event> {
+        let called = self.event_requests.iter().find(|(_, id)| *id == request);
+        called.and_then(|(event, _)| self.events.get(event))
+    }
+
     /// The plan in force, while a programme is on.
     #[must_use]
     pub fn plan(&self) -> Option<&Plan> {

@@ -106,6 +106,7 @@ impl Engine {
             names.push("regulation".into());
             let enrolled = |r: &usize| self.fleet.stations()[stations[*r]].regulates;
             problem.requirements.push(Requirement::Regulation {
+                name: "regulation".into(),
                 members: (0..stations.len()).filter(enrolled).collect(),
                 up_kw: vec![regulation.award.up.as_kilowatts(); intervals.len()],
                 down_kw: vec![regulation.award.down.as_kilowatts(); intervals.len()],
@@ -258,8 +259,9 @@ impl Engine {
                 let ceiling_at = |i| if on(i) { ceiling } else { f64::INFINITY };
                 let ceiling_kw = intervals.iter().map(ceiling_at).collect();
                 vec![(
-                    name,
+                    name.clone(),
                     Requirement::PeakShaving {
+                        name,
                         node,
                         ceiling_kw,
                         peak_price: 0.0,
@@ -373,27 +375,18 @@ impl Engine {
 
 impl Engine {
     /// Prices of the limits and promises that bind.
-    fn binding_prices(
-        &self,
-        pending: &PendingSolve,
-        solution: &Solution,
-    ) -> Vec<(String, Vec<f64>)> {
-        let nodes = self
-            .fleet
-            .tree()
-            .nodes()
-            .iter()
-            .map(|node| node.id.to_string());
-        let named = nodes.zip(&solution.node_prices);
-        let requirements = pending
-            .names
-            .iter()
-            .cloned()
-            .zip(&solution.requirement_prices);
+    fn binding_prices(&self, pending: &PendingSolve, solution: &Solution) -> Vec<(String, Vec<f64>)> {
+        let Some(prices) = &solution.prices else { return Vec::new() };
+        let mut named: Vec<(String, Vec<f64>)> = Vec::new();
+        for (node, prices) in self.fleet.tree().nodes().iter().zip(&prices.nodes) {
+            named.push((format!("{}/import", node.id), prices.import.clone()));
+            named.push((format!("{}/export", node.id), prices.export.clone()));
+        }
+        for (name, prices) in pending.names.iter().zip(&prices.requirements) {
+            named.push((name.clone(), prices.price.clone()));
+            named.push((format!("{name}/down"), prices.down.clone()));
+        }
+        named.retain(|(_, prices)| prices.iter().any(|price| price.abs() > 1e-6));
         named
-            .chain(requirements)
-            .filter(|(_, prices)| prices.iter().any(|price| price.abs() > 1e-6))
-            .map(|(name, prices)| (name, prices.clone()))
-            .collect()
     }
 }

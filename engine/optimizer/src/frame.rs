@@ -5,6 +5,7 @@ use crate::problem::{Problem, Requirement};
 use crate::solution::Relaxation;
 
 /// A validated problem with what follows from it.
+#[derive(Clone)]
 pub(crate) struct Frame<'a> {
     pub(crate) problem: &'a Problem,
     pub(crate) limits: Vec<OwnLimits>,
@@ -21,6 +22,7 @@ pub(crate) struct Holding {
 }
 
 /// The nodes with their subtrees.
+#[derive(Clone)]
 pub(crate) struct Forest {
     /// Nodes, those below before those above.
     pub(crate) upwards: Vec<usize>,

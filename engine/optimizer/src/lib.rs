@@ -54,6 +54,10 @@
 //! # Ok::<(), vpp_optimizer::SolveError>(())
 //! ```
 
+// The tests of private parts share their random problems with those of the public ones.
+#[cfg(test)]
+extern crate self as vpp_optimizer;
+
 mod frame;
 mod limits;
 mod repair;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::frame::Frame;
 use crate::problem::Problem;
 use crate::repair::{Draft, repair};
+use crate::rules::solve_frame;
 use crate::score::score;
 use crate::solution::{Prices, ResourceSchedule, Solution, Status};
 use crate::validate::{ProblemError, validate};
@@ -54,37 +55,96 @@ pub enum SolveError {
     },
 }
 
+/// A repair that costs less than this share of the objective is noise.
+const WORTH: f64 = 1e-6;
+/// Charging and discharging at once by more than this is worth a second solve, kW.
+const BOTH_KW: f64 = 1e-6;
+
 /// Solves a problem.
+///
+/// A plan that charges and discharges at once (a subsidy or a negative price can make that pay, and burning energy can
+/// make room under a limit) cannot be carried out. It is netted; where that costs anything, the program is solved once
+/// more with each such resource and interval held to the direction of its net draw, and the better of both counts.
 ///
 /// # Errors
 ///
 /// [`SolveError::Problem`] if it has no meaning, [`SolveError::Unsolved`] if the solver came to no end that is at least
-/// as good as [`crate::rules`].
+/// as good as [`crate::rules()`].
 pub fn solve(problem: &Problem, options: &Options) -> Result<Solution, SolveError> {
     validate(problem)?;
     let frame = Frame::new(problem);
     let raw = Raw::solve(&frame, options)?;
-    let status = if raw.optimal {
-        Status::Optimal
-    } else {
-        Status::Feasible
-    };
-    let mut schedule = repair(&frame, Draft::from_schedule(&raw.schedule));
-    let outcome = score(&frame, &mut schedule);
-    if status == Status::Feasible && outcome.objective > crate::rules::solve_frame(&frame).objective
+    let bound = raw.objective;
+    let ending = raw.ending.clone();
+    let mut best = finish(&frame, &raw, bound);
+    let worth_more = best.repair_cost > WORTH * bound.abs().max(1.0);
+    let left = options
+        .time_limit
+        .map(|limit| limit.saturating_sub(raw.took));
+    let in_time = left.is_none_or(|left| !left.is_zero());
+    if let Some(one_way) = hold_directions(&frame, &raw.schedule).filter(|_| worth_more && in_time)
     {
-        return Err(SolveError::Unsolved { ending: raw.ending });
+        let options = Options {
+            time_limit: left,
+            ..options.clone()
+        };
+        // The second program may have no solution where a held direction meets a ramp; then the first stands.
+        if let Ok(second) = Raw::solve(&one_way, &options) {
+            let other = finish(&frame, &second, bound);
+            if other.objective < best.objective {
+                // Prices stay those of the program that was asked for.
+                best = Solution {
+                    prices: best.prices,
+                    status: best.status,
+                    ..other
+                };
+            }
+        }
     }
-    Ok(Solution {
+    if best.status == Status::Feasible && best.objective > solve_frame(&frame).objective {
+        return Err(SolveError::Unsolved { ending });
+    }
+    Ok(best)
+}
+
+/// Repairs and scores what the solver said. `bound` is the objective that it claims for the program as asked.
+fn finish(frame: &Frame<'_>, raw: &Raw, bound: f64) -> Solution {
+    let mut schedule = repair(frame, Draft::from_schedule(&raw.schedule));
+    let outcome = score(frame, &mut schedule);
+    Solution {
         schedule,
         shortfalls: outcome.shortfalls,
         overloads: outcome.overloads,
         relaxed: frame.relaxations(),
         objective: outcome.objective,
-        repair_cost: outcome.objective - raw.objective,
-        status,
-        prices: raw.prices,
-    })
+        repair_cost: outcome.objective - bound,
+        status: if raw.optimal {
+            Status::Optimal
+        } else {
+            Status::Feasible
+        },
+        prices: raw.prices.clone(),
+    }
+}
+
+/// The same problem with resources that charge and discharge at once held to one direction; `None` if none does.
+fn hold_directions<'a>(frame: &Frame<'a>, schedule: &[ResourceSchedule]) -> Option<Frame<'a>> {
+    let mut one_way = frame.clone();
+    let mut any = false;
+    for (limits, plan) in one_way.limits.iter_mut().zip(schedule) {
+        for t in 0..plan.charge_kw.len() {
+            if plan.charge_kw[t].min(plan.discharge_kw[t]) <= BOTH_KW {
+                continue;
+            }
+            any = true;
+            if plan.net_kw(t) >= 0.0 {
+                limits.reach_low_kw[t] = 0.0;
+            } else {
+                limits.reach_high_kw[t] = 0.0;
+            }
+        }
+    }
+    any.then_some(one_way)
 }
 
 /// What the solver said, before any repair.
@@ -93,6 +153,7 @@ struct Raw {
     objective: f64,
     optimal: bool,
     ending: String,
+    took: Duration,
     prices: Option<Prices>,
 }
 
@@ -108,6 +169,7 @@ impl Raw {
             objective: answer.objective,
             optimal: answer.optimal,
             prices: coupling.prices(&answer, &frame.problem.intervals_h),
+            took: answer.took,
             ending: answer.ending,
         })
     }

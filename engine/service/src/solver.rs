@@ -1,6 +1,6 @@
 //! The optimizer's thread. It works on the newest problem only: one that has not begun when a newer one comes is dropped.
 
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -98,8 +98,9 @@ fn solve(backend: Backend, request: SolveRequest) -> Solved {
 }
 
 /// Where results go when the sequencer listens on a channel.
-pub(crate) fn into_channel<T: From<Solved>>(sender: Sender<T>) -> impl Fn(Solved) {
+pub(crate) fn into_channel<T: From<Solved>>(sender: SyncSender<T>) -> impl Fn(Solved) {
     move |solved| {
-        let _ = sender.send(T::from(solved));
+        // A sequencer that is too busy to take it decides without it.
+        let _ = sender.try_send(T::from(solved));
     }
 }

@@ -1,11 +1,11 @@
 //! Scopes and events.
 
 use vpp_core::{
-    AggregatorId, Event, EventOutcome, EventRequest, EventState, Interval, Invalid, NodeId, Power,
-    Programme, Scope,
+    AggregatorId, Commitment, Energy, Event, EventId, EventOutcome, EventRequest, EventState,
+    Interval, Invalid, NodeId, Power, Programme, Scope,
 };
 
-use super::scalar::from_timestamp;
+use super::scalar::{from_timestamp, to_timestamp};
 use crate::v1;
 
 impl TryFrom<v1::Scope> for Scope {
@@ -138,4 +138,65 @@ fn refusal_reason(event: &Event) -> String {
         event.accepted + event.refused,
         event.accepted
     )
+}
+
+/// Reads back an event that the engine itself wrote.
+impl TryFrom<v1::Event> for Event {
+    type Error = Invalid;
+    fn try_from(wire: v1::Event) -> Result<Event, Invalid> {
+        use v1::{event::Programme as Wire, submit_event_request::Programme as Asked};
+        let interval = Interval::new(
+            to_timestamp("start_time", wire.start_time.as_ref())?,
+            to_timestamp("end_time", wire.end_time.as_ref())?,
+        )?;
+        let (state, outcome) = (wire.state(), wire.outcome());
+        let (programme, scope) = match wire.programme {
+            Some(Wire::DemandResponse(wire_programme)) => {
+                (Some(Asked::DemandResponse(wire_programme)), wire.scope)
+            }
+            Some(Wire::PeakShaving(wire_programme)) => {
+                (Some(Asked::PeakShaving(wire_programme)), None)
+            }
+            None => (None, None),
+        };
+        let kwh = Energy::from_kilowatt_hours;
+        let optional = |field, kilowatts: Option<f64>| {
+            kilowatts.map(|kilowatts| Power::from_kilowatts(field, kilowatts)).transpose()
+        };
+        let commitment = |wire: v1::Commitment| {
+            let power = Power::from_kilowatts("commitments.power_kw", wire.power_kw)?;
+            Ok(Commitment { aggregator: AggregatorId::new(wire.aggregator_id)?, power })
+        };
+        Ok(Event {
+            id: EventId::new(wire.event_id)?,
+            request: event_request(programme, scope, interval)?,
+            accepted: Power::from_kilowatts("accepted_kw", wire.accepted_kw)?,
+            refused: Power::from_kilowatts("refused_kw", wire.refused_kw)?,
+            commitments: wire
+                .commitments
+                .into_iter()
+                .map(commitment)
+                .collect::<Result<_, Invalid>>()?,
+            state: match state {
+                v1::EventState::Scheduled => EventState::Scheduled,
+                v1::EventState::Active => EventState::Active,
+                v1::EventState::Ended => EventState::Ended,
+                v1::EventState::Cancelled => EventState::Cancelled,
+                v1::EventState::Unspecified => return Err(Invalid::new("state", "is missing")),
+            },
+            created_at: to_timestamp("create_time", wire.create_time.as_ref())?,
+            baseline: optional("baseline_kw", wire.baseline_kw)?,
+            measured: optional("measured_kw", wire.measured_kw)?,
+            committed_energy: kwh("committed_kwh", wire.committed_kwh)?,
+            delivered_energy: kwh("delivered_kwh", wire.delivered_kwh)?,
+            outcome: match outcome {
+                v1::EventOutcome::Unspecified => None,
+                v1::EventOutcome::Delivered => Some(EventOutcome::Delivered),
+                v1::EventOutcome::Cancelled => Some(EventOutcome::Cancelled),
+                v1::EventOutcome::PartlyDelivered => Some(EventOutcome::PartlyDelivered {
+                    shortfall: kwh("shortfall_kwh", wire.shortfall_kwh.unwrap_or(0.0))?,
+                }),
+            },
+        })
+    }
 }

@@ -44,7 +44,11 @@ impl Arrivals {
         };
         #[allow(clippy::cast_precision_loss)] // counts of piles
         let per_day = per_pile * piles as f64;
-        let mut arrivals = Arrivals { is_ac, per_day, next: None };
+        let mut arrivals = Arrivals {
+            is_ac,
+            per_day,
+            next: None,
+        };
         arrivals.next = arrivals.after(model, now, draws);
         arrivals
     }
@@ -59,7 +63,9 @@ impl Arrivals {
     fn after(&self, model: &StationModel, at: i64, draws: &mut Draws) -> Option<i64> {
         let at = instant(at);
         let until = at + LOOK_AHEAD;
-        let next = model.profile.next_arrival(self.per_day, at, until, || draws.uniform());
+        let next = model
+            .profile
+            .next_arrival(self.per_day, at, until, || draws.uniform());
         next.map(|next| next.timestamp_millis())
     }
 }
@@ -81,8 +87,12 @@ pub(super) fn vehicle(
     let charge_efficiency = model.station.charge_efficiency;
     let (p_energy, p_stay) = (draws.uniform(), draws.uniform());
     let visit = match pile.is_ac {
-        true => model.profile.ac_visit(shared_kw, charge_efficiency, p_stay, p_energy),
-        false => model.profile.dc_visit(shared_kw, charge_efficiency, p_energy),
+        true => model
+            .profile
+            .ac_visit(shared_kw, charge_efficiency, p_stay, p_energy),
+        false => model
+            .profile
+            .dc_visit(shared_kw, charge_efficiency, p_energy),
     };
     let asked = (visit.energy_kwh / capacity_kwh).min(HIGHEST_SOC - LOWEST_SOC);
     let soc = draws.between(LOWEST_SOC, HIGHEST_SOC - asked);

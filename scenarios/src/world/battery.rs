@@ -20,7 +20,10 @@ impl Efficiency {
     #[allow(clippy::cast_possible_truncation)] // shares in (0, 1]
     pub(super) fn new(charge: f64, discharge: f64) -> Efficiency {
         let ppm = |share: f64| ((share * 1e6).round() as i64).clamp(1, MILLION);
-        Efficiency { charge_ppm: ppm(charge), discharge_ppm: ppm(discharge) }
+        Efficiency {
+            charge_ppm: ppm(charge),
+            discharge_ppm: ppm(discharge),
+        }
     }
 
     /// What reaches the battery of energy drawn from the grid.
@@ -145,9 +148,13 @@ mod tests {
     #[test]
     fn what_is_deliverable_is_what_charging_delivers() {
         let efficiency = Efficiency::new(0.95, 0.95);
-        for (stored, pile, minutes) in
-            [(10, 7_000, 300), (10, 120_000, 15), (30, 120_000, 40), (50, 60_000, 10), (50, 7_000, 90)]
-        {
+        for (stored, pile, minutes) in [
+            (10, 7_000, 300),
+            (10, 120_000, 15),
+            (30, 120_000, 40),
+            (50, 60_000, 10),
+            (50, 7_000, 90),
+        ] {
             let mut battery = battery(stored);
             let promised = battery.deliverable(pile, minutes * 60_000, efficiency);
             let before = battery.stored;
@@ -156,7 +163,10 @@ mod tests {
                 battery.run(power, 1_000, efficiency);
             }
             let error = (battery.stored - before - promised).abs();
-            assert!(error < KWH / 50, "{stored} {pile} {minutes}: off by {error} mJ");
+            assert!(
+                error < KWH / 50,
+                "{stored} {pile} {minutes}: off by {error} mJ"
+            );
         }
     }
 

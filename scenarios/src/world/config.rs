@@ -91,12 +91,18 @@ impl WorldConfig {
         let start = scenario.start();
         let behaviour = Arc::new(Behaviour::of(&scenario.assumptions, start));
         let named = scenario.sessions.iter();
-        let profiles: Vec<(&SessionProfile, Arc<SessionProfile>)> =
-            named.map(|(_, profile)| (profile, Arc::new(profile.clone()))).collect();
+        let profiles: Vec<(&SessionProfile, Arc<SessionProfile>)> = named
+            .map(|(_, profile)| (profile, Arc::new(profile.clone())))
+            .collect();
         let profile_of = |at: usize| {
             let wanted = scenario.profile_of(at);
-            let known = profiles.iter().find(|(profile, _)| std::ptr::eq(*profile, wanted));
-            known.map_or_else(|| Arc::new(wanted.clone()), |(_, shared)| Arc::clone(shared))
+            let known = profiles
+                .iter()
+                .find(|(profile, _)| std::ptr::eq(*profile, wanted));
+            known.map_or_else(
+                || Arc::new(wanted.clone()),
+                |(_, shared)| Arc::clone(shared),
+            )
         };
         let mut stations = Vec::new();
         for (at, (number, station)) in (0_u64..).zip(fleet.stations()).enumerate() {
@@ -109,6 +115,11 @@ impl WorldConfig {
                 });
             }
         }
-        Ok(WorldConfig { seed: scenario.header.seed, start, warm_up: WARM_UP, stations })
+        Ok(WorldConfig {
+            seed: scenario.header.seed,
+            start,
+            warm_up: WARM_UP,
+            stations,
+        })
     }
 }

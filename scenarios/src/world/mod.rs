@@ -48,7 +48,11 @@ impl World {
         let start = config.start.timestamp_millis();
         let steps = config.warm_up.num_milliseconds().max(0) / WARM_UP_STEP_MS;
         let begin = start - steps * WARM_UP_STEP_MS;
-        let stations = config.stations.iter().map(|model| model.station.clone()).collect();
+        let stations = config
+            .stations
+            .iter()
+            .map(|model| model.station.clone())
+            .collect();
         let warm = |model: StationModel| {
             let mut state = StationState::new(config.seed, model, begin);
             for step in 0..steps {
@@ -59,7 +63,11 @@ impl World {
             state
         };
         let states = config.stations.into_iter().map(warm).collect();
-        World { stations, states, now: start }
+        World {
+            stations,
+            states,
+            now: start,
+        }
     }
 
     /// The world of a scenario: the stations of one aggregator, or all.
@@ -150,6 +158,8 @@ impl Sites for World {
     }
 
     fn reachable(&self, station: usize) -> bool {
-        self.states[station].unreachable_from.is_none_or(|from| self.now < from)
+        self.states[station]
+            .unreachable_from
+            .is_none_or(|from| self.now < from)
     }
 }

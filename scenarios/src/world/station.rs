@@ -88,7 +88,10 @@ impl StationState {
         self.depart(now);
         self.arrive(now);
         self.hear(now);
-        if self.lease.is_none_or(|lease| now >= lease.valid_until.timestamp_millis()) {
+        if self
+            .lease
+            .is_none_or(|lease| now >= lease.valid_until.timestamp_millis())
+        {
             self.control_itself(now);
         }
         for vehicle in &mut self.vehicles {
@@ -101,7 +104,8 @@ impl StationState {
     /// Takes setpoints from outside. They reach the piles after the station's delay.
     pub(super) fn apply(&mut self, now: i64, setpoints: &[PileSetpoint], lease: Lease) {
         self.lease = Some(lease);
-        self.underway.push_back((now + self.delay_ms, setpoints.to_vec()));
+        self.underway
+            .push_back((now + self.delay_ms, setpoints.to_vec()));
     }
 
     pub(super) fn active_power(&self) -> Power {
@@ -110,7 +114,12 @@ impl StationState {
 
     /// Reads all piles anew.
     pub(super) fn read(&mut self) {
-        let StationState { readings, vehicles, piles, .. } = self;
+        let StationState {
+            readings,
+            vehicles,
+            piles,
+            ..
+        } = self;
         readings.clear();
         readings.extend(vehicles.iter().map(|vehicle| PileReading {
             pile: vehicle.pile,
@@ -121,7 +130,11 @@ impl StationState {
 
     /// What all batteries at the station hold.
     pub(super) fn stored(&self) -> Energy {
-        let stored = self.vehicles.iter().map(|vehicle| vehicle.battery.stored).sum();
+        let stored = self
+            .vehicles
+            .iter()
+            .map(|vehicle| vehicle.battery.stored)
+            .sum();
         Energy::from_watt_milliseconds(stored)
     }
 
@@ -146,7 +159,10 @@ impl StationState {
             let stays = now < vehicle.departure;
             if !stays {
                 let short = vehicle.wanted - vehicle.battery.stored;
-                tally.departed(vehicle.battery.stored, if short > SHORT { short } else { 0 });
+                tally.departed(
+                    vehicle.battery.stored,
+                    if short > SHORT { short } else { 0 },
+                );
             }
             stays
         });
@@ -173,9 +189,9 @@ impl StationState {
     /// One of the free piles of a kind, each as likely as the others.
     fn free_pile(&mut self, is_ac: bool) -> Option<u32> {
         let mut taken = self.vehicles.iter().map(|vehicle| vehicle.pile).peekable();
-        let free = (0_u32..).zip(&self.piles).filter(|(number, pile)| {
-            taken.next_if_eq(number).is_none() && pile.is_ac == is_ac
-        });
+        let free = (0_u32..)
+            .zip(&self.piles)
+            .filter(|(number, pile)| taken.next_if_eq(number).is_none() && pile.is_ac == is_ac);
         let free: Vec<u32> = free.map(|(number, _)| number).collect();
         if free.is_empty() {
             return None;
@@ -186,7 +202,9 @@ impl StationState {
     /// Hands setpoints that have arrived by `now` to the piles.
     fn hear(&mut self, now: i64) {
         while self.underway.front().is_some_and(|(due, _)| *due <= now) {
-            let Some((_, setpoints)) = self.underway.pop_front() else { return };
+            let Some((_, setpoints)) = self.underway.pop_front() else {
+                return;
+            };
             tell(&mut self.vehicles, &setpoints);
         }
     }
@@ -206,7 +224,8 @@ impl StationState {
             return;
         }
         self.read();
-        self.local.split(ceiling, &self.readings, instant(now), &mut self.scratch);
+        self.local
+            .split(ceiling, &self.readings, instant(now), &mut self.scratch);
         tell(&mut self.vehicles, &self.scratch);
     }
 }

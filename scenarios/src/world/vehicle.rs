@@ -77,13 +77,22 @@ impl Vehicle {
             return Moved::default();
         }
         let (low, high) = (-self.max_discharge(pile), self.max_charge(pile));
-        let goal = if pile.obeys { self.told.clamp(low, high) } else { high };
+        let goal = if pile.obeys {
+            self.told.clamp(low, high)
+        } else {
+            high
+        };
         let step = wide_step(pile.ramp, length_ms);
         let ramped = self.power + (goal - self.power).clamp(-step, step);
         // A full battery or an empty one stops at once, whatever the ramp.
         let before = self.battery.stored;
-        self.power = self.battery.run(ramped.clamp(low, high), length_ms, efficiency);
-        Moved { at_grid: self.power * length_ms, stored: self.battery.stored - before }
+        self.power = self
+            .battery
+            .run(ramped.clamp(low, high), length_ms, efficiency);
+        Moved {
+            at_grid: self.power * length_ms,
+            stored: self.battery.stored - before,
+        }
     }
 
     /// What the pile's controller reads.
@@ -95,7 +104,11 @@ impl Vehicle {
             departure: instant(self.departure),
             energy_needed: energy(self.lacks()),
             energy_room: energy(battery.room()),
-            energy_available: energy(if max_discharge > 0 { battery.available() } else { 0 }),
+            energy_available: energy(if max_discharge > 0 {
+                battery.available()
+            } else {
+                0
+            }),
             max_charge: Power::from_watts(self.max_charge(pile)),
             max_discharge: Power::from_watts(max_discharge),
         }

@@ -42,6 +42,8 @@ pub(super) struct Answer {
     pub(super) optimal: bool,
     /// The solver's own word for how it ended.
     pub(super) ending: String,
+    /// Zero where the solver does not tell.
+    pub(super) took: Duration,
 }
 
 impl Answer {
@@ -127,6 +129,7 @@ impl Lp {
                 objective: self.constant_cost,
                 optimal: true,
                 ending: "nothing to decide".into(),
+                took: Duration::ZERO,
             });
         }
         match backend {
@@ -170,6 +173,7 @@ impl Lp {
             objective: found.obj_val + self.constant_cost,
             optimal,
             ending,
+            took: Duration::from_secs_f64(found.solve_time.max(0.0)),
         })
     }
 
@@ -202,6 +206,7 @@ impl Lp {
             row_prices: None,
             optimal: matches!(found.status(), good_lp::solvers::SolutionStatus::Optimal),
             ending: "time limit".into(),
+            took: Duration::ZERO,
         })
     }
 }

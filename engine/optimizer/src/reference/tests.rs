@@ -1,1 +1,86 @@
+//! The program as the solvers see it, before any repair.
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::check::{HardLimit, violations};
+
+#[path = "../../tests/random/mod.rs"]
+mod random;
+
+fn options(backend: Backend) -> Options {
+    Options {
+        backend,
+        time_limit: None,
+    }
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1.0)
+}
+
+/// The solver's answer as a solution, nothing repaired.
+fn unrepaired(frame: &Frame<'_>, raw: &Raw) -> Solution {
+    let mut schedule = raw.schedule.clone();
+    let outcome = score(frame, &mut schedule);
+    Solution {
+        schedule,
+        shortfalls: outcome.shortfalls,
+        overloads: outcome.overloads,
+        relaxed: frame.relaxations(),
+        objective: outcome.objective,
+        repair_cost: 0.0,
+        status: Status::Optimal,
+        prices: None,
+    }
+}
+
+fn overload_kwh(problem: &Problem, solution: &Solution) -> f64 {
+    let node = |over: &crate::Overload| -> f64 {
+        let both = over.import_kw.iter().zip(&over.export_kw);
+        both.zip(&problem.intervals_h)
+            .map(|((import, export), dt)| (import + export) * dt)
+            .sum()
+    };
+    solution.overloads.iter().map(node).sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60000, ..ProptestConfig::default() })]
+
+    /// Two solvers that share nothing but the rows.
+    #[test]
+    fn interior_point_and_simplex_agree(problem in random::problem()) {
+        validate(&problem)?;
+        let frame = Frame::new(&problem);
+        let inner = Raw::solve(&frame, &options(Backend::Clarabel))?;
+        let vertex = Raw::solve(&frame, &options(Backend::Microlp))?;
+        prop_assert!(inner.optimal, "{}", inner.ending);
+        prop_assert!(close(inner.objective, vertex.objective), "{} {}", inner.objective, vertex.objective);
+    }
+
+    /// A row left out that could bind shows as a violation, or as a cost that the program does not see.
+    #[test]
+    fn the_program_keeps_every_limit_and_sees_every_cost(problem in random::problem()) {
+        let frame = Frame::new(&problem);
+        let raw = Raw::solve(&frame, &options(Backend::Clarabel))?;
+        let solution = unrepaired(&frame, &raw);
+        let mut broken = violations(&problem, &solution, 1e-6);
+        broken.retain(|violation| violation.limit != HardLimit::BothDirections);
+        prop_assert!(broken.is_empty(), "{broken:?}");
+        prop_assert!(close(solution.objective, raw.objective), "{} {}", solution.objective, raw.objective);
+    }
+
+    /// A good answer that charges and discharges nowhere at once needs almost no repair.
+    #[test]
+    fn repair_costs_nothing_where_nothing_was_wrong(problem in random::problem()) {
+        let frame = Frame::new(&problem);
+        let raw = Raw::solve(&frame, &options(Backend::Clarabel))?;
+        let before = unrepaired(&frame, &raw);
+        let after = finish(&frame, &raw, raw.objective);
+        if hold_directions(&frame, &raw.schedule).is_none() {
+            prop_assert!(close(after.objective, raw.objective), "{} {}", after.objective, raw.objective);
+            prop_assert!(overload_kwh(&problem, &after) <= overload_kwh(&problem, &before) + 1e-6);
+        }
+    }
+}

@@ -29,9 +29,19 @@ fn command(station: u64, number: u64, second: i64, setpoint: Power) -> Command {
 fn wild(world: &World, station: usize) -> (Power, Vec<(u32, i64)>) {
     let state = &world.states[station];
     let wild = |vehicle: &&vehicle::Vehicle| !state.piles()[vehicle.pile as usize].obeys;
-    let power = state.vehicles().iter().filter(wild).map(|vehicle| vehicle.power).sum();
+    let power = state
+        .vehicles()
+        .iter()
+        .filter(wild)
+        .map(|vehicle| vehicle.power)
+        .sum();
     let whose = state.vehicles().iter().filter(wild);
-    (Power::from_watts(power), whose.map(|vehicle| (vehicle.pile, vehicle.departure)).collect())
+    (
+        Power::from_watts(power),
+        whose
+            .map(|vehicle| (vehicle.pile, vehicle.departure))
+            .collect(),
+    )
 }
 
 #[test]
@@ -40,11 +50,15 @@ fn piles_follow_a_step_within_delay_and_ramp() {
     let (mut draws, mut early) = (Vec::new(), 0);
     for second in 0..30 {
         operator.control(after(second));
-        draws = (0..10).map(|at| operator.sites().active_power(at)).collect();
+        draws = (0..10)
+            .map(|at| operator.sites().active_power(at))
+            .collect();
     }
     for (station, draw) in (0..).zip(&draws) {
         let half = Power::from_watts(draw.as_watts() / 2);
-        operator.receive(after(29), &command(station, 1, 29, half)).unwrap();
+        operator
+            .receive(after(29), &command(station, 1, 29, half))
+            .unwrap();
     }
     for second in 30..80 {
         operator.control(after(second));
@@ -54,14 +68,20 @@ fn piles_follow_a_step_within_delay_and_ramp() {
             let delay = operator.sites().states[station].delay_ms() / 1_000;
             // Five seconds of ramp from full power, and the grid of a second on both ends.
             if second > 29 + delay + 5 + 2 {
-                assert!(draw <= half, "station {station}, second {second}: {draw} of {half}");
+                assert!(
+                    draw <= half,
+                    "station {station}, second {second}: {draw} of {half}"
+                );
             } else if second <= 29 + delay {
                 // A vehicle may leave of its own.
                 early += u32::from(draw <= half);
             }
         }
     }
-    assert!(early <= 3, "{early} times a station moved before it could have heard");
+    assert!(
+        early <= 3,
+        "{early} times a station moved before it could have heard"
+    );
 }
 
 #[test]
@@ -82,14 +102,19 @@ fn export_is_followed_to_the_watt_and_never_takes_a_battery_below_its_floor() {
             for vehicle in world.states[station].vehicles() {
                 let battery = vehicle.battery;
                 assert!(battery.stored <= battery.limit && battery.limit <= battery.capacity);
-                assert!(vehicle.power >= 0 || (vehicle.consents && battery.stored >= battery.floor));
+                assert!(
+                    vehicle.power >= 0 || (vehicle.consents && battery.stored >= battery.floor)
+                );
             }
             // One who was to charge may leave, and the others take a moment to make up for it.
             beyond += i32::from(world.active_power(station) < kw(-11));
             exported += i32::from(world.active_power(station) == kw(-10));
         }
     }
-    assert!(exported > 10_000, "{exported} seconds of export at the setpoint");
+    assert!(
+        exported > 10_000,
+        "{exported} seconds of export at the setpoint"
+    );
     assert!(beyond < 1_000, "{beyond} seconds beyond it, of 72,000");
     let total = operator.sites().total();
     let (taken, given) = (total.energy_discharged, total.energy_exported);
@@ -104,7 +129,9 @@ fn a_station_that_is_cut_off_falls_back_by_itself() {
         operator.control(after(second));
     }
     for station in 0..6 {
-        operator.receive(after(10), &command(station, 1, 10, kw(20))).unwrap();
+        operator
+            .receive(after(10), &command(station, 1, 10, kw(20)))
+            .unwrap();
     }
     let mut after_all = Power::ZERO;
     for second in 10..120 {
@@ -118,7 +145,10 @@ fn a_station_that_is_cut_off_falls_back_by_itself() {
             if (25..=70).contains(&second) {
                 assert!(draw <= kw(20), "second {second}: the command holds, {draw}");
             }
-            assert!(second < 80 || draw <= kw(150), "second {second}: the fallback holds");
+            assert!(
+                second < 80 || draw <= kw(150),
+                "second {second}: the fallback holds"
+            );
         }
         after_all = (0..6).map(|at| operator.sites().active_power(at)).sum();
     }
@@ -129,7 +159,10 @@ fn a_station_that_is_cut_off_falls_back_by_itself() {
 fn everybody_gets_what_was_promised_under_a_ceiling_that_has_room_for_it_in_time() {
     let mut config = config(41, 0..20, behaviour());
     for model in &mut config.stations {
-        let slow = SessionProfile { arrivals_per_dc_pile_day: 0.0, ..profile() };
+        let slow = SessionProfile {
+            arrivals_per_dc_pile_day: 0.0,
+            ..profile()
+        };
         model.profile = Arc::new(slow);
         model.station.default_setpoint = kw(40);
     }
@@ -143,12 +176,14 @@ fn everybody_gets_what_was_promised_under_a_ceiling_that_has_room_for_it_in_time
                 operator.receive(after(second), &command(station, number, second, kw(39)));
             }
         }
-        at_ceiling += (0..20).filter(|at| operator.sites().active_power(*at) > kw(38)).count();
+        at_ceiling += (0..20)
+            .filter(|at| operator.sites().active_power(*at) > kw(38))
+            .count();
     }
     let total = operator.sites().total();
-    assert!(at_ceiling > 1, "{at_ceiling} seconds");
+    assert!(at_ceiling > 2_000, "{at_ceiling} seconds");
     assert!(total.departures > 100, "{total:?}");
-    assert!(total.short_departures * 50 <= total.departures, "{total:?}");
+    assert_eq!(total.short_departures, 0, "{total:?}");
 }
 
 /// Every word of a sequence of commands may be lost, come twice, or come late.
@@ -196,7 +231,7 @@ fn deliveries(words: &[Word]) -> (Vec<(i64, Command)>, i64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn a_station_keeps_every_ceiling_once_it_had_time_to_move(

@@ -2,6 +2,7 @@
 
 mod closed_loop;
 mod physics;
+mod scenario;
 
 use std::sync::Arc;
 
@@ -99,7 +100,12 @@ fn config(seed: u64, numbers: std::ops::Range<u64>, behaviour: Behaviour) -> Wor
         profile: Arc::clone(&profile),
         behaviour: Arc::clone(&behaviour),
     };
-    WorldConfig { seed, start: start(), warm_up: WARM_UP, stations: numbers.map(model).collect() }
+    WorldConfig {
+        seed,
+        start: start(),
+        warm_up: WARM_UP,
+        stations: numbers.map(model).collect(),
+    }
 }
 
 fn world(seed: u64, numbers: std::ops::Range<u64>) -> World {

@@ -58,7 +58,10 @@ fn without_control_everybody_leaves_with_what_was_promised() {
     let total = world.total();
     assert!(total.departures > 1_000, "{total:?}");
     assert_eq!(total.short_departures, 0, "{total:?}");
-    assert!(total.energy_drawn.as_kilowatt_hours() > 10_000.0, "{total:?}");
+    assert!(
+        total.energy_drawn.as_kilowatt_hours() > 10_000.0,
+        "{total:?}"
+    );
 }
 
 #[test]
@@ -88,7 +91,10 @@ fn the_warm_up_ends_in_a_usual_day() {
     world.advance(after(24 * 3_600));
     let a_day_later = vehicles(&world);
     assert!(at_start > 200, "{at_start}");
-    assert!(at_start.abs_diff(a_day_later) < at_start / 7, "{at_start} {a_day_later}");
+    assert!(
+        at_start.abs_diff(a_day_later) < at_start / 7,
+        "{at_start} {a_day_later}"
+    );
 }
 
 #[test]
@@ -99,7 +105,10 @@ fn shares_of_stations_and_piles_come_out_as_stated() {
         unreachable_station_share: 0.3,
         ..behaviour()
     };
-    let config = WorldConfig { warm_up: TimeDelta::zero(), ..config(19, 0..500, behaviour) };
+    let config = WorldConfig {
+        warm_up: TimeDelta::zero(),
+        ..config(19, 0..500, behaviour)
+    };
     let world = World::new(config);
     let count = |is: &dyn Fn(usize) -> bool| (0..500).filter(|at| is(*at)).count();
     let refusing = count(&|at| world.refusal(at).is_some());

@@ -1,0 +1,268 @@
+//! The one thread that owns the engine: it merges what comes into one order, stamps it, steps the engine, and carries out
+//! what comes back. What must last is in the journal before anybody is told.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{broadcast, oneshot};
+use vpp_core::{Event, Invalid, RegulationSignal, RequestId, Timestamp};
+use vpp_dispatch::{Achieved, Answer, CycleReport, Engine, Input, Output, Request, Solved};
+
+use crate::clock::Clock;
+use crate::journal::Journal;
+use crate::kafka::produce::Producer;
+use crate::solver::Solver;
+use crate::statistics::Statistics;
+
+/// A question to the engine that changes nothing.
+pub(crate) type Query = Box<dyn FnOnce(&Engine, Timestamp) + Send>;
+
+/// Everything that the sequencer can be sent.
+pub(crate) enum Message {
+    /// A change that somebody asks for.
+    Request {
+        id: RequestId,
+        validate_only: bool,
+        request: Request,
+        reply: oneshot::Sender<Result<Answer, Invalid>>,
+    },
+    /// Telemetry and acknowledgements; the answer names those that were refused.
+    Batch { inputs: Vec<Input>, reply: SyncSender<Vec<(usize, Invalid)>> },
+    /// A value of the regulation signal, and when it came.
+    Signal {
+        signal: RegulationSignal,
+        received: Instant,
+        reply: oneshot::Sender<Result<Achieved, Invalid>>,
+    },
+    /// The regulation stream was closed.
+    RegulationStopped,
+    /// The optimizer is done.
+    Solved(Solved),
+    /// A question.
+    Query(Query),
+    /// Stop.
+    Stop,
+}
+
+impl From<Solved> for Message {
+    fn from(solved: Solved) -> Message {
+        Message::Solved(solved)
+    }
+}
+
+/// What others may listen to.
+#[derive(Clone)]
+pub(crate) struct Feeds {
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) cycles: broadcast::Sender<Arc<CycleReport>>,
+}
+
+pub(crate) struct Sequencer {
+    pub(crate) engine: Engine,
+    pub(crate) clock: Clock,
+    pub(crate) journal: Option<Journal>,
+    pub(crate) producer: Producer,
+    pub(crate) solver: Solver,
+    pub(crate) feeds: Feeds,
+    pub(crate) statistics: Arc<Statistics>,
+    pub(crate) last: Timestamp,
+}
+
+/// What one step leads to besides its side effects.
+#[derive(Default)]
+struct Stepped {
+    answer: Option<Result<Answer, Invalid>>,
+    rejected: Option<Invalid>,
+    achieved: Option<Achieved>,
+}
+
+impl Sequencer {
+    /// Runs until told to stop.
+    pub(crate) fn run(mut self, messages: &Receiver<Message>) {
+        let cycle = self.engine.config().cycle.to_std().unwrap_or(Duration::from_secs(4));
+        let budget = self.engine.config().solve_budget.to_std().unwrap_or(cycle);
+        let mut next_cycle = Instant::now() + cycle;
+        let mut budget_ends: Option<(Instant, u64)> = None;
+        loop {
+            let now = Instant::now();
+            if let Some((_, number)) = budget_ends.filter(|(at, _)| *at <= now) {
+                budget_ends = None;
+                self.step(Input::SolveBudgetSpent { cycle: number }, None);
+            }
+            if next_cycle <= now {
+                let late = now - next_cycle;
+                // A loop that was stuck does not make up for lost cycles: it decides once, from what is true now.
+                let skipped = u64::try_from(late.as_nanos() / cycle.as_nanos()).unwrap_or(0);
+                self.statistics.skipped_cycles.add(skipped);
+                next_cycle = now + cycle - Duration::from_nanos((late.as_nanos() % cycle.as_nanos()) as u64);
+                self.step(Input::CycleStarted, None);
+                budget_ends = Some((now + budget, self.engine.cycle()));
+            }
+            let wake = budget_ends.map_or(next_cycle, |(at, _)| at.min(next_cycle));
+            match messages.recv_timeout(wake.saturating_duration_since(Instant::now())) {
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(message) => self.handle(message),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Request { id, validate_only, request, reply } => {
+                let stepped = self.step(Input::Request { id, validate_only, request }, None);
+                if let Some(answer) = stepped.answer {
+                    let _ = reply.send(answer);
+                }
+            }
+            Message::Batch { inputs, reply } => {
+                let mut rejected = Vec::new();
+                for (index, input) in inputs.into_iter().enumerate() {
+                    if let Some(invalid) = self.step(input, None).rejected {
+                        rejected.push((index, invalid));
+                    }
+                }
+                let _ = reply.send(rejected);
+            }
+            Message::Signal { signal, received, reply } => {
+                let stepped = self.step(Input::Signal(signal), Some(received));
+                self.statistics.signal_to_command.record(received.elapsed());
+                let _ = reply.send(match (stepped.achieved, stepped.rejected) {
+                    (Some(achieved), _) => Ok(achieved),
+                    (None, Some(invalid)) => Err(invalid),
+                    (None, None) => Err(Invalid::state("signal", "was not followed")),
+                });
+            }
+            Message::RegulationStopped => drop(self.step(Input::RegulationStopped, None)),
+            Message::Solved(solved) => {
+                let late = self.engine.late_solutions();
+                self.step(Input::Solved(solved), None);
+                self.statistics.late_solutions.add(self.engine.late_solutions() - late);
+            }
+            Message::Query(query) => {
+                let now = self.now();
+                query(&self.engine, now);
+            }
+            Message::Stop => {}
+        }
+    }
+
+    /// The clock never goes back for the engine.
+    fn now(&mut self) -> Timestamp {
+        self.last = self.last.max(self.clock.now());
+        self.last
+    }
+
+    fn step(&mut self, input: Input, signal: Option<Instant>) -> Stepped {
+        let now = self.now();
+        let outputs = self.engine.step(now, input);
+        let released = Instant::now();
+        let mut stepped = Stepped::default();
+        let mut recorded = Ok(());
+        let mut wrote = false;
+        for output in outputs {
+            match output {
+                Output::Command(command) => self.producer.send_command(&command, released, signal),
+                Output::Solve(request) => self.solver.submit(request),
+                Output::Record(fact) => {
+                    if let Some(journal) = &mut self.journal {
+                        recorded = recorded.and_then(|()| journal.append(&fact));
+                        wrote = true;
+                    }
+                }
+                Output::Answer(answer) => stepped.answer = Some(answer),
+                Output::Rejected(invalid) => stepped.rejected = Some(invalid),
+                Output::Regulated(achieved) => stepped.achieved = Some(achieved),
+                Output::EventChanged(event) => drop(self.feeds.events.send(event)),
+                Output::Cycle(report) => self.count(report),
+            }
+        }
+        if wrote && let Some(journal) = &mut self.journal {
+            recorded = recorded.and_then(|()| journal.sync());
+        }
+        if let Err(error) = recorded {
+            tracing::error!(%error, "the journal could not be written");
+            if stepped.answer.is_some() {
+                // Nobody is told what would not survive. The engine itself goes on with it: the same request, sent
+                // again, is answered once the disk is well.
+                stepped.answer = Some(Err(Invalid::state("journal", error.to_string())));
+            }
+        }
+        stepped
+    }
+
+    fn count(&self, report: Box<CycleReport>) {
+        let statistics = &self.statistics;
+        statistics.cycles.add(1);
+        statistics.deadline_misses.add(u64::from(report.deadline_missed));
+        statistics.limit_violations.add(report.limit_violation_count as u64);
+        if let Some(decision) = report.decision {
+            statistics.busy_cycles.add(1);
+            statistics.degraded_cycles.add(u64::from(decision != vpp_core::Decision::Optimal));
+            statistics.cycle_time.record(report.cycle_time.to_std().unwrap_or_default());
+            statistics.solve_time.record(report.solve_time.to_std().unwrap_or_default());
+        }
+        let _ = self.feeds.cycles.send(Arc::new(*report));
+    }
+}
+
+/// How others reach the sequencer.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    pub(crate) messages: mpsc::SyncSender<Message>,
+    pub(crate) feeds: Feeds,
+}
+
+/// The engine has stopped, or has more to do than it can.
+#[derive(Debug)]
+pub(crate) enum Unavailable {
+    Busy,
+    Stopped,
+}
+
+impl Handle {
+    fn send(&self, message: Message) -> Result<(), Unavailable> {
+        self.messages.try_send(message).map_err(|e| match e {
+            mpsc::TrySendError::Full(_) => Unavailable::Busy,
+            mpsc::TrySendError::Disconnected(_) => Unavailable::Stopped,
+        })
+    }
+
+    pub(crate) async fn request(
+        &self,
+        id: RequestId,
+        validate_only: bool,
+        request: Request,
+    ) -> Result<Result<Answer, Invalid>, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Request { id, validate_only, request, reply })?;
+        answer.await.map_err(|_| Unavailable::Stopped)
+    }
+
+    pub(crate) async fn signal(
+        &self,
+        signal: RegulationSignal,
+    ) -> Result<Result<Achieved, Invalid>, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Signal { signal, received: Instant::now(), reply })?;
+        answer.await.map_err(|_| Unavailable::Stopped)
+    }
+
+    pub(crate) fn stop_regulation(&self) {
+        let _ = self.send(Message::RegulationStopped);
+    }
+
+    /// Asks the engine something.
+    pub(crate) async fn query<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Engine, Timestamp) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        let query: Query = Box::new(move |engine, now| {
+            let _ = reply.send(question(engine, now));
+        });
+        self.send(Message::Query(query))?;
+        answer.await.map_err(|_| Unavailable::Stopped)
+    }
+}

@@ -1,0 +1,208 @@
+//! The live engine as a whole: started, running, stopped.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, oneshot};
+use vpp_core::Invalid;
+use vpp_dispatch::{Engine, Input, PricePoint};
+
+use crate::clock::Clock;
+use crate::config::ServiceConfig;
+use crate::grpc;
+use crate::journal::{Journal, JournalError};
+use crate::kafka::ingest::Ingest;
+use crate::kafka::produce::Producer;
+use crate::kafka::topics::Topics;
+use crate::sequencer::{Feeds, Handle, Message, Sequencer};
+use crate::solver::{Solver, into_channel};
+use crate::statistics::Statistics;
+
+/// So many messages may wait for the sequencer; beyond that callers are told that it is busy.
+const WAITING: usize = 4_096;
+/// A listener that lags behind by so many messages loses the oldest.
+const FEED: usize = 1_024;
+
+/// Why the engine could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The configuration cannot be.
+    #[error("configuration: {0}")]
+    Config(#[from] Invalid),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The broker cannot be reached or refused.
+    #[error("broker {bootstrap}: {reason}; is it running and reachable?")]
+    Broker {
+        /// Where.
+        bootstrap: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The gRPC address cannot be bound, or a thread not started.
+    #[error("{0}")]
+    Io(String),
+}
+
+/// The live engine. Dropping it stops it without waiting; [`Service::stop`] waits.
+pub struct Service {
+    address: SocketAddr,
+    statistics: Arc<Statistics>,
+    messages: mpsc::SyncSender<Message>,
+    shutdown: Option<oneshot::Sender<()>>,
+    server: Option<tokio::task::JoinHandle<()>>,
+    ingest: Option<Ingest>,
+    sequencer: Option<JoinHandle<()>>,
+    producer: Producer,
+}
+
+impl Service {
+    /// Starts the engine: recovers from the journal, makes topics, reads the broker, serves gRPC.
+    ///
+    /// # Errors
+    /// When any of that cannot be; nothing is left running.
+    pub async fn start(
+        config: ServiceConfig,
+        prices: Vec<PricePoint>,
+        clock: Clock,
+    ) -> Result<Service, ServiceError> {
+        config.check()?;
+        let (engine, journal) = recover(&config, prices, &clock)?;
+        let broker = |reason: String| ServiceError::Broker {
+            bootstrap: config.kafka.bootstrap.clone(),
+            reason,
+        };
+        let topics = Arc::new(Topics::new(&config.kafka));
+        topics.ensure_shared().await.map_err(broker)?;
+        for aggregator in engine.fleet().aggregators() {
+            topics.ensure_commands(&aggregator.id).await.map_err(broker)?;
+        }
+        let listener = TcpListener::bind(config.grpc_address)
+            .await
+            .map_err(|e| ServiceError::Io(format!("gRPC address {}: {e}", config.grpc_address)))?;
+        let address = listener.local_addr().map_err(|e| ServiceError::Io(e.to_string()))?;
+
+        let statistics = Arc::new(Statistics::default());
+        let (messages, receiver) = mpsc::sync_channel(WAITING);
+        let producer = Producer::new(&config.kafka, Arc::clone(&statistics))
+            .map_err(|e| broker(e.to_string()))?;
+        let feeds =
+            Feeds { events: broadcast::channel(FEED).0, cycles: broadcast::channel(FEED).0 };
+        let solver = Solver::start(config.dispatch.solver.into(), into_channel(messages.clone()))
+            .map_err(|e| ServiceError::Io(e.to_string()))?;
+        let sequencer = Sequencer {
+            last: clock.now(),
+            engine,
+            clock: clock.clone(),
+            journal,
+            producer: producer.clone(),
+            solver,
+            feeds: feeds.clone(),
+            statistics: Arc::clone(&statistics),
+        };
+        let thread = std::thread::Builder::new()
+            .name("vpp-sequencer".into())
+            .spawn(move || sequencer.run(&receiver))
+            .map_err(|e| ServiceError::Io(e.to_string()))?;
+        let ingest = Ingest::start(
+            &config.kafka,
+            messages.clone(),
+            producer.clone(),
+            clock,
+            Arc::clone(&statistics),
+        )
+        .map_err(|e| broker(e.to_string()))?;
+        let (shutdown, stopped) = oneshot::channel();
+        let handle = Handle { messages: messages.clone(), feeds };
+        let server = tokio::spawn(grpc::serve(listener, handle, topics, stopped));
+        tracing::info!(%address, broker = config.kafka.bootstrap, "the dispatch engine is up");
+        Ok(Service {
+            address,
+            statistics,
+            messages,
+            shutdown: Some(shutdown),
+            server: Some(server),
+            ingest: Some(ingest),
+            sequencer: Some(thread),
+            producer,
+        })
+    }
+
+    /// Where gRPC listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn statistics(&self) -> &Arc<Statistics> {
+        &self.statistics
+    }
+
+    /// Stops: no new calls, what was read is committed, what was sent is delivered.
+    pub async fn stop(mut self) {
+        if let Some(shutdown) = self.shutdown.take() {
+            let _ = shutdown.send(());
+        }
+        if let Some(server) = self.server.take() {
+            // Streams that clients keep open do not hold up the end.
+            let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
+        }
+        let ingest = self.ingest.take();
+        let messages = self.messages.clone();
+        let sequencer = self.sequencer.take();
+        let producer = self.producer.clone();
+        let ended = tokio::task::spawn_blocking(move || {
+            drop(ingest);
+            let _ = messages.send(Message::Stop);
+            if let Some(sequencer) = sequencer {
+                let _ = sequencer.join();
+            }
+            if let Err(error) = producer.flush(Duration::from_secs(5)) {
+                tracing::warn!(%error, "not everything was delivered before the end");
+            }
+        });
+        let _ = ended.await;
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.messages.try_send(Message::Stop);
+    }
+}
+
+fn recover(
+    config: &ServiceConfig,
+    prices: Vec<PricePoint>,
+    clock: &Clock,
+) -> Result<(Engine, Option<Journal>), ServiceError> {
+    let now = clock.now();
+    // Sequence numbers must grow over restarts, also when no journal remembers the last epoch.
+    let started = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap_or(1);
+    let Some(folder) = &config.data_dir else {
+        tracing::warn!("no data_dir: events and registrations do not survive a restart");
+        let mut engine = Engine::new(config.dispatch.to_config()?, started)?;
+        engine.step(now, Input::Prices(prices));
+        return Ok((engine, None));
+    };
+    let (mut journal, recovered) = Journal::open(folder)?;
+    if recovered.torn > 0 {
+        tracing::warn!(bytes = recovered.torn, "a torn record was cut off the end of the journal");
+    }
+    let epoch = started.max(recovered.epoch + 1);
+    let mut engine = Engine::new(config.dispatch.to_config()?, epoch)?;
+    engine.step(now, Input::Prices(prices));
+    let count = recovered.facts.len();
+    for fact in recovered.facts {
+        engine.step(now, Input::Restored(fact));
+    }
+    journal.begin(epoch)?;
+    tracing::info!(epoch, facts = count, "recovered from the journal");
+    Ok((engine, Some(journal)))
+}
