@@ -160,7 +160,8 @@ impl Regulation {
         if since < 0.0 || since >= f64::from(self.duration_s) {
             return None;
         }
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // not negative, at most 2^32
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // not negative, at most 2^32
         let step = (since / self.period_s) as usize;
         Some(self.signal[step % self.signal.len()])
     }

@@ -73,7 +73,9 @@ impl Quantiles {
         if below == 0 {
             return 1.0;
         }
-        let Some(high) = self.0.get(below) else { return 0.0 };
+        let Some(high) = self.0.get(below) else {
+            return 0.0;
+        };
         let low = self.0[below - 1];
         let part = (value - low) / (high - low);
         1.0 - ((below - 1) as f64 + part) / steps
@@ -83,7 +85,11 @@ impl Quantiles {
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn mean(&self) -> f64 {
-        let halves: f64 = self.0.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0).sum();
+        let halves: f64 = self
+            .0
+            .windows(2)
+            .map(|pair| (pair[0] + pair[1]) / 2.0)
+            .sum();
         halves / (self.0.len() - 1) as f64
     }
 

@@ -100,7 +100,10 @@ impl Scenario {
 impl Offered {
     /// Sums past arrivals that are still there, and those that still charge. `battery_kw` arrives at the battery.
     fn at(profile: &SessionProfile, kind: PileKind, battery_kw: f64, at: Timestamp) -> Offered {
-        let mut offered = Offered { plugged: 0.0, charging: 0.0 };
+        let mut offered = Offered {
+            plugged: 0.0,
+            charging: 0.0,
+        };
         for back in 0..STEPS_BACK {
             let then = at - STEP * back - STEP / 2;
             let hours = (f64::from(back) + 0.5) * STEP_HOURS;
@@ -113,7 +116,11 @@ impl Offered {
                 PileKind::Dc => {
                     let energy = |hours: f64| profile.dc_energy_kwh.share_above(hours * battery_kw);
                     let dwell = profile.dc_dwell_minutes / 60.0;
-                    let there = if hours < dwell { 1.0 } else { energy(hours - dwell) };
+                    let there = if hours < dwell {
+                        1.0
+                    } else {
+                        energy(hours - dwell)
+                    };
                     (profile.dc_arrivals_per_hour(then), there, energy(hours))
                 }
             };
@@ -126,7 +133,9 @@ impl Offered {
 
 /// Erlang's loss formula: the share of vehicles that find all of `piles` taken when `load` would be plugged in.
 fn loss(load: f64, piles: u32) -> f64 {
-    (1..=piles).fold(1.0, |lost, pile| load * lost / (f64::from(pile) + load * lost))
+    (1..=piles).fold(1.0, |lost, pile| {
+        load * lost / (f64::from(pile) + load * lost)
+    })
 }
 
 #[cfg(test)]
@@ -137,7 +146,10 @@ mod tests {
     fn losses_follow_the_tables_of_erlang() {
         for (load, piles, expected) in [(1.0, 1, 0.5), (5.0, 10, 0.0184), (20.0, 20, 0.1589)] {
             let found = loss(load, piles);
-            assert!((found - expected).abs() < 5e-5, "{load} on {piles}: {found}");
+            assert!(
+                (found - expected).abs() < 5e-5,
+                "{load} on {piles}: {found}"
+            );
         }
     }
 }

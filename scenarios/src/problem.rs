@@ -86,7 +86,10 @@ impl<'a> Locator<'a> {
         let mut at = table.get(steps.next()?)?;
         for step in steps {
             let below = match step.strip_suffix(']') {
-                Some(position) => position.parse::<usize>().ok().and_then(|i| at.get_ref().get(i)),
+                Some(position) => position
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|i| at.get_ref().get(i)),
                 None => at.get_ref().get(step),
             };
             let Some(below) = below else { break };
@@ -116,7 +119,9 @@ impl<'a> Locator<'a> {
                 }
                 (None, None) => None,
             };
-            let Some((step, value)) = inner else { return path };
+            let Some((step, value)) = inner else {
+                return path;
+            };
             path.push_str(&step);
             match value.get_ref() {
                 DeValue::Table(below) => table = Some(below),

@@ -62,6 +62,8 @@ struct Load {
     merit: u32,
     /// It does what it wants: nothing is shared out to it.
     unruly: bool,
+    /// What it draws or may still come to draw of what it was told before.
+    reach: i64,
     told: i64,
 }
 
@@ -101,6 +103,7 @@ impl Load {
             must_charge: needs && spare_ms <= CHARGE_MARGIN_MS,
             merit: merit(available, spare_ms),
             unruly: false,
+            reach: reading.active_power.as_watts(),
             told: 0,
         }
     }
@@ -115,6 +118,7 @@ impl Load {
             must_charge: false,
             merit: 0,
             unruly: true,
+            reach: reading.active_power.as_watts(),
             told: 0,
         }
     }
@@ -256,37 +260,24 @@ impl Shares {
         }
     }
 
-    /// Takes back from raises what the piles that are to come down still draw, so that the sum keeps `setpoint` in
-    /// between, whoever moves first. Readings as the loads, in the same order; piles that do what they want are passed over.
-    fn hold_raises(&mut self, setpoint: i64, readings: &[PileReading]) {
+    /// Takes back from raises what others still draw or may still be about to draw, so that the sum keeps `setpoint` in
+    /// between, whoever moves first.
+    fn hold_raises(&mut self, setpoint: i64) {
+        let obedient = self.loads.iter().filter(|load| !load.unruly);
         let (mut worst, mut raises) = (0, 0);
-        for (load, reading) in self
-            .loads
-            .iter()
-            .zip(readings)
-            .filter(|(load, _)| !load.unruly)
-        {
-            let power = reading.active_power.as_watts();
-            worst += load.told.max(power);
-            raises += (load.told - power).max(0);
+        for load in obedient {
+            worst += load.told.max(load.reach);
+            raises += (load.told - load.reach).max(0);
         }
         let excess = (worst - setpoint).min(raises);
         if excess <= 0 {
             return;
         }
-        let (excess, raises) = (Power::from_watts(excess), Power::from_watts(raises));
-        for (load, reading) in self
-            .loads
-            .iter_mut()
-            .zip(readings)
-            .filter(|(load, _)| !load.unruly)
-        {
-            let raise = Power::from_watts(load.told) - reading.active_power;
-            if raise > Power::ZERO {
-                // What is kept is rounded down.
-                load.told =
-                    (reading.active_power + raise.scaled(raises - excess, raises)).as_watts();
-            }
+        let kept = Power::from_watts(raises - excess);
+        for load in self.loads.iter_mut().filter(|load| !load.unruly && load.told > load.reach) {
+            let raise = Power::from_watts(load.told - load.reach);
+            // Rounded down: the sum stays below.
+            load.told = load.reach + raise.scaled(kept, Power::from_watts(raises)).as_watts();
         }
     }
 }

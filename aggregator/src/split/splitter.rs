@@ -9,8 +9,15 @@ use crate::site::{PileReading, PileSetpoint};
 /// A pile is blamed only for drawing more than all that it was told for this long (at most twice as long): time to hear,
 /// to react and to ramp.
 const SETTLE: TimeDelta = TimeDelta::seconds(15);
+/// A pile that was told less is expected to have heard, and what it was told before not to show any more, after this long
+/// (at most twice as long).
+const UNDERWAY: TimeDelta = TimeDelta::seconds(4);
 /// A pile that did not export when told is not asked again for this long.
 const EXPORT_PAUSE: TimeDelta = TimeDelta::minutes(10);
+/// A station that stays above its ceiling is corrected by what it is above in this time.
+const CORRECTION_TIME: TimeDelta = TimeDelta::seconds(10);
+/// A longer time between two looks counts as this.
+const CORRECTION_STEP: TimeDelta = TimeDelta::seconds(2);
 /// What a meter may be off, at least.
 const TOLERANCE: Power = Power::from_watts(200);
 /// What a meter may be off, as one part in so many.
@@ -23,11 +30,77 @@ const TOLERANCE_PARTS: i64 = 20;
 /// anything to give up. As soon as it draws what it was told, it takes part again.
 ///
 /// Nobody is raised into room that another has not left yet: piles take time to come down, and the ceiling holds meanwhile.
+/// And while the station stays above its ceiling without anybody being found out, less and less is shared out.
 #[derive(Clone, Debug, Default)]
 pub struct Splitter {
     piles: Vec<Memory>,
     cycle: u64,
     shares: Shares,
+    above: Above,
+}
+
+/// How much less is shared out because the station draws more than its ceiling: the sum of what it drew too much.
+#[derive(Clone, Copy, Debug, Default)]
+struct Above {
+    since: Option<Timestamp>,
+    looked_at: Timestamp,
+    correction: Power,
+}
+
+impl Above {
+    /// What is counted with the pile that draws it need not be corrected any more.
+    fn explain(&mut self, found_out: Power) {
+        self.correction = (self.correction - found_out).max(Power::ZERO);
+    }
+
+    fn correct(&mut self, setpoint: Power, draw: Power, now: Timestamp) -> Power {
+        let passed = (now - self.looked_at).clamp(TimeDelta::zero(), CORRECTION_STEP);
+        self.looked_at = now;
+        let above = draw - setpoint;
+        if above <= TOLERANCE {
+            self.since = None;
+        }
+        // Coming down takes time: only what lasts is corrected.
+        let lasting = above > TOLERANCE && now - *self.since.get_or_insert(now) >= SETTLE;
+        if lasting || above < Power::ZERO {
+            let change = above * passed / CORRECTION_TIME;
+            self.correction = (self.correction + change).max(Power::ZERO);
+        }
+        self.correction
+    }
+}
+
+/// The highest setpoint of the last period or two.
+#[derive(Clone, Copy, Debug, Default)]
+struct Peak {
+    current: Power,
+    before: Power,
+    since: Timestamp,
+}
+
+impl Peak {
+    fn of(power: Power, now: Timestamp) -> Peak {
+        Peak {
+            current: power,
+            before: power,
+            since: now,
+        }
+    }
+
+    fn highest(&self) -> Power {
+        self.current.max(self.before)
+    }
+
+    fn add(&mut self, told: Power, now: Timestamp, period: TimeDelta) {
+        // A clock that was set back starts a period as well.
+        if now - self.since >= period || now < self.since {
+            self.before = self.current;
+            self.current = told;
+            self.since = now;
+        } else {
+            self.current = self.current.max(told);
+        }
+    }
 }
 
 /// What one pile was told lately.
@@ -35,45 +108,43 @@ pub struct Splitter {
 struct Memory {
     /// The cycle that saw it last; 0 never.
     cycle: u64,
-    /// The highest setpoint since `since`.
-    peak: Power,
-    /// The highest of the period before.
-    peak_before: Power,
-    since: Timestamp,
+    /// Drawing more than this is not obeying.
+    settled: Peak,
+    /// So much it may still come to draw.
+    underway: Peak,
     /// Not asked to export before then.
     no_export_until: Timestamp,
     unruly: bool,
 }
 
 impl Memory {
-    fn highest(&self) -> Power {
-        self.peak.max(self.peak_before)
-    }
-
-    /// Looks at a pile's draw before it is told anew.
-    fn observe(&mut self, cycle: u64, power: Power, now: Timestamp) {
+    /// Looks at a pile's draw before it is told anew. What it draws too much, if it is found out now.
+    fn observe(&mut self, cycle: u64, power: Power, now: Timestamp) -> Power {
         if self.cycle == 0 || self.cycle + 1 != cycle {
             // Another vehicle, or the first look: what it does so far is nobody's fault.
-            let peak = power.max(Power::ZERO);
             *self = Memory {
-                peak,
-                peak_before: peak,
-                since: now,
+                settled: Peak::of(power.max(Power::ZERO), now),
+                underway: Peak::of(power, now),
                 ..Memory::default()
             };
         }
         self.cycle = cycle;
-        let highest = self.highest();
+        let highest = self.settled.highest();
         let part = Power::from_watts(highest.abs().as_watts() / TOLERANCE_PARTS);
+        let (known, underway) = (self.unruly, self.underway.highest());
         self.unruly = power > highest + part.max(TOLERANCE);
         if self.unruly && highest < Power::ZERO {
             self.no_export_until = now + EXPORT_PAUSE;
         }
-        if now - self.since >= SETTLE || now < self.since {
-            self.peak_before = self.peak;
-            self.peak = Power::from_watts(i64::MIN / 4);
-            self.since = now;
+        match self.unruly && !known {
+            true => (power - underway).max(Power::ZERO),
+            false => Power::ZERO,
         }
+    }
+
+    fn tell(&mut self, told: Power, now: Timestamp) {
+        self.settled.add(told, now, SETTLE);
+        self.underway.add(told, now, UNDERWAY);
     }
 }
 
@@ -95,10 +166,10 @@ impl Splitter {
     ) {
         self.cycle += 1;
         self.shares.begin(readings.len());
-        let mut unruly = Power::ZERO;
+        let (mut unruly, mut found_out) = (Power::ZERO, Power::ZERO);
         for reading in readings {
             let memory = memory_of(&mut self.piles, reading.pile);
-            memory.observe(self.cycle, reading.active_power, now);
+            found_out += memory.observe(self.cycle, reading.active_power, now);
             if memory.unruly {
                 unruly += reading.active_power;
                 self.shares.push(Load::unruly(reading));
@@ -108,24 +179,26 @@ impl Splitter {
             if now < memory.no_export_until {
                 load.discharge = 0;
             }
+            let underway = memory.underway.highest().as_watts();
+            load.reach = load.reach.max(underway.min(load.charge));
             self.shares.push(load);
         }
-        let rest = setpoint - unruly;
+        let draw: Power = readings.iter().map(|reading| reading.active_power).sum();
+        self.above.explain(found_out);
+        let correction = self.above.correct(setpoint, draw, now);
         // A ceiling that is broken already asks nobody to export for it.
-        let rest = if setpoint < Power::ZERO {
-            rest
-        } else {
-            rest.max(Power::ZERO)
+        let rest = match setpoint < Power::ZERO {
+            true => setpoint - unruly,
+            false => (setpoint - unruly - correction).max(Power::ZERO),
         };
         self.shares.share(rest.as_watts());
         // An export is met more exactly when all move at once, and waiting would take it beyond the export limit.
         if rest >= Power::ZERO {
-            self.shares.hold_raises(rest.as_watts(), readings);
+            self.shares.hold_raises(rest.as_watts());
         }
         out.clear();
         for told in self.shares.setpoints() {
-            let memory = memory_of(&mut self.piles, told.pile);
-            memory.peak = memory.peak.max(told.setpoint);
+            memory_of(&mut self.piles, told.pile).tell(told.setpoint, now);
             out.push(told);
         }
     }

@@ -1,2 +1,55 @@
-//! x
-fn main() {}
+//! The `vpp` command: arguments, progress, exit codes. It wires the others together and decides nothing.
+
+mod aggregator;
+mod check;
+mod import;
+mod plant;
+mod register;
+mod run;
+mod serve;
+mod summary;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Virtual power plant for electric-vehicle charging: aggregates stations, dispatches them, shows what came of it.
+#[derive(Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Serve(serve::Arguments),
+    Aggregator(aggregator::Arguments),
+    Register(register::Arguments),
+    Check(check::Arguments),
+    Import(import::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let log = tracing_subscriber::EnvFilter::try_from_env("VPP_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
+    let outcome = match arguments.command {
+        Command::Run(arguments) => run::main(arguments),
+        Command::Serve(arguments) => serve::main(arguments),
+        Command::Aggregator(arguments) => aggregator::main(&arguments),
+        Command::Register(arguments) => register::main(&arguments),
+        Command::Check(arguments) => check::main(&arguments),
+        Command::Import(arguments) => import::main(&arguments),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("vpp: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -23,6 +23,7 @@ impl Engine {
         request: EventRequest,
         validate_only: bool,
     ) -> Result<Event, Invalid> {
+        check_programme(&request.programme)?;
         self.check_interval(now, &request)?;
         let members = event_members(&self.fleet, &request.programme, &request.scope)?;
         if members.is_empty() {
@@ -186,19 +187,20 @@ impl Engine {
         validate_only: bool,
         outputs: &mut Vec<Output>,
     ) -> Result<Event, Invalid> {
-        let event = self
-            .events
-            .get(id)
-            .ok_or_else(|| Invalid::unknown("event_id", id))?;
+        let known = self.events.get(id);
+        let event = known.ok_or_else(|| Invalid::unknown("event_id", id))?;
         if event.outcome.is_some() {
             return Err(Invalid::state("event_id", format!("{id} is over already")));
         }
-        let mut event = event.clone();
+        if !validate_only {
+            // First, so that what came until now is in the copy that is answered and kept.
+            self.account_until(now);
+        }
+        let mut event = self.events[id].clone();
         event.state = EventState::Cancelled;
         event.outcome = Some(EventOutcome::Cancelled);
         event.measured = None;
         if !validate_only {
-            self.account_until(now);
             self.events.insert(id.clone(), event.clone());
             outputs.push(Output::EventChanged(event.clone()));
         }
@@ -262,6 +264,20 @@ impl Engine {
         // What was delivered while nobody looked is not known, and is not claimed.
         self.accounted_at = Some(self.accounted_at.map_or(now, |at| at.max(now)));
         self.events.insert(event.id.clone(), event);
+    }
+}
+
+fn check_programme(programme: &Programme) -> Result<(), Invalid> {
+    match programme {
+        Programme::DemandResponse { reduction } if *reduction <= Power::ZERO => Err(Invalid::new(
+            "demand_response.reduction_kw",
+            format!("{reduction} is not positive"),
+        )),
+        Programme::PeakShaving { ceiling, .. } if *ceiling < Power::ZERO => Err(Invalid::new(
+            "peak_shaving.ceiling_kw",
+            format!("{ceiling} is negative"),
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::frame::Frame;
 use crate::limits::{net_for_stored_kw, stored_kwh};
 use crate::problem::{Problem, Requirement};
-use crate::repair::{Draft, hold, regulation_room, settle};
+use crate::repair::{Draft, FlowBounds, hold, regulation_room, settle};
 use crate::score::score;
 use crate::solution::{Solution, Status};
 use crate::validate::{ProblemError, validate};
@@ -24,7 +24,7 @@ pub fn rules(problem: &Problem) -> Result<Solution, ProblemError> {
 
 pub(crate) fn solve_frame(frame: &Frame<'_>) -> Solution {
     let mut net_kw = plan_power(frame);
-    settle(frame, &mut net_kw);
+    settle(frame, &FlowBounds::new(frame), &mut net_kw);
     let (up_kw, down_kw) = plan_regulation(frame, &net_kw);
     let mut schedule = hold(
         frame,

@@ -99,7 +99,12 @@ fn check_kind(findings: &mut Findings, at: &str, row: &EventRow) {
                 Some(kw) => findings.positive(format!("{at}.reduction_kw"), kw, MAX_KILOWATTS),
                 None => findings.add(at, "demand_response needs reduction_kw"),
             }
-            stray(findings, "ceiling_kw", row.ceiling_kw.is_some(), "demand_response");
+            stray(
+                findings,
+                "ceiling_kw",
+                row.ceiling_kw.is_some(),
+                "demand_response",
+            );
         }
         EventKind::PeakShaving => {
             match row.ceiling_kw {
@@ -109,8 +114,18 @@ fn check_kind(findings: &mut Findings, at: &str, row: &EventRow) {
             if row.node.is_none() {
                 findings.add(at, "peak_shaving needs node");
             }
-            stray(findings, "reduction_kw", row.reduction_kw.is_some(), "peak_shaving");
-            stray(findings, "aggregator", row.aggregator.is_some(), "peak_shaving");
+            stray(
+                findings,
+                "reduction_kw",
+                row.reduction_kw.is_some(),
+                "peak_shaving",
+            );
+            stray(
+                findings,
+                "aggregator",
+                row.aggregator.is_some(),
+                "peak_shaving",
+            );
         }
     }
 }

@@ -69,7 +69,10 @@ fn check_figures(findings: &mut Findings, i: usize, row: &StationRow) {
     }
     findings.within(path("place[0]"), row.place[0], -180.0, 180.0);
     findings.within(path("place[1]"), row.place[1], -90.0, 90.0);
-    for (key, exporting, all) in [("v2g_ac", row.v2g_ac, row.ac), ("v2g_dc", row.v2g_dc, row.dc)] {
+    for (key, exporting, all) in [
+        ("v2g_ac", row.v2g_ac, row.ac),
+        ("v2g_dc", row.v2g_dc, row.dc),
+    ] {
         if let Some(exporting) = exporting.filter(|count| *count > all) {
             let message = format!("{exporting} exporting piles of {all}");
             findings.add(path(key), message);

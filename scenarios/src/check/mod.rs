@@ -198,7 +198,10 @@ impl Scenario {
         let all = &self.assumptions;
         let (ratings, shares) = (&all.dc_powers_kw, &all.dc_shares);
         if ratings.is_empty() {
-            findings.add("assumptions.dc_powers_kw", "no rating; at least 1 is needed");
+            findings.add(
+                "assumptions.dc_powers_kw",
+                "no rating; at least 1 is needed",
+            );
         }
         for (i, &kilowatts) in ratings.iter().enumerate() {
             let path = format!("assumptions.dc_powers_kw[{i}]");

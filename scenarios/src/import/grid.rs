@@ -21,7 +21,10 @@ pub(super) struct Grouping {
 }
 
 pub(super) fn group(stations: &[SourceStation], draws: &mut Draws) -> Grouping {
-    let points: Vec<_> = stations.iter().map(|station| plane(station.place)).collect();
+    let points: Vec<_> = stations
+        .iter()
+        .map(|station| plane(station.place))
+        .collect();
     let feeders = stations.len().div_ceil(figures::STATIONS_A_FEEDER);
     let (feeder_of, middles) = balanced_groups(&points, feeders, draws);
     let substations = feeders.div_ceil(figures::FEEDERS_A_SUBSTATION);
@@ -30,8 +33,16 @@ pub(super) fn group(stations: &[SourceStation], draws: &mut Draws) -> Grouping {
     let kilowatts = |i: usize| stations[i].ac * 7 + stations[i].dc * 78;
     by_size.sort_by_key(|&i| (std::cmp::Reverse(kilowatts(i)), i));
     by_size.truncate(figures::TRANSFORMERS);
-    let tight = (0..feeders).map(|_| draws.below(figures::ONE_FEEDER_TIGHT_IN) == 0).collect();
-    Grouping { feeder_of, substation_of, substations, own_transformer: by_size, tight }
+    let tight = (0..feeders)
+        .map(|_| draws.below(figures::ONE_FEEDER_TIGHT_IN) == 0)
+        .collect();
+    Grouping {
+        feeder_of,
+        substation_of,
+        substations,
+        own_transformer: by_size,
+        tight,
+    }
 }
 
 pub(super) fn aggregators(count: u32) -> Result<Vec<AggregatorRow>, Invalid> {
@@ -59,8 +70,9 @@ pub(super) fn operators(
     let total: f64 = weights.iter().sum();
     let shares: Vec<f64> = weights.iter().map(|weight| weight / total).collect();
     let mut dealer = Dealer::new(&shares);
-    let mut operators: Vec<AggregatorId> =
-        (0..stations).map(|_| aggregators[dealer.next_class()].id.clone()).collect();
+    let mut operators: Vec<AggregatorId> = (0..stations)
+        .map(|_| aggregators[dealer.next_class()].id.clone())
+        .collect();
     draws.shuffle(&mut operators);
     operators
 }
@@ -91,7 +103,12 @@ pub(super) fn nodes(
     }
     for (number, &station) in grouping.own_transformer.iter().enumerate() {
         let parent = Some(feeder_id(grouping.feeder_of[station])?);
-        nodes.push(row(transformer_id(number)?, NodeKind::Transformer, parent, vec![0.0]));
+        nodes.push(row(
+            transformer_id(number)?,
+            NodeKind::Transformer,
+            parent,
+            vec![0.0],
+        ));
     }
     Ok(nodes)
 }
@@ -137,8 +154,11 @@ pub(super) fn enrol(scenario: &mut Scenario) {
     if scenario.regulation.is_none() {
         return;
     }
-    let exporting: Vec<u64> =
-        scenario.stations().iter().map(vpp_core::Station::v2g_pile_count).collect();
+    let exporting: Vec<u64> = scenario
+        .stations()
+        .iter()
+        .map(vpp_core::Station::v2g_pile_count)
+        .collect();
     let mut order: Vec<usize> = (0..exporting.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(exporting[i]), i));
     for i in order.into_iter().take(figures::REGULATING_STATIONS) {
@@ -148,8 +168,11 @@ pub(super) fn enrol(scenario: &mut Scenario) {
 
 /// Sets the limits of all nodes from the connections underneath, and the lower defaults below tight feeders.
 pub(super) fn limit(scenario: &mut Scenario, grouping: &Grouping) {
-    let imports: Vec<Power> =
-        scenario.stations().iter().map(|station| station.import_limit).collect();
+    let imports: Vec<Power> = scenario
+        .stations()
+        .iter()
+        .map(|station| station.import_limit)
+        .collect();
     let feeders = grouping.tight.len();
     let mut connections = vec![0.0; feeders];
     for (i, import) in imports.iter().enumerate() {
@@ -158,7 +181,8 @@ pub(super) fn limit(scenario: &mut Scenario, grouping: &Grouping) {
         if grouping.tight[feeder] {
             let default_kw = import.as_kilowatts() * figures::TIGHT_DEFAULT_SHARE;
             // Down to 100 W: a rounded-up ceiling could break the feeder's limit.
-            scenario.fleet.stations[i].default_setpoint_kw = Some((default_kw * 10.0).floor() / 10.0);
+            scenario.fleet.stations[i].default_setpoint_kw =
+                Some((default_kw * 10.0).floor() / 10.0);
         }
     }
     let mut below_substation = vec![0.0; grouping.substations];
@@ -178,7 +202,10 @@ pub(super) fn limit(scenario: &mut Scenario, grouping: &Grouping) {
     }
     for (number, &station) in grouping.own_transformer.iter().enumerate() {
         let limit_kw = imports[station].as_kilowatts() * figures::FEEDER_SHARE;
-        set_limits(&mut scenario.nodes[grouping.substations + feeders + number], limit_kw);
+        set_limits(
+            &mut scenario.nodes[grouping.substations + feeders + number],
+            limit_kw,
+        );
     }
 }
 

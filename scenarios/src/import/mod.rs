@@ -176,7 +176,10 @@ pub fn import(
         regulation,
         aggregators,
         nodes,
-        fleet: FleetRows { profile: figures::PUBLIC.into(), stations },
+        fleet: FleetRows {
+            profile: figures::PUBLIC.into(),
+            stations,
+        },
     };
     grid::enrol(&mut scenario);
     grid::limit(&mut scenario, &grouping);

@@ -24,7 +24,14 @@ pub(super) type HouseLoad = [f64; 24];
 /// The stations that have piles.
 pub(super) fn stations(path: &Path) -> Result<Vec<SourceStation>, ImportError> {
     let mut stations = Vec::new();
-    let expected = ["station_id", "latitude", "longitude", "fast", "slow", "count"];
+    let expected = [
+        "station_id",
+        "latitude",
+        "longitude",
+        "fast",
+        "slow",
+        "count",
+    ];
     each_row(path, Some(&expected), |row| {
         let station = SourceStation {
             ac: number(row, 4)?,
@@ -36,7 +43,10 @@ pub(super) fn stations(path: &Path) -> Result<Vec<SourceStation>, ImportError> {
             return Err(format!("{longitude}, {latitude} is no place"));
         }
         if station.ac > 10_000 || station.dc > 10_000 {
-            return Err(format!("{} and {} piles, at most 10000", station.ac, station.dc));
+            return Err(format!(
+                "{} and {} piles, at most 10000",
+                station.ac, station.dc
+            ));
         }
         // Some rows of the source stand for stations without any pile.
         if station.ac + station.dc > 0 {
@@ -55,7 +65,9 @@ pub(super) fn columns(
     rows: usize,
 ) -> Result<Vec<Vec<f64>>, ImportError> {
     let mut columns = vec![Vec::new(); names.len()];
-    let header: Vec<&str> = std::iter::once(first).chain(names.iter().copied()).collect();
+    let header: Vec<&str> = std::iter::once(first)
+        .chain(names.iter().copied())
+        .collect();
     each_row(path, Some(&header), |row| {
         for (position, column) in columns.iter_mut().enumerate() {
             let value: f64 = number(row, position + 1)?;
@@ -68,7 +80,11 @@ pub(super) fn columns(
     })?;
     let found = columns.first().map_or(0, Vec::len);
     if found != rows {
-        return Err(data(path, found as u64 + 1, format!("{found} rows, not {rows}")));
+        return Err(data(
+            path,
+            found as u64 + 1,
+            format!("{found} rows, not {rows}"),
+        ));
     }
     Ok(columns)
 }
@@ -100,7 +116,11 @@ pub(super) fn house_loads(folder: &Path) -> Result<Vec<HouseLoad>, ImportError> 
     })?;
     let needed = (FIRST_DAY + DAYS) * QUARTERS_A_DAY;
     if quarter < needed || sums.is_empty() {
-        return Err(data(&path, quarter as u64, format!("{quarter} rows, at least {needed}")));
+        return Err(data(
+            &path,
+            quarter as u64,
+            format!("{quarter} rows, at least {needed}"),
+        ));
     }
     #[allow(clippy::cast_precision_loss)] // 28
     let samples = (DAYS * 4) as f64;
@@ -122,12 +142,19 @@ pub(super) fn liveliest_signal(path: &Path) -> Result<Vec<f64>, ImportError> {
         Ok(())
     })?;
     let mileage = |window: &[f64]| -> f64 {
-        window.windows(2).map(|pair| (pair[1] - pair[0]).abs()).sum()
+        window
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]).abs())
+            .sum()
     };
     let windows = samples.chunks_exact(SAMPLES);
     let Some(liveliest) = windows.max_by(|a, b| mileage(a).total_cmp(&mileage(b))) else {
         let found = samples.len();
-        return Err(data(path, found as u64 + 1, format!("{found} samples, at least {SAMPLES}")));
+        return Err(data(
+            path,
+            found as u64 + 1,
+            format!("{found} samples, at least {SAMPLES}"),
+        ));
     };
     let mean = |pair: &[f64]| ((pair[0] + pair[1]) * 500.0).round() / 1e3;
     Ok(liveliest.chunks_exact(2).map(mean).collect())
@@ -135,14 +162,21 @@ pub(super) fn liveliest_signal(path: &Path) -> Result<Vec<f64>, ImportError> {
 
 /// Reads a JSON file.
 pub(super) fn json(path: &Path) -> Result<serde_json::Value, ImportError> {
-    let io = |source| ImportError::Io { path: path.into(), source };
+    let io = |source| ImportError::Io {
+        path: path.into(),
+        source,
+    };
     let file = File::open(path).map_err(io)?;
     serde_json::from_reader(std::io::BufReader::new(file))
         .map_err(|error| data(path, error.line() as u64, error.to_string()))
 }
 
 pub(super) fn data(path: &Path, line: u64, problem: impl Into<String>) -> ImportError {
-    ImportError::Data { path: path.into(), line, problem: problem.into() }
+    ImportError::Data {
+        path: path.into(),
+        line,
+        problem: problem.into(),
+    }
 }
 
 /// Hands each row of a CSV file, packed or not, to `take`. A header must begin with the expected names.
@@ -151,25 +185,37 @@ fn each_row(
     header: Option<&[&str]>,
     mut take: impl FnMut(&StringRecord) -> Result<(), String>,
 ) -> Result<(), ImportError> {
-    let io = |source| ImportError::Io { path: path.into(), source };
+    let io = |source| ImportError::Io {
+        path: path.into(),
+        source,
+    };
     let file = File::open(path).map_err(io)?;
     let packed = path.extension().is_some_and(|extension| extension == "gz");
-    let bytes: Box<dyn Read> =
-        if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let bytes: Box<dyn Read> = if packed {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(header.is_some())
         .flexible(header.is_none())
         .from_reader(bytes);
     if let Some(expected) = header {
         let found = reader.headers().map_err(|error| broken(path, error))?;
-        let found: Vec<&str> = found.iter().map(|name| name.trim_matches('\u{feff}')).collect();
+        let found: Vec<&str> = found
+            .iter()
+            .map(|name| name.trim_matches('\u{feff}'))
+            .collect();
         if !found.starts_with(expected) {
             let problem = format!("columns {found:?}, not {expected:?}");
             return Err(data(path, 1, problem));
         }
     }
     let mut row = StringRecord::new();
-    while reader.read_record(&mut row).map_err(|error| broken(path, error))? {
+    while reader
+        .read_record(&mut row)
+        .map_err(|error| broken(path, error))?
+    {
         let line = row.position().map_or(0, csv::Position::line);
         take(&row).map_err(|problem| data(path, line, problem))?;
     }
@@ -180,7 +226,10 @@ fn broken(path: &Path, error: csv::Error) -> ImportError {
     let line = error.position().map_or(0, csv::Position::line);
     let problem = error.to_string();
     match error.into_kind() {
-        csv::ErrorKind::Io(source) => ImportError::Io { path: path.into(), source },
+        csv::ErrorKind::Io(source) => ImportError::Io {
+            path: path.into(),
+            source,
+        },
         _ => data(path, line, problem),
     }
 }

@@ -103,5 +103,8 @@ fn assign(points: &[Vector2<f64>], middles: &[Vector2<f64>]) -> Vec<usize> {
         }
     }
     // The groups together hold all points, so each has found one.
-    group_of.into_iter().map(Option::unwrap_or_default).collect()
+    group_of
+        .into_iter()
+        .map(Option::unwrap_or_default)
+        .collect()
 }

@@ -52,7 +52,7 @@ impl Ingest {
         clock: Clock,
         statistics: Arc<Statistics>,
     ) -> Result<Ingest, KafkaError> {
-        let mut client = super::client(&config.bootstrap, &config.properties);
+        let mut client = super::client(&config.bootstrap);
         client
             .set("group.id", &config.group)
             .set("enable.auto.commit", "true")
@@ -64,6 +64,7 @@ impl Ingest {
             .set("fetch.wait.max.ms", config.fetch_wait_ms.to_string())
             .set("session.timeout.ms", "10000")
             .set("partition.assignment.strategy", "cooperative-sticky");
+        super::customize(&mut client, &config.properties);
         let consumer: BaseConsumer = client.create()?;
         consumer.subscribe(&[topics::TELEMETRY, topics::ACKNOWLEDGEMENTS])?;
         let stop = Arc::new(AtomicBool::new(false));

@@ -63,7 +63,7 @@ impl Producer {
         config: &KafkaConfig,
         statistics: Arc<Statistics>,
     ) -> Result<Producer, KafkaError> {
-        let mut client = super::client(&config.bootstrap, &config.properties);
+        let mut client = super::client(&config.bootstrap);
         client
             .set("enable.idempotence", "true")
             .set("acks", "all")
@@ -71,6 +71,7 @@ impl Producer {
             // A command that waits longer than it holds is of no use any more.
             .set("message.timeout.ms", "30000")
             .set("queue.buffering.max.messages", "500000");
+        super::customize(&mut client, &config.properties);
         let inner = client.create_with_context(Delivery(Arc::clone(&statistics)))?;
         Ok(Producer { inner: Arc::new(inner), statistics })
     }

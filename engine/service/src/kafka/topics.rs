@@ -24,8 +24,10 @@ pub(crate) struct Topics {
 
 impl Topics {
     pub(crate) fn new(config: &KafkaConfig) -> Topics {
+        let mut client = super::client(&config.bootstrap);
+        super::customize(&mut client, &config.properties);
         Topics {
-            client: super::client(&config.bootstrap, &config.properties),
+            client,
             partitions: config.partitions,
             replication: config.replication,
             create: config.create_topics,

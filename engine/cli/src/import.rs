@@ -1,0 +1,64 @@
+//! `vpp import`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use vpp_scenarios::import::{ImportOptions, Stage, import};
+
+/// Make a scenario from public data: real stations, sessions, base loads and a regulation signal.
+///
+/// Example: vpp import --data ../shared/data --out my-city.toml --stations 900
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Folder with the data sets.
+    #[arg(long)]
+    data: PathBuf,
+    /// The scenario file to write.
+    #[arg(long)]
+    out: PathBuf,
+    /// Name of the scenario; by default that of the file.
+    #[arg(long)]
+    name: Option<String>,
+    /// Stations to sample.
+    #[arg(long, default_value_t = ImportOptions::default().stations)]
+    stations: u32,
+    /// Aggregators to share them out to.
+    #[arg(long, default_value_t = ImportOptions::default().aggregators)]
+    aggregators: u32,
+    /// Seed of the sample.
+    #[arg(long, default_value_t = ImportOptions::default().seed)]
+    seed: u64,
+    /// Overwrite the file if it is there.
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let out = &arguments.out;
+    if out.exists() && !arguments.force {
+        bail!("{} is there already; --force overwrites it", out.display());
+    }
+    let stem = out.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let options = ImportOptions {
+        name: arguments.name.clone().or(stem).unwrap_or_default(),
+        stations: arguments.stations,
+        aggregators: arguments.aggregators,
+        seed: arguments.seed,
+        ..ImportOptions::default()
+    };
+    let bar = ProgressBar::new(Stage::ALL.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}")?);
+    let text = import(&arguments.data, &options, &mut |stage| {
+        bar.set_message(stage.to_string());
+        bar.inc(1);
+    })?;
+    bar.finish_and_clear();
+    // Written beside and moved, so that nobody finds half a file.
+    let partial = out.with_extension("toml.partial");
+    std::fs::write(&partial, &text).with_context(|| partial.display().to_string())?;
+    std::fs::rename(&partial, out).with_context(|| out.display().to_string())?;
+    println!("{}: {} bytes; check it with: vpp check {}", out.display(), text.len(), out.display());
+    Ok(ExitCode::SUCCESS)
+}

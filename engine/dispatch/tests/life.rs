@@ -1,0 +1,192 @@
+//! A programme from its call to its end, with stations and solvers that do not always do as told.
+
+mod support;
+
+use chrono::TimeDelta;
+use support::{Behaviour, Solver, World, commands, kilowatts, report};
+use vpp_core::{
+    Decision, EventOutcome, EventState, Power, Reason, RegulationAward, RegulationSignal, Scope,
+};
+use vpp_dispatch::{Achieved, Input, Output, RegulationNote, Request};
+
+#[test]
+fn an_event_is_delivered_and_its_stations_are_let_go() {
+    let mut world = World::new(6);
+    let event = world.submit(world.demand_response(120, 8, 60)).unwrap();
+    assert_eq!(event.state, EventState::Scheduled);
+    let end = event.request.interval.end();
+    let cycles = world.run_until(end + TimeDelta::seconds(8));
+    let mut told: Vec<_> = cycles
+        .iter()
+        .flat_map(|outputs| commands(outputs))
+        .filter(|command| command.reason == Reason::Release)
+        .map(|command| command.station.clone())
+        .collect();
+    told.sort();
+    told.dedup();
+    assert!(!told.is_empty(), "the end of the event lets stations go");
+    let ended = &world.engine.events()[&event.id];
+    assert_eq!(ended.state, EventState::Ended);
+    assert_eq!(ended.outcome, Some(EventOutcome::Delivered), "{ended:?}");
+    assert_eq!(world.draw(), kilowatts(300), "all draw again as before");
+}
+
+#[test]
+fn the_share_of_stations_that_fail_moves_to_the_others() {
+    for behaviour in [Behaviour::Refuses, Behaviour::Mute] {
+        let mut world = World::new(6);
+        for fake in &mut world.fakes[..2] {
+            fake.behaviour = behaviour;
+        }
+        world.submit(world.demand_response(120, 0, 120)).unwrap();
+        world.cycle();
+        let others = |world: &World| world.fakes[2..].iter().map(|f| f.draw).sum::<Power>();
+        let before = others(&world);
+        world.cycle();
+        world.cycle();
+        assert!(
+            others(&world) < before || before <= kilowatts(80),
+            "{behaviour:?}"
+        );
+        assert!(
+            others(&world) <= kilowatts(81),
+            "{behaviour:?}: {}",
+            others(&world)
+        );
+    }
+}
+
+#[test]
+fn a_station_silent_for_three_periods_is_no_longer_callable() {
+    let mut world = World::new(4);
+    world.fakes[0].behaviour = Behaviour::Dead;
+    world.wait(TimeDelta::seconds(6));
+    let callable = |world: &World| {
+        let hour = TimeDelta::hours(1);
+        let capability = world.engine.capability(world.now, &Scope::All, hour);
+        capability.unwrap().callable_station_count
+    };
+    assert_eq!(callable(&world), 4, "at six seconds it still counts");
+    world.wait(TimeDelta::seconds(1));
+    world.report();
+    assert_eq!(callable(&world), 3);
+}
+
+#[test]
+fn without_a_solver_the_plan_is_held_and_then_shared_out_by_rule() {
+    for solver in [Solver::Hangs, Solver::Fails, Solver::Late] {
+        let mut world = World::new(4);
+        world.submit(world.demand_response(80, 0, 300)).unwrap();
+        assert_eq!(report(&world.cycle()).decision, Some(Decision::Optimal));
+        world.solver = solver;
+        let cycles: Vec<_> = (0..14).map(|_| world.cycle()).collect();
+        for (index, outputs) in cycles.iter().enumerate() {
+            let expected = if index < 3 {
+                Decision::Hold
+            } else {
+                Decision::Fallback
+            };
+            assert_eq!(
+                report(outputs).decision,
+                Some(expected),
+                "{solver:?} {index}"
+            );
+            assert!(!report(outputs).deadline_missed);
+        }
+        let sent = cycles
+            .iter()
+            .map(|outputs| commands(outputs).len())
+            .sum::<usize>();
+        assert!(sent >= 4, "{solver:?}: commands are renewed all the same");
+        assert!(
+            world.draw() <= kilowatts(121),
+            "{solver:?}: {}",
+            world.draw()
+        );
+        let late = if solver == Solver::Late { 13 } else { 0 };
+        assert_eq!(world.engine.late_solutions(), late);
+    }
+}
+
+#[test]
+fn a_cycle_released_after_its_deadline_says_so() {
+    let mut world = World::new(2);
+    world.submit(world.demand_response(20, 0, 300)).unwrap();
+    world.step(Input::CycleStarted);
+    world.wait(TimeDelta::milliseconds(4_001));
+    let outputs = world.step(Input::SolveBudgetSpent { cycle: 1 });
+    assert!(report(&outputs).deadline_missed);
+}
+
+#[test]
+fn a_cancelled_event_keeps_what_came_and_lets_its_stations_go() {
+    let mut world = World::new(4);
+    let event = world.submit(world.demand_response(80, 0, 300)).unwrap();
+    world.cycle();
+    world.cycle();
+    // Nothing but the cancellation itself can account for these two seconds.
+    let before = world.engine.events()[&event.id].committed_energy;
+    world.wait(TimeDelta::seconds(2));
+    world.ask(Request::CancelEvent(event.id.clone())).unwrap();
+    let cancelled = world.engine.events()[&event.id].clone();
+    assert_eq!(cancelled.outcome, Some(EventOutcome::Cancelled));
+    assert!(cancelled.committed_energy > before);
+    let outputs = world.cycle();
+    assert!(
+        commands(&outputs)
+            .iter()
+            .all(|c| c.reason == Reason::Release)
+    );
+    assert_eq!(world.draw(), kilowatts(200));
+    assert!(world.ask(Request::CancelEvent(event.id)).is_err());
+}
+
+fn signal(world: &mut World, sequence: u64, value: f64) -> Achieved {
+    let signal = RegulationSignal {
+        sequence,
+        signal_time: world.now,
+        value,
+    };
+    let outputs = world.step(Input::Signal(signal));
+    world.deliver(&outputs);
+    let achieved = outputs.iter().find_map(|output| match output {
+        Output::Regulated(achieved) => Some(*achieved),
+        _ => None,
+    });
+    achieved.expect("a good signal is answered")
+}
+
+#[test]
+fn the_regulation_signal_is_followed_until_it_breaks_off() {
+    let mut world = World::new(4);
+    let award = RegulationAward {
+        up: kilowatts(40),
+        down: kilowatts(20),
+    };
+    let sustain = TimeDelta::minutes(15);
+    world
+        .ask(Request::StartRegulation { award, sustain })
+        .unwrap();
+    world.cycle();
+    let middle = world.draw();
+    let achieved = signal(&mut world, 1, 1.0);
+    assert_eq!(achieved.note, RegulationNote::Followed);
+    world.wait(TimeDelta::seconds(1));
+    assert!(world.draw() < middle, "positive: draw less");
+    assert_eq!(signal(&mut world, 1, 0.0).note, RegulationNote::Repeated);
+    assert_eq!(signal(&mut world, 0, 0.0).note, RegulationNote::Late);
+    let clipped = signal(&mut world, 2, 1.5);
+    assert_eq!(clipped.note, RegulationNote::Clipped);
+    assert_eq!(clipped.requested, achieved.requested);
+    let before = world.seen();
+    let bad = RegulationSignal {
+        sequence: 3,
+        signal_time: world.now,
+        value: f64::NAN,
+    };
+    let outputs = world.step(Input::Signal(bad));
+    assert!(matches!(&outputs[..], [Output::Rejected(i)] if i.field == "signal.value"));
+    assert_eq!(world.seen(), before);
+    world.run_until(world.now + TimeDelta::seconds(28));
+    assert!(world.engine.regulation().is_none(), "the signal broke off");
+}

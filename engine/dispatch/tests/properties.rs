@@ -1,0 +1,145 @@
+//! Whatever is lost on the way, no mix of old and new setpoints breaks a limit.
+
+mod support;
+
+use chrono::TimeDelta;
+use proptest::prelude::*;
+use support::{Behaviour, Solver, World, commands, kilowatts, node, station};
+use vpp_core::{Power, SequenceNumber};
+use vpp_dispatch::Engine;
+
+/// The worst import and export of each node, by code of its own.
+fn worst(world: &World) -> Vec<(Power, Power)> {
+    let fleet = world.engine.fleet();
+    let mut flows: Vec<(Power, Power)> =
+        vec![(Power::ZERO, Power::ZERO); fleet.tree().nodes().len()];
+    for (index, node) in fleet.tree().nodes().iter().enumerate() {
+        for above in fleet.tree().path_to_root(index) {
+            flows[above].0 += node.base_load.at(world.now);
+            flows[above].1 += node.base_load.at(world.now);
+        }
+    }
+    for (index, state) in world.engine.states().iter().enumerate() {
+        let station = &fleet.stations()[index];
+        let held = state
+            .in_force
+            .as_ref()
+            .map_or(station.default_setpoint, |c| c.setpoint);
+        let may = state
+            .pending
+            .iter()
+            .map(|c| c.setpoint)
+            .chain([held, Power::ZERO]);
+        let high = may.clone().max().unwrap();
+        let low = may.min().unwrap();
+        for above in fleet.tree().path_to_root(fleet.node_of(index)) {
+            flows[above].0 += high;
+            flows[above].1 += low;
+        }
+    }
+    flows
+}
+
+fn run(
+    tightness: i64,
+    behaviours: &[u8],
+    solver: Solver,
+    asked: i64,
+) -> Result<World, TestCaseError> {
+    let n = behaviours.len();
+    let import = kilowatts(20 + 20 * i64::try_from(n).unwrap() + tightness);
+    let nodes = vec![
+        node("substation", None, import + kilowatts(10), Power::ZERO),
+        node("feeder", Some("substation"), import, kilowatts(20)),
+    ];
+    let mut stations: Vec<_> = (0..n).map(|index| station(index, "feeder")).collect();
+    for station in &mut stations {
+        station.default_setpoint = kilowatts(20);
+    }
+    let mut world = World::with(nodes, stations);
+    world.report();
+    world.solver = solver;
+    // Every second one is in a hurry: it is raised while its neighbours are lowered, so that the guard has work.
+    for fake in world.fakes.iter_mut().step_by(2) {
+        for session in &mut fake.sessions {
+            session.departure = world.now + TimeDelta::hours(1);
+            session.energy_needed = support::kilowatt_hours(25);
+        }
+    }
+    for fake in world.fakes.iter_mut().skip(1).step_by(2) {
+        let session = support::session(world.now, kilowatts(10));
+        fake.sessions = vec![session; 2];
+    }
+    world.report();
+    let _ = world.submit(world.demand_response(asked, 4, 100));
+    let mut last = vec![SequenceNumber::default(); n];
+    for cycle in 0..30 {
+        for (index, kind) in behaviours.iter().enumerate() {
+            world.fakes[index].behaviour = match (usize::from(*kind) + cycle / 3 + index) % 7 {
+                0 => Behaviour::Mute,
+                1 => Behaviour::Refuses,
+                _ => Behaviour::Obeys,
+            };
+        }
+        let outputs = world.cycle();
+        for command in commands(&outputs) {
+            let index = world
+                .engine
+                .fleet()
+                .station_index(&command.station)
+                .unwrap();
+            let station = &world.engine.fleet().stations()[index];
+            prop_assert!(command.sequence > last[index], "numbers grow");
+            prop_assert!(command.setpoint <= station.rated_draw());
+            prop_assert!(command.setpoint >= -station.rated_export());
+            last[index] = command.sequence;
+        }
+        for (node, (high, low)) in world
+            .engine
+            .fleet()
+            .tree()
+            .nodes()
+            .iter()
+            .zip(worst(&world))
+        {
+            prop_assert!(
+                high <= node.import_limit,
+                "{cycle}: {} of {}",
+                high,
+                node.import_limit
+            );
+            prop_assert!(
+                -low <= node.export_limit,
+                "{cycle}: {} of {}",
+                -low,
+                node.export_limit
+            );
+        }
+    }
+    Ok(world)
+}
+
+fn solver() -> impl Strategy<Value = Solver> {
+    prop_oneof![Just(Solver::Works), Just(Solver::Fails), Just(Solver::Late)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_mix_of_old_and_new_setpoints_breaks_a_limit(
+        tightness in 0_i64..60,
+        behaviours in prop::collection::vec(0_u8..7, 2..7),
+        solver in solver(),
+        asked in 1_i64..150,
+    ) {
+        let world = run(tightness, &behaviours, solver, asked)?;
+        // The same inputs give the same outputs and the same state.
+        let mut twin = Engine::new(world.engine.config().clone(), 7).unwrap();
+        for (at, input, outputs) in &world.steps {
+            prop_assert_eq!(&twin.step(*at, input.clone()), outputs);
+        }
+        prop_assert_eq!(format!("{twin:?}"), world.seen());
+        prop_assert!(world.now >= support::start() + TimeDelta::seconds(100));
+    }
+}

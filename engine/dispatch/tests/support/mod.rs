@@ -1,0 +1,452 @@
+//! A small world around the engine: stations that obey or do not, and a loop that carries messages between them.
+
+// Each test binary uses its own part of it.
+#![allow(dead_code)]
+
+use chrono::TimeDelta;
+use vpp_core::grid::BaseLoad;
+use vpp_core::{
+    Acknowledgement, AcknowledgementStatus, Aggregator, AggregatorId, Command, Energy, Event,
+    EventRequest, Interval, Invalid, Node, NodeId, NodeKind, Pile, PileKind, Power, Programme,
+    RequestId, Scope, Session, Station, StationId, StationKind, Telemetry, Timestamp,
+};
+use vpp_dispatch::{Answer, Config, CycleReport, Engine, Input, Output, Request, Solved};
+
+/// What a station makes of its commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    /// Answers and follows.
+    Obeys,
+    /// Answers that it follows, and does not.
+    Ignores,
+    /// Answers that it will not.
+    Refuses,
+    /// Reports, and never answers or follows.
+    Mute,
+    /// Neither reports nor answers; draws what it drew.
+    Dead,
+}
+
+/// What becomes of a problem that the engine wants solved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Solver {
+    /// Solved in time.
+    Works,
+    /// Solved after the budget of its cycle is over.
+    Late,
+    /// Never solved.
+    Hangs,
+    /// Answers at once that there is no solution.
+    Fails,
+}
+
+/// A station.
+#[derive(Clone, Debug)]
+pub(crate) struct Fake {
+    pub(crate) station: Station,
+    pub(crate) behaviour: Behaviour,
+    /// What its vehicles would draw.
+    pub(crate) demand: Power,
+    /// What each of its vehicles could do.
+    pub(crate) sessions: Vec<Session>,
+    pub(crate) in_force: Option<Command>,
+    /// The power it was last at.
+    pub(crate) draw: Power,
+}
+
+impl Fake {
+    /// Takes a command as a station should: newest only, alive only.
+    pub(crate) fn take(
+        &mut self,
+        now: Timestamp,
+        command: &Command,
+    ) -> Option<AcknowledgementStatus> {
+        match self.behaviour {
+            Behaviour::Dead | Behaviour::Mute => return None,
+            Behaviour::Refuses => return Some(AcknowledgementStatus::Refused),
+            Behaviour::Obeys | Behaviour::Ignores => {}
+        }
+        if command.valid_until <= now {
+            return Some(AcknowledgementStatus::Expired);
+        }
+        if (self.in_force.as_ref()).is_some_and(|last| last.sequence >= command.sequence) {
+            return Some(AcknowledgementStatus::Superseded);
+        }
+        self.in_force = Some(command.clone());
+        Some(AcknowledgementStatus::Accepted)
+    }
+
+    /// What it draws now.
+    pub(crate) fn settle(&mut self, now: Timestamp) {
+        if (self.in_force.as_ref()).is_some_and(|command| command.valid_until <= now) {
+            self.in_force = None;
+        }
+        let told = match self.behaviour {
+            Behaviour::Ignores => self.station.default_setpoint,
+            _ => (self.in_force.as_ref())
+                .map_or(self.station.default_setpoint, |command| command.setpoint),
+        };
+        let export: Power = self.sessions.iter().map(|s| s.max_discharge).sum();
+        self.draw = told.min(self.demand).max(-export);
+    }
+
+    pub(crate) fn report(&self, now: Timestamp) -> Telemetry {
+        Telemetry {
+            station: self.station.id.clone(),
+            sampled_at: now,
+            active_power: self.draw,
+            sessions: self.sessions.clone(),
+            command_in_force: self.in_force.as_ref().map(|command| command.sequence),
+        }
+    }
+}
+
+/// The engine with its stations.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) now: Timestamp,
+    pub(crate) fakes: Vec<Fake>,
+    pub(crate) solver: Solver,
+    /// Every step: when, what came, and what came of it.
+    pub(crate) steps: Vec<(Timestamp, Input, Vec<Output>)>,
+    next_request: u32,
+    held_back: Vec<Solved>,
+}
+
+pub(crate) fn kilowatts(kw: i64) -> Power {
+    Power::from_watts(kw * 1_000)
+}
+
+pub(crate) fn kilowatt_hours(kwh: i64) -> Energy {
+    Energy::from_watt_milliseconds(kwh * 3_600_000_000)
+}
+
+pub(crate) fn start() -> Timestamp {
+    Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+pub(crate) fn aggregator_id(index: usize) -> AggregatorId {
+    AggregatorId::new(["north", "south"][index % 2]).unwrap()
+}
+
+pub(crate) fn station_id(index: usize) -> StationId {
+    StationId::new(format!("station-{index:03}")).unwrap()
+}
+
+/// Sixty kW of connection; by default it may use all of it.
+pub(crate) fn station(index: usize, feeder: &str) -> Station {
+    Station {
+        id: station_id(index),
+        aggregator: aggregator_id(index),
+        node: NodeId::new(feeder).unwrap(),
+        kind: StationKind::Charging,
+        piles: vec![Pile {
+            kind: PileKind::Dc,
+            count: 2,
+            rated_power: kilowatts(30),
+            discharge_power: kilowatts(10),
+        }],
+        import_limit: kilowatts(60),
+        export_limit: kilowatts(20),
+        ramp_per_second: kilowatts(60),
+        default_setpoint: kilowatts(60),
+        charge_efficiency: 0.95,
+        discharge_efficiency: 0.95,
+        regulates: true,
+    }
+}
+
+/// A vehicle that needs little and has long.
+pub(crate) fn session(now: Timestamp, discharge: Power) -> Session {
+    Session {
+        departure: now + TimeDelta::hours(10),
+        energy_needed: kilowatt_hours(10),
+        energy_room: kilowatt_hours(200),
+        energy_available: if discharge > Power::ZERO {
+            kilowatt_hours(40)
+        } else {
+            Energy::ZERO
+        },
+        max_charge: kilowatts(30),
+        max_discharge: discharge,
+    }
+}
+
+pub(crate) fn node(id: &str, parent: Option<&str>, import: Power, base: Power) -> Node {
+    Node {
+        id: NodeId::new(id).unwrap(),
+        kind: if parent.is_none() {
+            NodeKind::Substation
+        } else {
+            NodeKind::Feeder
+        },
+        parent: parent.map(|parent| NodeId::new(parent).unwrap()),
+        import_limit: import,
+        export_limit: kilowatts(30),
+        base_load: BaseLoad::constant(base),
+    }
+}
+
+impl World {
+    /// `n` stations of two aggregators that draw 50 kW each, under two feeders with room for all.
+    pub(crate) fn new(n: usize) -> World {
+        let half = i64::try_from(n).unwrap() * 30 + 80;
+        let nodes = vec![
+            node("substation", None, kilowatts(2 * half), kilowatts(40)),
+            node(
+                "feeder-0",
+                Some("substation"),
+                kilowatts(half),
+                kilowatts(20),
+            ),
+            node(
+                "feeder-1",
+                Some("substation"),
+                kilowatts(half),
+                kilowatts(20),
+            ),
+        ];
+        let stations = (0..n)
+            .map(|index| {
+                station(
+                    index,
+                    if 2 * index < n {
+                        "feeder-0"
+                    } else {
+                        "feeder-1"
+                    },
+                )
+            })
+            .collect();
+        let mut world = World::with(nodes, stations);
+        for _ in 0..3 {
+            world.report();
+            world.wait(TimeDelta::seconds(2));
+        }
+        world.report();
+        world
+    }
+
+    pub(crate) fn with(nodes: Vec<Node>, stations: Vec<Station>) -> World {
+        let mut world = World {
+            engine: Engine::new(Config::default(), 7).unwrap(),
+            now: start(),
+            fakes: Vec::new(),
+            solver: Solver::Works,
+            steps: Vec::new(),
+            next_request: 0,
+            held_back: Vec::new(),
+        };
+        for index in 0..2 {
+            let aggregator = Aggregator {
+                id: aggregator_id(index),
+                display_name: String::new(),
+            };
+            world.ask(Request::RegisterAggregator(aggregator)).unwrap();
+        }
+        world.ask(Request::RegisterNodes(nodes)).unwrap();
+        world
+            .ask(Request::RegisterStations(stations.clone()))
+            .unwrap();
+        let now = world.now;
+        world.fakes = stations
+            .into_iter()
+            .map(|station| Fake {
+                station,
+                behaviour: Behaviour::Obeys,
+                demand: kilowatts(50),
+                sessions: vec![session(now, Power::ZERO); 2],
+                in_force: None,
+                draw: Power::ZERO,
+            })
+            .collect();
+        world
+    }
+
+    /// One step of the engine, kept.
+    pub(crate) fn step(&mut self, input: Input) -> Vec<Output> {
+        let outputs = self.engine.step(self.now, input.clone());
+        self.steps.push((self.now, input, outputs.clone()));
+        outputs
+    }
+
+    pub(crate) fn request_id(&mut self) -> RequestId {
+        self.next_request += 1;
+        RequestId::new(format!("request-{}", self.next_request)).unwrap()
+    }
+
+    pub(crate) fn ask(&mut self, request: Request) -> Result<Answer, Invalid> {
+        let id = self.request_id();
+        self.ask_as(id, false, request)
+    }
+
+    pub(crate) fn ask_as(
+        &mut self,
+        id: RequestId,
+        validate_only: bool,
+        request: Request,
+    ) -> Result<Answer, Invalid> {
+        let outputs = self.step(Input::Request {
+            id,
+            validate_only,
+            request,
+        });
+        answer(outputs)
+    }
+
+    pub(crate) fn submit(&mut self, request: EventRequest) -> Result<Event, Invalid> {
+        match self.ask(Request::SubmitEvent(request))? {
+            Answer::Event(event) => Ok(event),
+            other => panic!("an event was asked for, not {other:?}"),
+        }
+    }
+
+    pub(crate) fn wait(&mut self, length: TimeDelta) {
+        self.now += length;
+        for fake in &mut self.fakes {
+            if fake.behaviour != Behaviour::Dead {
+                fake.settle(self.now);
+            }
+        }
+    }
+
+    /// All stations that are alive report.
+    pub(crate) fn report(&mut self) {
+        for index in 0..self.fakes.len() {
+            let now = self.now;
+            let fake = &mut self.fakes[index];
+            if fake.behaviour == Behaviour::Dead {
+                continue;
+            }
+            fake.settle(now);
+            let telemetry = fake.report(now);
+            let outputs = self.step(Input::Telemetry(telemetry));
+            assert_eq!(outputs, [], "a good report leads to nothing");
+        }
+    }
+
+    /// Carries commands to the stations and their answers back.
+    pub(crate) fn deliver(&mut self, outputs: &[Output]) {
+        for command in commands(outputs) {
+            let index = self.engine.fleet().station_index(&command.station).unwrap();
+            let now = self.now;
+            if let Some(status) = self.fakes[index].take(now, command) {
+                let outputs = self.step(Input::Acknowledgement(Acknowledgement {
+                    station: command.station.clone(),
+                    sequence: command.sequence,
+                    status,
+                    detail: String::new(),
+                    acknowledged_at: now,
+                }));
+                assert_eq!(outputs, [], "a good answer leads to nothing");
+            }
+        }
+    }
+
+    /// A cycle of 4 s: begins, is decided, its commands are carried out, all report twice.
+    pub(crate) fn cycle(&mut self) -> Vec<Output> {
+        let began = self.now;
+        let late = std::mem::take(&mut self.held_back);
+        let mut outputs = self.step(Input::CycleStarted);
+        for solved in late {
+            outputs.extend(self.step(Input::Solved(solved)));
+        }
+        let solve = outputs.iter().find_map(|output| match output {
+            Output::Solve(request) => Some(request.clone()),
+            _ => None,
+        });
+        if let Some(request) = solve {
+            let solved = |result| Solved {
+                cycle: request.cycle,
+                result,
+                solve_time: TimeDelta::milliseconds(100),
+            };
+            let solution = || {
+                let options = vpp_optimizer::Options::default();
+                vpp_optimizer::solve(&request.problem, &options).map_err(|e| e.to_string())
+            };
+            match self.solver {
+                Solver::Works => {
+                    self.wait(TimeDelta::milliseconds(100));
+                    outputs.extend(self.step(Input::Solved(solved(solution()))));
+                }
+                Solver::Fails => {
+                    let failed = solved(Err("stuck".into()));
+                    outputs.extend(self.step(Input::Solved(failed)));
+                }
+                Solver::Late | Solver::Hangs => {
+                    self.wait(request.budget);
+                    let cycle = request.cycle;
+                    outputs.extend(self.step(Input::SolveBudgetSpent { cycle }));
+                    if self.solver == Solver::Late {
+                        self.held_back.push(solved(solution()));
+                    }
+                }
+            }
+        }
+        self.deliver(&outputs);
+        for second in [3, 4] {
+            let at = began + TimeDelta::seconds(second);
+            self.wait(at - self.now);
+            self.report();
+        }
+        outputs
+    }
+
+    /// Cycles until an instant; gives the outputs of each.
+    pub(crate) fn run_until(&mut self, until: Timestamp) -> Vec<Vec<Output>> {
+        let mut cycles = Vec::new();
+        while self.now < until {
+            cycles.push(self.cycle());
+        }
+        cycles
+    }
+
+    pub(crate) fn demand_response(&self, kw: i64, from_s: i64, length_s: i64) -> EventRequest {
+        let from = self.now + TimeDelta::seconds(from_s);
+        EventRequest {
+            programme: Programme::DemandResponse {
+                reduction: kilowatts(kw),
+            },
+            interval: Interval::new(from, from + TimeDelta::seconds(length_s)).unwrap(),
+            scope: Scope::All,
+        }
+    }
+
+    /// What all stations draw.
+    pub(crate) fn draw(&self) -> Power {
+        self.fakes.iter().map(|fake| fake.draw).sum()
+    }
+
+    /// The engine, as far as anybody could see.
+    pub(crate) fn seen(&self) -> String {
+        format!("{:?}", self.engine)
+    }
+}
+
+pub(crate) fn answer(outputs: Vec<Output>) -> Result<Answer, Invalid> {
+    let answers = outputs.into_iter().filter_map(|output| match output {
+        Output::Answer(answer) => Some(answer),
+        _ => None,
+    });
+    let mut answers: Vec<_> = answers.collect();
+    assert_eq!(answers.len(), 1, "a request has one answer");
+    answers.remove(0)
+}
+
+pub(crate) fn commands(outputs: &[Output]) -> Vec<&Command> {
+    let command = |output| match output {
+        &Output::Command(ref command) => Some(command),
+        _ => None,
+    };
+    outputs.iter().filter_map(command).collect()
+}
+
+pub(crate) fn report(outputs: &[Output]) -> &CycleReport {
+    let report = outputs.iter().find_map(|output| match output {
+        Output::Cycle(report) => Some(report),
+        _ => None,
+    });
+    report.expect("every cycle reports")
+}
