@@ -117,22 +117,40 @@ fn a_pile_that_does_not_obey_is_made_up_for_by_the_others() {
         kw(16),
         "no blame before it had time to settle"
     );
-    run(&mut splitter, &mut readings, 15..40, kw(12), wild);
-    assert_eq!(draw(&readings), kw(12));
+    // Once it is found out, what was shared out less in the meantime comes back bit by bit.
+    run(&mut splitter, &mut readings, 15..90, kw(12), wild);
+    let close = |draw: Power, to: Power| draw <= to && draw > to - Power::from_watts(100);
+    assert!(close(draw(&readings), kw(12)), "{}", draw(&readings));
     assert_eq!(splitter.unruly().collect::<Vec<_>>(), [2]);
+    let mut begin = 90;
     for setpoint in [kw(20), kw(9), kw(7), kw(25)] {
-        run(&mut splitter, &mut readings, 40..80, setpoint, wild);
-        assert_eq!(draw(&readings), setpoint);
+        run(
+            &mut splitter,
+            &mut readings,
+            begin..begin + 90,
+            setpoint,
+            wild,
+        );
+        assert!(
+            close(draw(&readings), setpoint),
+            "{} of {setpoint}",
+            draw(&readings)
+        );
+        begin += 90;
     }
-    run(&mut splitter, &mut readings, 80..120, kw(3), wild);
+    run(&mut splitter, &mut readings, begin..begin + 40, kw(3), wild);
     assert_eq!(draw(&readings), kw(7), "its own draw cannot be avoided");
-    let told = run(&mut splitter, &mut readings, 120..125, kw(12), |_, told| {
-        told
-    });
-    assert_eq!(
-        told[2].setpoint,
-        kw(3),
-        "it takes part again as soon as it obeys"
+    let obeys = |_, told| told;
+    let told = run(
+        &mut splitter,
+        &mut readings,
+        begin + 40..begin + 120,
+        kw(12),
+        obeys,
+    );
+    assert!(
+        close(told[2].setpoint, kw(3)),
+        "it takes part again when it obeys"
     );
 }
 

@@ -274,7 +274,11 @@ impl Shares {
             return;
         }
         let kept = Power::from_watts(raises - excess);
-        for load in self.loads.iter_mut().filter(|load| !load.unruly && load.told > load.reach) {
+        for load in self
+            .loads
+            .iter_mut()
+            .filter(|load| !load.unruly && load.told > load.reach)
+        {
             let raise = Power::from_watts(load.told - load.reach);
             // Rounded down: the sum stays below.
             load.told = load.reach + raise.scaled(kept, Power::from_watts(raises)).as_watts();

@@ -48,11 +48,6 @@ struct Above {
 }
 
 impl Above {
-    /// What is counted with the pile that draws it need not be corrected any more.
-    fn explain(&mut self, found_out: Power) {
-        self.correction = (self.correction - found_out).max(Power::ZERO);
-    }
-
     fn correct(&mut self, setpoint: Power, draw: Power, now: Timestamp) -> Power {
         let passed = (now - self.looked_at).clamp(TimeDelta::zero(), CORRECTION_STEP);
         self.looked_at = now;
@@ -118,8 +113,8 @@ struct Memory {
 }
 
 impl Memory {
-    /// Looks at a pile's draw before it is told anew. What it draws too much, if it is found out now.
-    fn observe(&mut self, cycle: u64, power: Power, now: Timestamp) -> Power {
+    /// Looks at a pile's draw before it is told anew.
+    fn observe(&mut self, cycle: u64, power: Power, now: Timestamp) {
         if self.cycle == 0 || self.cycle + 1 != cycle {
             // Another vehicle, or the first look: what it does so far is nobody's fault.
             *self = Memory {
@@ -131,14 +126,9 @@ impl Memory {
         self.cycle = cycle;
         let highest = self.settled.highest();
         let part = Power::from_watts(highest.abs().as_watts() / TOLERANCE_PARTS);
-        let (known, underway) = (self.unruly, self.underway.highest());
         self.unruly = power > highest + part.max(TOLERANCE);
         if self.unruly && highest < Power::ZERO {
             self.no_export_until = now + EXPORT_PAUSE;
-        }
-        match self.unruly && !known {
-            true => (power - underway).max(Power::ZERO),
-            false => Power::ZERO,
         }
     }
 
@@ -166,10 +156,10 @@ impl Splitter {
     ) {
         self.cycle += 1;
         self.shares.begin(readings.len());
-        let (mut unruly, mut found_out) = (Power::ZERO, Power::ZERO);
+        let mut unruly = Power::ZERO;
         for reading in readings {
             let memory = memory_of(&mut self.piles, reading.pile);
-            found_out += memory.observe(self.cycle, reading.active_power, now);
+            memory.observe(self.cycle, reading.active_power, now);
             if memory.unruly {
                 unruly += reading.active_power;
                 self.shares.push(Load::unruly(reading));
@@ -184,7 +174,6 @@ impl Splitter {
             self.shares.push(load);
         }
         let draw: Power = readings.iter().map(|reading| reading.active_power).sum();
-        self.above.explain(found_out);
         let correction = self.above.correct(setpoint, draw, now);
         // A ceiling that is broken already asks nobody to export for it.
         let rest = match setpoint < Power::ZERO {

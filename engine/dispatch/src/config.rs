@@ -31,7 +31,7 @@ pub struct Config {
     /// Intervals of the plan beyond those cut by events. Default 4 × 15 min.
     pub horizon: Vec<TimeDelta>,
     /// How much of the load before an event makes its baseline. Default 15 min: the rule for real-time events as quoted
-    /// for Jiangsu (`domain.md` B3).
+    /// for Jiangsu by the China Smart Grid press (2015).
     pub baseline_window: TimeDelta,
     /// Share of the callable power that is promised, because vehicles come and go. Default 0.9.
     pub callable_share: f64,
@@ -39,7 +39,7 @@ pub struct Config {
     pub delivered_share: f64,
     /// Cycles for which the last allocation is kept when the optimizer gives nothing; then rules take over. Default 3.
     pub hold_cycles: u32,
-    /// What a kWh discharged costs in wear, CNY. Default 0.4 (an operator's published figure; `domain.md` section 8).
+    /// What a kWh discharged costs in wear, CNY. Default 0.4 (the figure that NIO stated in September 2025).
     pub wear_cny_per_kwh: f64,
     /// By how much charging now is worth more than the highest price of the horizon, CNY/kWh: owners want to charge.
     /// Default 0.2.

@@ -8,6 +8,7 @@
 
 use vpp_core::{Fleet, Power, Timestamp};
 
+use crate::config::Config;
 use crate::state::{Exposure, StationState};
 
 /// What may flow through the nodes, at worst, while commands are in the air.
@@ -20,13 +21,22 @@ pub(crate) struct Guard<'a> {
 
 impl<'a> Guard<'a> {
     /// Adds up where every station may be now.
-    pub(crate) fn new(fleet: &'a Fleet, states: &[StationState], now: Timestamp) -> Guard<'a> {
+    pub(crate) fn new(
+        fleet: &'a Fleet,
+        states: &[StationState],
+        now: Timestamp,
+        config: &Config,
+    ) -> Guard<'a> {
         let exposures: Vec<Exposure> = fleet
             .stations()
             .iter()
             .zip(states)
             .map(|(station, state)| {
-                let told = state.exposure(station);
+                let mut told = state.exposure(station);
+                if !state.is_callable(now, config) {
+                    // It may not hear the next command: what it will fall back to must fit already.
+                    told = told.or(Exposure::of(station.default_setpoint));
+                }
                 if state.sampled_at.is_some() {
                     told.or(Exposure::of(state.active_power))
                 } else {

@@ -222,14 +222,15 @@ impl Engine {
         tree.nodes().iter().enumerate().map(node).collect()
     }
 
-    /// What a station draws that the optimizer cannot move: as measured, at worst when it cannot be seen.
+    /// What a station draws that the optimizer cannot move: as measured; at worst when it cannot be reached, for then it
+    /// will fall back to its default when its command expires, and the others must have made room by then.
     fn expected_draw(&self, now: Timestamp, station: usize) -> Power {
         let state = &self.states[station];
-        if state.is_fresh(now, &self.config) {
-            state.active_power
-        } else {
-            state.exposure(&self.fleet.stations()[station]).high
+        if state.is_callable(now, &self.config) || state.ordered().is_none() {
+            return state.active_power;
         }
+        let registered = &self.fleet.stations()[station];
+        state.exposure(registered).high.max(registered.default_setpoint).max(state.active_power)
     }
 
     /// The rows of an event: one for all, and one for each aggregator that promised a part.

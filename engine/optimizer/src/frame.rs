@@ -98,9 +98,11 @@ impl Forest {
         let mut base_kw: Vec<Vec<f64>> = nodes.iter().map(|node| node.base_kw.clone()).collect();
         for &node in &upwards {
             if let Some(parent) = nodes[node].parent {
-                for t in 0..problem.horizon() {
-                    base_kw[parent][t] += base_kw[node][t];
-                }
+                let below = base_kw[node].clone();
+                base_kw[parent]
+                    .iter_mut()
+                    .zip(below)
+                    .for_each(|(sum, kw)| *sum += kw);
             }
         }
         Self {

@@ -47,7 +47,7 @@ pub enum SolveError {
     /// The problem was refused.
     #[error(transparent)]
     Problem(#[from] ProblemError),
-    /// The solver ended without a usable schedule: out of time, or stuck. [`crate::rules`] always has one.
+    /// The solver ended without a usable schedule: out of time, or stuck. [`crate::rules()`] always has one.
     #[error("no usable solution: {ending}")]
     Unsolved {
         /// The solver's word for how it ended.

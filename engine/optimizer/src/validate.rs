@@ -213,7 +213,7 @@ impl Checker {
     }
 }
 
-/// Checks a problem; [`crate::solve`] and [`crate::rules`] do it first.
+/// Checks a problem; [`crate::solve`] and [`crate::rules()`] do it first.
 ///
 /// # Errors
 ///

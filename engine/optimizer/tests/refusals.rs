@@ -100,8 +100,8 @@ fn errors_say_where_and_what() {
     );
     check(
         |p| {
-            p.requirements
-                .push(event(&hours(2, vec![resource(2, 1.0, 0.0); 2]), 0.0, 0.0))
+            let two = hours(2, vec![resource(2, 1.0, 0.0); 2]);
+            p.requirements.push(event(&two, 0.0, 0.0));
         },
         "requirement 3 members: there is no 1",
     );

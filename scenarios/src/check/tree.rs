@@ -6,7 +6,7 @@ use vpp_core::Power;
 use vpp_core::units::MAX_KILOWATTS;
 
 use super::Findings;
-use crate::format::{NodeRow, Scenario};
+use crate::format::Scenario;
 
 impl Scenario {
     pub(super) fn check_tree(&self, findings: &mut Findings) {

@@ -107,7 +107,7 @@ fn write(out: &mut String, scenario: &Scenario) -> fmt::Result {
     regulation(out, scenario)?;
     writeln!(
         out,
-        "# Who operates stations. The five cut across the feeders: dealt without regard to place (assumption)."
+        "# Who operates stations: dealt without regard to place (assumption), so that aggregators and feeders cut across each other."
     )?;
     for row in &scenario.aggregators {
         writeln!(

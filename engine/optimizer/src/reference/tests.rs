@@ -51,7 +51,7 @@ fn overload_kwh(problem: &Problem, solution: &Solution) -> f64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Two solvers that share nothing but the rows.
     #[test]

@@ -1,0 +1,107 @@
+//! Draws from the tables.
+
+use chrono::{TimeDelta, Timelike};
+use proptest::prelude::*;
+use vpp_scenarios::Scenario;
+use vpp_scenarios::draw::Quantiles;
+
+fn small() -> Scenario {
+    Scenario::parse(include_str!("../fleet-small.toml")).unwrap()
+}
+
+/// A generator good enough to test draws with (SplitMix64).
+fn uniform(state: &mut u64) -> f64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    #[allow(clippy::cast_precision_loss)] // 53 bits
+    let value = ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64;
+    value
+}
+
+fn tables() -> impl Strategy<Value = Quantiles> {
+    proptest::collection::vec(0.0..100.0_f64, 2..30).prop_map(|mut values| {
+        values.sort_by(f64::total_cmp);
+        Quantiles::new(values).unwrap()
+    })
+}
+
+proptest! {
+    #[test]
+    fn quantiles_never_fall(table in tables(), p in 0.0..1.0_f64, q in 0.0..1.0_f64) {
+        let (low, high) = (p.min(q), p.max(q));
+        prop_assert!(table.at(low) <= table.at(high));
+        prop_assert!(table.at(0.0) <= table.at(p) && table.at(p) <= table.at(1.0));
+    }
+
+    #[test]
+    fn share_above_undoes_the_quantile(table in tables(), p in 0.0..1.0_f64) {
+        let value = table.at(p);
+        // Where the table stands still, many shares have the same value.
+        prop_assert!(table.share_above(value) <= 1.0 - p + 1e-6);
+        prop_assert!(table.share_above(value - 1e-6) >= 1.0 - p - 1e-6);
+    }
+
+    #[test]
+    fn no_visit_wants_more_than_its_stay_can_hold(p in 0.0..1.0_f64, q in 0.0..1.0_f64) {
+        let scenario = small();
+        let profile = scenario.profile_of(0);
+        for visit in [profile.ac_visit(7.0, 0.94, p, q), profile.dc_visit(7.0, 0.94, q)] {
+            #[allow(clippy::cast_precision_loss)]
+            let hours = visit.stay.num_milliseconds() as f64 / 3.6e6;
+            prop_assert!(visit.energy_kwh <= hours * 7.0 * 0.94 + 1e-4);
+        }
+    }
+}
+
+#[test]
+fn tables_that_cannot_be_are_refused_with_the_place() {
+    for (values, place) in [
+        (vec![], "[0]"),
+        (vec![1.0], "[0]"),
+        (vec![1.0, 2.0, 1.5], "[2]"),
+        (vec![-1.0, 2.0], "[0]"),
+        (vec![1.0, f64::NAN], "[1]"),
+        (vec![1.0, f64::INFINITY], "[1]"),
+    ] {
+        assert_eq!(
+            Quantiles::new(values.clone()).unwrap_err().field,
+            place,
+            "{values:?}"
+        );
+    }
+}
+
+#[test]
+fn draws_have_the_mean_of_their_table() {
+    let table = Quantiles::new(vec![0.5, 1.0, 2.0, 4.0, 10.0]).unwrap();
+    assert!((table.mean() - 3.0625).abs() < 1e-12);
+    let mut state = 1;
+    let draws = 100_000;
+    let sum: f64 = (0..draws).map(|_| table.at(uniform(&mut state))).sum();
+    assert!((sum / f64::from(draws) - table.mean()).abs() < 0.03);
+}
+
+#[test]
+fn arrivals_follow_the_hours_of_the_city() {
+    let scenario = small();
+    let private = &scenario.sessions["private"];
+    let (mut now, mut state) = (scenario.start(), 1);
+    let until = now + TimeDelta::days(200);
+    let mut by_local_hour = [0_u32; 24];
+    while let Some(next) = private.next_arrival(20.0, now, until, || uniform(&mut state)) {
+        now = next;
+        by_local_hour[((now.hour() + 8) % 24) as usize] += 1;
+    }
+    let total: u32 = by_local_hour.iter().sum();
+    assert!((3_800..4_200).contains(&total), "about 20 a day: {total}");
+    for (hour, share) in private.arrival_shape.iter().enumerate() {
+        let found = f64::from(by_local_hour[hour]) / f64::from(total);
+        assert!(
+            (found - share).abs() < 0.02,
+            "hour {hour}: {found}, not {share}"
+        );
+    }
+    assert_eq!(private.next_arrival(0.0, now, until, || 0.5), None);
+}
