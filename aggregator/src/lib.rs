@@ -1,7 +1,7 @@
 //! The aggregator's side of the plant: takes the engine's commands for its stations, decides whether each may be followed,
 //! splits a station's setpoint over its piles, answers, and reports.
 //!
-//! [`agent`] is the state of one station's commands, [`split`] shares a setpoint out, [`operator`] drives all stations of
+//! [`agent`] is the state of one station's commands, [`mod@split`] shares a setpoint out, [`operator`] drives all stations of
 //! one aggregator through [`site::Sites`]; all three are pure and get the time from outside. [`kafka`] is the process.
 
 pub mod agent;

@@ -1,12 +1,14 @@
 //! Draws from the tables.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on shall fail
+
 use chrono::{TimeDelta, Timelike};
 use proptest::prelude::*;
 use vpp_scenarios::Scenario;
 use vpp_scenarios::draw::Quantiles;
 
 fn small() -> Scenario {
-    Scenario::parse(include_str!("../fleet-small.toml")).unwrap()
+    Scenario::parse(include_str!("../fleet-small.toml")).expect("the small fleet is sound")
 }
 
 /// A generator good enough to test draws with (SplitMix64).
@@ -23,7 +25,7 @@ fn uniform(state: &mut u64) -> f64 {
 fn tables() -> impl Strategy<Value = Quantiles> {
     proptest::collection::vec(0.0..100.0_f64, 2..30).prop_map(|mut values| {
         values.sort_by(f64::total_cmp);
-        Quantiles::new(values).unwrap()
+        Quantiles::new(values).expect("sorted")
     })
 }
 

@@ -1,5 +1,7 @@
 //! The import of the public data sets, which stand beside the project in `../shared/data`.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on shall fail
+
 use std::path::{Path, PathBuf};
 
 use vpp_aggregator::Sites;

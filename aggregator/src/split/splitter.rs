@@ -48,7 +48,8 @@ struct Above {
 }
 
 impl Above {
-    fn correct(&mut self, setpoint: Power, draw: Power, now: Timestamp) -> Power {
+    /// `most` is what there is to share out: a correction beyond it would only take long to go back.
+    fn correct(&mut self, setpoint: Power, draw: Power, most: Power, now: Timestamp) -> Power {
         let passed = (now - self.looked_at).clamp(TimeDelta::zero(), CORRECTION_STEP);
         self.looked_at = now;
         let above = draw - setpoint;
@@ -59,8 +60,11 @@ impl Above {
         let lasting = above > TOLERANCE && now - *self.since.get_or_insert(now) >= SETTLE;
         if lasting || above < Power::ZERO {
             let change = above * passed / CORRECTION_TIME;
-            self.correction = (self.correction + change).max(Power::ZERO);
+            self.correction += change;
         }
+        self.correction = self
+            .correction
+            .limited_to(Power::ZERO, most.max(Power::ZERO));
         self.correction
     }
 }
@@ -174,7 +178,7 @@ impl Splitter {
             self.shares.push(load);
         }
         let draw: Power = readings.iter().map(|reading| reading.active_power).sum();
-        let correction = self.above.correct(setpoint, draw, now);
+        let correction = self.above.correct(setpoint, draw, setpoint - unruly, now);
         // A ceiling that is broken already asks nobody to export for it.
         let rest = match setpoint < Power::ZERO {
             true => setpoint - unruly,

@@ -43,9 +43,17 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     });
     let config = kafka::Config::new(&arguments.kafka, arguments.id.clone());
-    println!("aggregator {} on broker {}; stop with Ctrl-C", arguments.id, arguments.kafka);
+    println!(
+        "aggregator {} on broker {}; stop with Ctrl-C",
+        arguments.id, arguments.kafka
+    );
     let time: kafka::Clock = Arc::new(move || clock.now());
-    let report = kafka::run(&config, Operator::new(arguments.id.clone(), world), &time, &stop)?;
+    let report = kafka::run(
+        &config,
+        Operator::new(arguments.id.clone(), world),
+        &time,
+        &stop,
+    )?;
     println!("{report:#?}");
     Ok(ExitCode::SUCCESS)
 }

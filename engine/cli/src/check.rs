@@ -21,8 +21,16 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         match Scenario::load(file) {
             Ok(scenario) => {
                 let fleet = scenario.fleet()?;
-                let piles: u64 = fleet.stations().iter().map(vpp_core::Station::pile_count).sum();
-                let v2g: u64 = fleet.stations().iter().map(vpp_core::Station::v2g_pile_count).sum();
+                let piles: u64 = fleet
+                    .stations()
+                    .iter()
+                    .map(vpp_core::Station::pile_count)
+                    .sum();
+                let v2g: u64 = fleet
+                    .stations()
+                    .iter()
+                    .map(vpp_core::Station::v2g_pile_count)
+                    .sum();
                 println!(
                     "{}: sound: {} aggregators, {} stations, {piles} piles ({v2g} V2G), {} nodes, {} events",
                     file.display(),
@@ -38,5 +46,9 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    Ok(if sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    })
 }

@@ -40,7 +40,9 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if out.exists() && !arguments.force {
         bail!("{} is there already; --force overwrites it", out.display());
     }
-    let stem = out.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let stem = out
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
     let options = ImportOptions {
         name: arguments.name.clone().or(stem).unwrap_or_default(),
         stations: arguments.stations,
@@ -59,6 +61,11 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let partial = out.with_extension("toml.partial");
     std::fs::write(&partial, &text).with_context(|| partial.display().to_string())?;
     std::fs::rename(&partial, out).with_context(|| out.display().to_string())?;
-    println!("{}: {} bytes; check it with: vpp check {}", out.display(), text.len(), out.display());
+    println!(
+        "{}: {} bytes; check it with: vpp check {}",
+        out.display(),
+        text.len(),
+        out.display()
+    );
     Ok(ExitCode::SUCCESS)
 }

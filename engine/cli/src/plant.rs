@@ -61,7 +61,10 @@ pub(crate) async fn register(channel: Channel, scenario: &Scenario) -> anyhow::R
             validate_only: false,
             nodes: nodes.iter().map(Into::into).collect(),
         };
-        client.register_nodes(request).await.context("registering the electric tree")?;
+        client
+            .register_nodes(request)
+            .await
+            .context("registering the electric tree")?;
     }
     for (batch, stations) in fleet.stations().chunks(500).enumerate() {
         let request = v1::RegisterStationsRequest {
@@ -69,14 +72,21 @@ pub(crate) async fn register(channel: Channel, scenario: &Scenario) -> anyhow::R
             validate_only: false,
             stations: stations.iter().map(Into::into).collect(),
         };
-        client.register_stations(request).await.context("registering stations")?;
+        client
+            .register_stations(request)
+            .await
+            .context("registering stations")?;
     }
     Ok(())
 }
 
 /// Connects to an engine.
 pub(crate) async fn connect(address: &str) -> anyhow::Result<Channel> {
-    let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    let url = if address.contains("://") {
+        address.to_owned()
+    } else {
+        format!("http://{address}")
+    };
     Channel::from_shared(url)?
         .connect()
         .await

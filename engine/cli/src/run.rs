@@ -78,7 +78,9 @@ impl Aggregators {
     fn stop(self) -> anyhow::Result<Vec<kafka::Report>> {
         self.stop.store(true, Ordering::Relaxed);
         let end = |thread: JoinHandle<Result<kafka::Report, kafka::Error>>| {
-            Ok(thread.join().map_err(|_| anyhow::anyhow!("an aggregator panicked"))??)
+            Ok(thread
+                .join()
+                .map_err(|_| anyhow::anyhow!("an aggregator panicked"))??)
         };
         self.threads.into_iter().map(end).collect()
     }
@@ -94,7 +96,10 @@ async fn run(arguments: Arguments, scenario: Scenario) -> anyhow::Result<ExitCod
     config.dispatch.solve_budget_s = config.dispatch.solve_budget_s.min(arguments.cycle * 0.6);
     let bootstrap = config.kafka.bootstrap.clone();
 
-    view.say(&format!("scenario {}: warming up the vehicles of the day before", scenario.header.name));
+    view.say(&format!(
+        "scenario {}: warming up the vehicles of the day before",
+        scenario.header.name
+    ));
     let worlds = worlds(&scenario).await?;
     let clock = Clock::starting_at(scenario.start());
     let rules = RulePack::guangdong_2025();
@@ -121,7 +126,11 @@ async fn run(arguments: Arguments, scenario: Scenario) -> anyhow::Result<ExitCod
     drop(broker);
     view.finish();
     summary.print(arguments.json)?;
-    Ok(if summary.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if summary.is_sound() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn broker(
@@ -133,7 +142,10 @@ fn broker(
         config.kafka.bootstrap.clone_from(kafka);
         // The scenario's clock begins anew with each run: what an earlier run left on the broker is not of this one.
         config.kafka.group = format!("vpp-run-{}", std::process::id());
-        config.kafka.properties.insert("auto.offset.reset".into(), "latest".into());
+        config
+            .kafka
+            .properties
+            .insert("auto.offset.reset".into(), "latest".into());
         return Ok((None, config));
     }
     let broker = EmbeddedBroker::start()?;
@@ -147,7 +159,8 @@ async fn worlds(scenario: &Scenario) -> anyhow::Result<Vec<(vpp_core::Aggregator
     let scenario = scenario.clone();
     tokio::task::spawn_blocking(move || {
         let ids = scenario.aggregators.iter().map(|row| row.id.clone());
-        ids.map(|id| Ok((id.clone(), World::from_scenario(&scenario, Some(&id))?))).collect()
+        ids.map(|id| Ok((id.clone(), World::from_scenario(&scenario, Some(&id))?)))
+            .collect()
     })
     .await?
 }
@@ -157,7 +170,10 @@ async fn await_reports(channel: Channel, scenario: &Scenario, view: &View) -> an
     let mut client = FleetServiceClient::new(channel);
     let unreachable = scenario.assumptions.unreachable_station_share;
     for _ in 0..120 {
-        let request = v1::GetFleetStateRequest { page_size: 1, ..Default::default() };
+        let request = v1::GetFleetStateRequest {
+            page_size: 1,
+            ..Default::default()
+        };
         let state = client.get_fleet_state(request).await?.into_inner();
         view.waiting(state.fresh_station_count, state.station_count);
         let share = f64::from(state.fresh_station_count) / f64::from(state.station_count.max(1));
@@ -180,7 +196,9 @@ async fn drive(
 ) -> anyhow::Result<Summary> {
     let mut client = DispatchServiceClient::new(channel.clone());
     let mut summary = Summary::new(scenario)?;
-    let capability = client.get_capability(v1::GetCapabilityRequest::default()).await?;
+    let capability = client
+        .get_capability(v1::GetCapabilityRequest::default())
+        .await?;
     summary.capability = capability.into_inner().capability;
     view.capability(summary.capability.as_ref());
 
@@ -190,21 +208,40 @@ async fn drive(
     for (id, request) in scenario.event_requests()? {
         let request_id = format!("{}.{}.{}", scenario.header.name, id, std::process::id());
         let wire = submit(request_id, request, shift);
-        let event = client.submit_event(wire).await.with_context(|| format!("event {id}"))?;
-        let event = event.into_inner().event.context("the engine answered without the event")?;
+        let event = client
+            .submit_event(wire)
+            .await
+            .with_context(|| format!("event {id}"))?;
+        let event = event
+            .into_inner()
+            .event
+            .context("the engine answered without the event")?;
         view.event(&event);
-        let over = event.end_time.as_ref().map(|t| t.seconds).unwrap_or_default();
+        let over = event
+            .end_time
+            .as_ref()
+            .map(|t| t.seconds)
+            .unwrap_or_default();
         end = end.max(Timestamp::from_timestamp(over, 0).unwrap_or(start));
         summary.events.push(event);
     }
     let regulation = scenario.regulation.clone().map(|regulation| {
         let over = regulation.start_offset_s + regulation.duration_s;
         end = end.max(start + chrono::TimeDelta::seconds(i64::from(over)));
-        tokio::spawn(regulate(channel.clone(), scenario.header.name.clone(), regulation, clock.clone(), start))
+        tokio::spawn(regulate(
+            channel.clone(),
+            scenario.header.name.clone(),
+            regulation,
+            clock.clone(),
+            start,
+        ))
     });
     // Two cycles more, to see stations let go.
     end += chrono::TimeDelta::seconds(8);
-    let mut cycles = client.watch_dispatch(v1::WatchDispatchRequest {}).await?.into_inner();
+    let mut cycles = client
+        .watch_dispatch(v1::WatchDispatchRequest {})
+        .await?
+        .into_inner();
     while let Some(cycle) = cycles.next().await {
         let cycle = cycle?;
         view.cycle(&cycle, start, clock.now(), end);
@@ -217,7 +254,9 @@ async fn drive(
         summary.regulated = Some(task.await??);
     }
     for event in &mut summary.events {
-        let request = v1::GetEventRequest { event_id: event.event_id.clone() };
+        let request = v1::GetEventRequest {
+            event_id: event.event_id.clone(),
+        };
         let now = client.get_event(request).await?.into_inner().event;
         *event = now.context("an event is gone")?;
     }
@@ -234,11 +273,20 @@ fn submit(
         Programme::DemandResponse { reduction } => {
             let reduction_kw = reduction.as_kilowatts();
             let scope = (request.scope != Scope::All).then(|| (&request.scope).into());
-            (Wire::DemandResponse(v1::DemandResponse { reduction_kw }), scope)
+            (
+                Wire::DemandResponse(v1::DemandResponse { reduction_kw }),
+                scope,
+            )
         }
         Programme::PeakShaving { node, ceiling } => {
             let (node_id, ceiling_kw) = (node.to_string(), ceiling.as_kilowatts());
-            (Wire::PeakShaving(v1::PeakShaving { node_id, ceiling_kw }), None)
+            (
+                Wire::PeakShaving(v1::PeakShaving {
+                    node_id,
+                    ceiling_kw,
+                }),
+                None,
+            )
         }
     };
     v1::SubmitEventRequest {
@@ -265,17 +313,25 @@ async fn regulate(
     };
     tokio::time::sleep(wait(f64::from(regulation.start_offset_s))).await;
     let (sender, receiver) = tokio::sync::mpsc::channel(16);
-    let message = |message| v1::RegulateRequest { message: Some(message) };
+    let message = |message| v1::RegulateRequest {
+        message: Some(message),
+    };
     let opening = v1::RegulationStart {
         request_id: format!("{name}.regulation.{}", std::process::id()),
         capacity_up_kw: regulation.capacity_up_kw,
         capacity_down_kw: regulation.capacity_down_kw,
         sustain: None,
     };
-    sender.send(message(v1::regulate_request::Message::Start(opening))).await?;
+    sender
+        .send(message(v1::regulate_request::Message::Start(opening)))
+        .await?;
     let mut client = DispatchServiceClient::new(channel);
     let requests = tokio_stream::wrappers::ReceiverStream::new(receiver);
-    let mut answers = client.regulate(requests).await.context("regulation")?.into_inner();
+    let mut answers = client
+        .regulate(requests)
+        .await
+        .context("regulation")?
+        .into_inner();
     let mut regulated = Regulated::default();
     let mut sequence = 0;
     let mut offset = f64::from(regulation.start_offset_s);
@@ -285,9 +341,18 @@ async fn regulate(
     while let Some(value) = regulation.value_at(offset) {
         sequence += 1;
         let signal_time = Some(from_timestamp(clock.now()));
-        let signal = v1::RegulationSignal { sequence, signal_time, value };
-        sender.send(message(v1::regulate_request::Message::Signal(signal))).await?;
-        let answer = answers.next().await.context("the regulation stream ended early")??;
+        let signal = v1::RegulationSignal {
+            sequence,
+            signal_time,
+            value,
+        };
+        sender
+            .send(message(v1::regulate_request::Message::Signal(signal)))
+            .await?;
+        let answer = answers
+            .next()
+            .await
+            .context("the regulation stream ended early")??;
         regulated.take(answer);
         offset += regulation.period_s;
         tokio::time::sleep(wait(offset)).await;

@@ -61,7 +61,10 @@ pub(crate) fn main(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let bootstrap = config.kafka.bootstrap.clone();
     tokio::runtime::Runtime::new()?.block_on(async {
         let service = Service::start(config, prices, clock).await?;
-        println!("gRPC on {}, broker {bootstrap}; stop with Ctrl-C", service.address());
+        println!(
+            "gRPC on {}, broker {bootstrap}; stop with Ctrl-C",
+            service.address()
+        );
         stop_signal().await?;
         service.stop().await;
         anyhow::Ok(())

@@ -111,8 +111,16 @@ impl Summary {
             name: scenario.header.name.clone(),
             aggregators: fleet.aggregators().len(),
             stations: fleet.stations().len(),
-            piles: fleet.stations().iter().map(vpp_core::Station::pile_count).sum(),
-            v2g_piles: fleet.stations().iter().map(vpp_core::Station::v2g_pile_count).sum(),
+            piles: fleet
+                .stations()
+                .iter()
+                .map(vpp_core::Station::pile_count)
+                .sum(),
+            v2g_piles: fleet
+                .stations()
+                .iter()
+                .map(vpp_core::Station::v2g_pile_count)
+                .sum(),
             ..Summary::default()
         })
     }
@@ -187,17 +195,32 @@ impl Summary {
         );
         if let Some(capability) = &self.capability {
             let up = capability.up.unwrap_or_default();
-            row("callable before, up", format!("{:.2} MW", up.callable_kw / 1e3));
+            row(
+                "callable before, up",
+                format!("{:.2} MW", up.callable_kw / 1e3),
+            );
         }
         for event in &self.events {
             row(&event.event_id, event_row(event));
         }
         if self.response.cycles > 0 {
             let response = &self.response;
-            row("demand response, promised (mean)", format!("{:.2} MW", self.mean(response.committed)));
-            row("  ordered", format!("{:.2} MW", self.mean(response.ordered)));
-            row("  acknowledged", format!("{:.2} MW", self.mean(response.acknowledged)));
-            row("  delivered", format!("{:.2} MW", self.mean(response.delivered)));
+            row(
+                "demand response, promised (mean)",
+                format!("{:.2} MW", self.mean(response.committed)),
+            );
+            row(
+                "  ordered",
+                format!("{:.2} MW", self.mean(response.ordered)),
+            );
+            row(
+                "  acknowledged",
+                format!("{:.2} MW", self.mean(response.acknowledged)),
+            );
+            row(
+                "  delivered",
+                format!("{:.2} MW", self.mean(response.delivered)),
+            );
         }
         if let Some(regulated) = &self.regulated {
             row("regulation", regulation_row(regulated));
@@ -208,9 +231,18 @@ impl Summary {
         );
         row("commands", answered);
         row("limit violations", self.limit_violations.to_string());
-        row("cycle time, median / p99 / worst", format!("{} ms", self.cycle_time.row()));
-        row("  of it the optimizer", format!("{} ms", self.solve_time.row()));
-        row("signal to broker, median / p99 / worst", format!("{} ms", self.signal_to_broker.row()));
+        row(
+            "cycle time, median / p99 / worst",
+            format!("{} ms", self.cycle_time.row()),
+        );
+        row(
+            "  of it the optimizer",
+            format!("{} ms", self.solve_time.row()),
+        );
+        row(
+            "signal to broker, median / p99 / worst",
+            format!("{} ms", self.signal_to_broker.row()),
+        );
         row(
             "deadline misses",
             format!(
@@ -218,7 +250,10 @@ impl Summary {
                 self.deadline_misses, self.busy_cycles, self.degraded_cycles
             ),
         );
-        row("records taken", format!("{} ({} refused)", self.records, self.dead_letters));
+        row(
+            "records taken",
+            format!("{} ({} refused)", self.records, self.dead_letters),
+        );
         if let Some(column) = table.column_mut(1) {
             column.set_cell_alignment(CellAlignment::Left);
         }

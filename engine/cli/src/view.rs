@@ -32,7 +32,8 @@ impl View {
     pub(crate) fn waiting(&self, fresh: u32, all: u32) {
         self.bar.set_length(u64::from(all));
         self.bar.set_position(u64::from(fresh));
-        self.bar.set_message(format!("{fresh} of {all} stations report"));
+        self.bar
+            .set_message(format!("{fresh} of {all} stations report"));
     }
 
     pub(crate) fn capability(&self, capability: Option<&v1::Capability>) {

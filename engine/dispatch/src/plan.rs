@@ -230,7 +230,11 @@ impl Engine {
             return state.active_power;
         }
         let registered = &self.fleet.stations()[station];
-        state.exposure(registered).high.max(registered.default_setpoint).max(state.active_power)
+        state
+            .exposure(registered)
+            .high
+            .max(registered.default_setpoint)
+            .max(state.active_power)
     }
 
     /// The rows of an event: one for all, and one for each aggregator that promised a part.
@@ -376,8 +380,14 @@ impl Engine {
 
 impl Engine {
     /// Prices of the limits and promises that bind.
-    fn binding_prices(&self, pending: &PendingSolve, solution: &Solution) -> Vec<(String, Vec<f64>)> {
-        let Some(prices) = &solution.prices else { return Vec::new() };
+    fn binding_prices(
+        &self,
+        pending: &PendingSolve,
+        solution: &Solution,
+    ) -> Vec<(String, Vec<f64>)> {
+        let Some(prices) = &solution.prices else {
+            return Vec::new();
+        };
         let mut named: Vec<(String, Vec<f64>)> = Vec::new();
         for (node, prices) in self.fleet.tree().nodes().iter().zip(&prices.nodes) {
             named.push((format!("{}/import", node.id), prices.import.clone()));

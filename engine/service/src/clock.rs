@@ -27,7 +27,10 @@ impl Clock {
     /// A time of its own that is `time` now.
     #[must_use]
     pub fn starting_at(time: Timestamp) -> Clock {
-        Clock(Arc::new(Origin { instant: Instant::now(), time }))
+        Clock(Arc::new(Origin {
+            instant: Instant::now(),
+            time,
+        }))
     }
 
     /// Now.

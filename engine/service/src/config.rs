@@ -144,7 +144,11 @@ impl Default for DispatchConfig {
             acknowledgement_timeout_s: seconds(config.acknowledgement_timeout),
             exclusion_s: seconds(config.exclusion),
             deadband_kw: config.deadband.as_kilowatts(),
-            horizon_minutes: config.horizon.iter().map(|length| seconds(*length) / 60.0).collect(),
+            horizon_minutes: config
+                .horizon
+                .iter()
+                .map(|length| seconds(*length) / 60.0)
+                .collect(),
             baseline_window_s: seconds(config.baseline_window),
             callable_share: config.callable_share,
             delivered_share: config.delivered_share,
@@ -181,9 +185,15 @@ impl ServiceConfig {
             }
         }
         if self.kafka.bootstrap.is_empty() || self.kafka.group.is_empty() {
-            return Err(Invalid::new("kafka", "bootstrap and group must not be empty"));
+            return Err(Invalid::new(
+                "kafka",
+                "bootstrap and group must not be empty",
+            ));
         }
-        self.dispatch.to_config()?.check().map_err(|invalid| invalid.within("dispatch"))
+        self.dispatch
+            .to_config()?
+            .check()
+            .map_err(|invalid| invalid.within("dispatch"))
     }
 }
 
@@ -227,7 +237,10 @@ impl DispatchConfig {
 
 fn length(key: &str, seconds: f64) -> Result<TimeDelta, Invalid> {
     if !(0.0..=1e6).contains(&seconds) {
-        return Err(Invalid::new(key, format!("{seconds} s is outside 0 s to 1000000 s")));
+        return Err(Invalid::new(
+            key,
+            format!("{seconds} s is outside 0 s to 1000000 s"),
+        ));
     }
     #[allow(clippy::cast_possible_truncation)] // bounded above
     Ok(TimeDelta::milliseconds((seconds * 1e3).round() as i64))
@@ -247,8 +260,14 @@ mod tests {
     fn bad_files_say_where() {
         let table = [
             ("grpc_addres = \"x\"", "unknown field `grpc_addres`"),
-            ("[dispatch]\ncycle_s = 0.0", "dispatch.cycle: 0 s is outside 1 s to 60 s"),
-            ("[dispatch]\ncycle_s = nan", "dispatch.cycle_s: NaN s is outside"),
+            (
+                "[dispatch]\ncycle_s = 0.0",
+                "dispatch.cycle: 0 s is outside 1 s to 60 s",
+            ),
+            (
+                "[dispatch]\ncycle_s = nan",
+                "dispatch.cycle_s: NaN s is outside",
+            ),
             ("[kafka]\npartitions = 0", "kafka.partitions: 0 is outside"),
             ("[dispatch]\nsolver = \"cplex\"", "line 2"),
         ];

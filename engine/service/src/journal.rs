@@ -54,7 +54,10 @@ impl Journal {
     /// Opens the journal of a folder, making both if need be, and reads what it holds.
     pub(crate) fn open(folder: &Path) -> Result<(Journal, Recovered), JournalError> {
         let path = folder.join("journal.bin");
-        let io = |source| JournalError::Io { path: path.clone(), source };
+        let io = |source| JournalError::Io {
+            path: path.clone(),
+            source,
+        };
         std::fs::create_dir_all(folder).map_err(io)?;
         let mut file = OpenOptions::new()
             .read(true)
@@ -64,27 +67,46 @@ impl Journal {
             .open(&path)
             .map_err(io)?;
         // Two engines on one journal would both command.
-        file.try_lock().map_err(|e| io(std::io::Error::other(format!("in use by another engine: {e}"))))?;
+        file.try_lock().map_err(|e| {
+            io(std::io::Error::other(format!(
+                "in use by another engine: {e}"
+            )))
+        })?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
         let (payloads, whole) = split_records(&bytes);
-        let mut recovered =
-            Recovered { facts: Vec::new(), epoch: 0, torn: (bytes.len() - whole) as u64 };
+        let mut recovered = Recovered {
+            facts: Vec::new(),
+            epoch: 0,
+            torn: (bytes.len() - whole) as u64,
+        };
         for (record, payload) in payloads.into_iter().enumerate() {
-            let unreadable =
-                |reason: String| JournalError::Record { path: path.clone(), record, reason };
+            let unreadable = |reason: String| JournalError::Record {
+                path: path.clone(),
+                record,
+                reason,
+            };
             let wire = v1::JournalRecord::decode(payload).map_err(|e| unreadable(e.to_string()))?;
             match wire.record {
                 Some(Record::Epoch(epoch)) => recovered.epoch = epoch,
                 Some(record) => {
-                    recovered.facts.push(to_fact(record).map_err(|e| unreadable(e.to_string()))?);
+                    recovered
+                        .facts
+                        .push(to_fact(record).map_err(|e| unreadable(e.to_string()))?);
                 }
                 None => return Err(unreadable("a record of a later version".into())),
             }
         }
         file.set_len(whole as u64).map_err(io)?;
         file.seek(SeekFrom::Start(whole as u64)).map_err(io)?;
-        Ok((Journal { file, path, length: whole as u64 }, recovered))
+        Ok((
+            Journal {
+                file,
+                path,
+                length: whole as u64,
+            },
+            recovered,
+        ))
     }
 
     /// Writes a fact. Not durable before [`Journal::sync`].
@@ -99,8 +121,12 @@ impl Journal {
     }
 
     fn write(&mut self, record: Record) -> Result<(), JournalError> {
-        let payload = v1::JournalRecord { record: Some(record) }.encode_to_vec();
-        let length = u32::try_from(payload.len()).map_err(|_| self.io(std::io::Error::other("a record above 4 GiB")))?;
+        let payload = v1::JournalRecord {
+            record: Some(record),
+        }
+        .encode_to_vec();
+        let length = u32::try_from(payload.len())
+            .map_err(|_| self.io(std::io::Error::other("a record above 4 GiB")))?;
         let mut framed = Vec::with_capacity(payload.len() + 8);
         framed.extend_from_slice(&length.to_le_bytes());
         framed.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
@@ -121,7 +147,10 @@ impl Journal {
     }
 
     fn io(&self, source: std::io::Error) -> JournalError {
-        JournalError::Io { path: self.path.clone(), source }
+        JournalError::Io {
+            path: self.path.clone(),
+            source,
+        }
     }
 }
 
@@ -130,8 +159,11 @@ fn split_records(bytes: &[u8]) -> (Vec<&[u8]>, usize) {
     let mut payloads = Vec::new();
     let mut at = 0;
     while let Some((header, rest)) = bytes[at..].split_at_checked(8) {
-        let word = |i: usize| u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
-        let Some(payload) = rest.get(..word(0) as usize) else { break };
+        let word =
+            |i: usize| u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
+        let Some(payload) = rest.get(..word(0) as usize) else {
+            break;
+        };
         if crc32fast::hash(payload) != word(4) {
             break;
         }
@@ -176,7 +208,11 @@ fn from_change(request_id: String, request: &Request) -> Record {
         }
         Request::RegisterNodes(nodes) => {
             let nodes = nodes.iter().map(v1::Node::from).collect();
-            Record::RegisterNodes(v1::RegisterNodesRequest { request_id, validate_only, nodes })
+            Record::RegisterNodes(v1::RegisterNodesRequest {
+                request_id,
+                validate_only,
+                nodes,
+            })
         }
         Request::UpdateNode(node) => Record::UpdateNode(v1::UpdateNodeRequest {
             request_id,
@@ -206,16 +242,27 @@ fn from_change(request_id: String, request: &Request) -> Record {
 
 fn to_fact(record: Record) -> Result<Fact, Invalid> {
     let missing = |field: &str| Invalid::new(field, "is missing");
-    let change = |id: String, request| Ok(Fact::FleetChanged { id: RequestId::new(id)?, request });
+    let change = |id: String, request| {
+        Ok(Fact::FleetChanged {
+            id: RequestId::new(id)?,
+            request,
+        })
+    };
     match record {
         Record::Epoch(_) => Err(Invalid::new("epoch", "is no fact")),
         Record::RegisterAggregator(wire) => {
             let aggregator = wire.aggregator.ok_or_else(|| missing("aggregator"))?;
-            change(wire.request_id, Request::RegisterAggregator(Aggregator::try_from(aggregator)?))
+            change(
+                wire.request_id,
+                Request::RegisterAggregator(Aggregator::try_from(aggregator)?),
+            )
         }
         Record::UpdateAggregator(wire) => {
             let aggregator = wire.aggregator.ok_or_else(|| missing("aggregator"))?;
-            change(wire.request_id, Request::UpdateAggregator(Aggregator::try_from(aggregator)?))
+            change(
+                wire.request_id,
+                Request::UpdateAggregator(Aggregator::try_from(aggregator)?),
+            )
         }
         Record::RegisterNodes(wire) => {
             let nodes: Result<_, _> = wire.nodes.into_iter().map(Node::try_from).collect();
@@ -231,16 +278,25 @@ fn to_fact(record: Record) -> Result<Fact, Invalid> {
         }
         Record::UpdateStation(wire) => {
             let station = wire.station.ok_or_else(|| missing("station"))?;
-            change(wire.request_id, Request::UpdateStation(Station::try_from(station)?))
+            change(
+                wire.request_id,
+                Request::UpdateStation(Station::try_from(station)?),
+            )
         }
         Record::Event(wire) => {
             let event = wire.event.ok_or_else(|| missing("event"))?;
-            Ok(Fact::Event { id: RequestId::new(wire.request_id)?, event: event.try_into()? })
+            Ok(Fact::Event {
+                id: RequestId::new(wire.request_id)?,
+                event: event.try_into()?,
+            })
         }
         Record::EventCancelled(wire) => {
             let event = wire.event.ok_or_else(|| missing("event"))?;
             let id = RequestId::new(wire.request_id)?;
-            Ok(Fact::EventCancelled { id, event: event.try_into()? })
+            Ok(Fact::EventCancelled {
+                id,
+                event: event.try_into()?,
+            })
         }
     }
 }
@@ -254,7 +310,10 @@ mod tests {
         let id = AggregatorId::new(format!("a{number}")).unwrap();
         Fact::FleetChanged {
             id: RequestId::new(format!("r{number}")).unwrap(),
-            request: Request::RegisterAggregator(Aggregator { id, display_name: "甲".into() }),
+            request: Request::RegisterAggregator(Aggregator {
+                id,
+                display_name: "甲".into(),
+            }),
         }
     }
 
@@ -276,7 +335,11 @@ mod tests {
             std::fs::write(&path, &bytes[..cut]).unwrap();
             let (mut journal, recovered) = Journal::open(folder.path()).unwrap();
             let whole = ends.iter().filter(|end| **end <= cut as u64).count();
-            assert_eq!(recovered.facts.len(), whole.saturating_sub(1), "cut at {cut}");
+            assert_eq!(
+                recovered.facts.len(),
+                whole.saturating_sub(1),
+                "cut at {cut}"
+            );
             assert_eq!(recovered.epoch, if whole > 0 { 7 } else { 0 });
             journal.append(&fact(9)).unwrap();
             drop(journal);

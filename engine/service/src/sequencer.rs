@@ -28,7 +28,10 @@ pub(crate) enum Message {
         reply: oneshot::Sender<Result<Answer, Invalid>>,
     },
     /// Telemetry and acknowledgements; the answer names those that were refused.
-    Batch { inputs: Vec<Input>, reply: SyncSender<Vec<(usize, Invalid)>> },
+    Batch {
+        inputs: Vec<Input>,
+        reply: SyncSender<Vec<(usize, Invalid)>>,
+    },
     /// A value of the regulation signal, and when it came.
     Signal {
         signal: RegulationSignal,
@@ -80,7 +83,12 @@ struct Stepped {
 impl Sequencer {
     /// Runs until told to stop.
     pub(crate) fn run(mut self, messages: &Receiver<Message>) {
-        let cycle = self.engine.config().cycle.to_std().unwrap_or(Duration::from_secs(4));
+        let cycle = self
+            .engine
+            .config()
+            .cycle
+            .to_std()
+            .unwrap_or(Duration::from_secs(4));
         let budget = self.engine.config().solve_budget.to_std().unwrap_or(cycle);
         let mut next_cycle = Instant::now() + cycle;
         let mut budget_ends: Option<(Instant, u64)> = None;
@@ -95,7 +103,8 @@ impl Sequencer {
                 // A loop that was stuck does not make up for lost cycles: it decides once, from what is true now.
                 let skipped = u64::try_from(late.as_nanos() / cycle.as_nanos()).unwrap_or(0);
                 self.statistics.skipped_cycles.add(skipped);
-                next_cycle = now + cycle - Duration::from_nanos((late.as_nanos() % cycle.as_nanos()) as u64);
+                let phase = u64::try_from(late.as_nanos() % cycle.as_nanos()).unwrap_or(0);
+                next_cycle = now + cycle - Duration::from_nanos(phase);
                 self.step(Input::CycleStarted, None);
                 budget_ends = Some((now + budget, self.engine.cycle()));
             }
@@ -110,8 +119,20 @@ impl Sequencer {
 
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Request { id, validate_only, request, reply } => {
-                let stepped = self.step(Input::Request { id, validate_only, request }, None);
+            Message::Request {
+                id,
+                validate_only,
+                request,
+                reply,
+            } => {
+                let stepped = self.step(
+                    Input::Request {
+                        id,
+                        validate_only,
+                        request,
+                    },
+                    None,
+                );
                 if let Some(answer) = stepped.answer {
                     let _ = reply.send(answer);
                 }
@@ -125,7 +146,11 @@ impl Sequencer {
                 }
                 let _ = reply.send(rejected);
             }
-            Message::Signal { signal, received, reply } => {
+            Message::Signal {
+                signal,
+                received,
+                reply,
+            } => {
                 let stepped = self.step(Input::Signal(signal), Some(received));
                 self.statistics.signal_to_command.record(received.elapsed());
                 let _ = reply.send(match (stepped.achieved, stepped.rejected) {
@@ -138,7 +163,9 @@ impl Sequencer {
             Message::Solved(solved) => {
                 let late = self.engine.late_solutions();
                 self.step(Input::Solved(solved), None);
-                self.statistics.late_solutions.add(self.engine.late_solutions() - late);
+                self.statistics
+                    .late_solutions
+                    .add(self.engine.late_solutions() - late);
             }
             Message::Query(query) => {
                 let now = self.now();
@@ -175,7 +202,7 @@ impl Sequencer {
                 Output::Rejected(invalid) => stepped.rejected = Some(invalid),
                 Output::Regulated(achieved) => stepped.achieved = Some(achieved),
                 Output::EventChanged(event) => drop(self.feeds.events.send(event)),
-                Output::Cycle(report) => self.count(report),
+                Output::Cycle(report) => self.count(*report),
             }
         }
         if wrote && let Some(journal) = &mut self.journal {
@@ -192,18 +219,28 @@ impl Sequencer {
         stepped
     }
 
-    fn count(&self, report: Box<CycleReport>) {
+    fn count(&self, report: CycleReport) {
         let statistics = &self.statistics;
         statistics.cycles.add(1);
-        statistics.deadline_misses.add(u64::from(report.deadline_missed));
-        statistics.limit_violations.add(report.limit_violation_count as u64);
+        statistics
+            .deadline_misses
+            .add(u64::from(report.deadline_missed));
+        statistics
+            .limit_violations
+            .add(report.limit_violation_count as u64);
         if let Some(decision) = report.decision {
             statistics.busy_cycles.add(1);
-            statistics.degraded_cycles.add(u64::from(decision != vpp_core::Decision::Optimal));
-            statistics.cycle_time.record(report.cycle_time.to_std().unwrap_or_default());
-            statistics.solve_time.record(report.solve_time.to_std().unwrap_or_default());
+            statistics
+                .degraded_cycles
+                .add(u64::from(decision != vpp_core::Decision::Optimal));
+            statistics
+                .cycle_time
+                .record(report.cycle_time.to_std().unwrap_or_default());
+            statistics
+                .solve_time
+                .record(report.solve_time.to_std().unwrap_or_default());
         }
-        let _ = self.feeds.cycles.send(Arc::new(*report));
+        let _ = self.feeds.cycles.send(Arc::new(report));
     }
 }
 
@@ -236,7 +273,12 @@ impl Handle {
         request: Request,
     ) -> Result<Result<Answer, Invalid>, Unavailable> {
         let (reply, answer) = oneshot::channel();
-        self.send(Message::Request { id, validate_only, request, reply })?;
+        self.send(Message::Request {
+            id,
+            validate_only,
+            request,
+            reply,
+        })?;
         answer.await.map_err(|_| Unavailable::Stopped)
     }
 
@@ -245,7 +287,11 @@ impl Handle {
         signal: RegulationSignal,
     ) -> Result<Result<Achieved, Invalid>, Unavailable> {
         let (reply, answer) = oneshot::channel();
-        self.send(Message::Signal { signal, received: Instant::now(), reply })?;
+        self.send(Message::Signal {
+            signal,
+            received: Instant::now(),
+            reply,
+        })?;
         answer.await.map_err(|_| Unavailable::Stopped)
     }
 

@@ -79,21 +79,31 @@ impl Service {
         let topics = Arc::new(Topics::new(&config.kafka));
         topics.ensure_shared().await.map_err(broker)?;
         for aggregator in engine.fleet().aggregators() {
-            topics.ensure_commands(&aggregator.id).await.map_err(broker)?;
+            topics
+                .ensure_commands(&aggregator.id)
+                .await
+                .map_err(broker)?;
         }
         let listener = TcpListener::bind(config.grpc_address)
             .await
             .map_err(|e| ServiceError::Io(format!("gRPC address {}: {e}", config.grpc_address)))?;
-        let address = listener.local_addr().map_err(|e| ServiceError::Io(e.to_string()))?;
+        let address = listener
+            .local_addr()
+            .map_err(|e| ServiceError::Io(e.to_string()))?;
 
         let statistics = Arc::new(Statistics::default());
         let (messages, receiver) = mpsc::sync_channel(WAITING);
         let producer = Producer::new(&config.kafka, Arc::clone(&statistics))
             .map_err(|e| broker(e.to_string()))?;
-        let feeds =
-            Feeds { events: broadcast::channel(FEED).0, cycles: broadcast::channel(FEED).0 };
-        let solver = Solver::start(config.dispatch.solver.into(), into_channel(messages.clone()))
-            .map_err(|e| ServiceError::Io(e.to_string()))?;
+        let feeds = Feeds {
+            events: broadcast::channel(FEED).0,
+            cycles: broadcast::channel(FEED).0,
+        };
+        let solver = Solver::start(
+            config.dispatch.solver.into(),
+            into_channel(messages.clone()),
+        )
+        .map_err(|e| ServiceError::Io(e.to_string()))?;
         let sequencer = Sequencer {
             last: clock.now(),
             engine,
@@ -117,7 +127,10 @@ impl Service {
         )
         .map_err(|e| broker(e.to_string()))?;
         let (shutdown, stopped) = oneshot::channel();
-        let handle = Handle { messages: messages.clone(), feeds };
+        let handle = Handle {
+            messages: messages.clone(),
+            feeds,
+        };
         let server = tokio::spawn(grpc::serve(listener, handle, topics, stopped));
         tracing::info!(%address, broker = config.kafka.bootstrap, "the dispatch engine is up");
         Ok(Service {
@@ -193,7 +206,10 @@ fn recover(
     };
     let (mut journal, recovered) = Journal::open(folder)?;
     if recovered.torn > 0 {
-        tracing::warn!(bytes = recovered.torn, "a torn record was cut off the end of the journal");
+        tracing::warn!(
+            bytes = recovered.torn,
+            "a torn record was cut off the end of the journal"
+        );
     }
     let epoch = started.max(recovered.epoch + 1);
     let mut engine = Engine::new(config.dispatch.to_config()?, epoch)?;

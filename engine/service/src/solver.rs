@@ -35,12 +35,17 @@ impl Solver {
     ) -> std::io::Result<Solver> {
         let slot = Arc::new(Slot::default());
         let theirs = Arc::clone(&slot);
-        let thread = std::thread::Builder::new().name("vpp-solver".into()).spawn(move || {
-            while let Some(request) = theirs.take() {
-                done(solve(backend, *request));
-            }
-        })?;
-        Ok(Solver { slot, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("vpp-solver".into())
+            .spawn(move || {
+                while let Some(request) = theirs.take() {
+                    done(solve(backend, *request));
+                }
+            })?;
+        Ok(Solver {
+            slot,
+            thread: Some(thread),
+        })
     }
 
     /// Hands over a problem, in place of one that has not begun.
@@ -74,7 +79,10 @@ impl Slot {
             if let Some(request) = state.next.take() {
                 return Some(request);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -82,7 +90,10 @@ impl Slot {
 /// Solves a problem within its budget.
 fn solve(backend: Backend, request: SolveRequest) -> Solved {
     let started = Instant::now();
-    let options = Options { backend, time_limit: request.budget.to_std().ok() };
+    let options = Options {
+        backend,
+        time_limit: request.budget.to_std().ok(),
+    };
     // A panic in a solver is a failure of one cycle, not of the engine: the cycle then goes out without it.
     let attempt = std::panic::AssertUnwindSafe(|| vpp_optimizer::solve(&request.problem, &options));
     let result = match std::panic::catch_unwind(attempt) {
@@ -91,10 +102,18 @@ fn solve(backend: Backend, request: SolveRequest) -> Solved {
         Err(_) => Err("the solver panicked".to_owned()),
     };
     if let Err(reason) = &result {
-        tracing::warn!(cycle = request.cycle, reason, "no allocation from the optimizer");
+        tracing::warn!(
+            cycle = request.cycle,
+            reason,
+            "no allocation from the optimizer"
+        );
     }
     let solve_time = TimeDelta::from_std(started.elapsed()).unwrap_or(TimeDelta::MAX);
-    Solved { cycle: request.cycle, result, solve_time }
+    Solved {
+        cycle: request.cycle,
+        result,
+        solve_time,
+    }
 }
 
 /// Where results go when the sequencer listens on a channel.

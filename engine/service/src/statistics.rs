@@ -13,7 +13,9 @@ pub struct Distribution(Mutex<Histogram<u64>>);
 impl Default for Distribution {
     fn default() -> Distribution {
         let histogram = Histogram::new_with_bounds(1, 60_000_000, 3);
-        Distribution(Mutex::new(histogram.unwrap_or_else(|e| unreachable!("fixed bounds: {e}"))))
+        Distribution(Mutex::new(
+            histogram.unwrap_or_else(|e| unreachable!("fixed bounds: {e}")),
+        ))
     }
 }
 
@@ -47,7 +49,9 @@ impl Distribution {
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Histogram<u64>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -161,11 +161,16 @@ impl TryFrom<v1::Event> for Event {
         };
         let kwh = Energy::from_kilowatt_hours;
         let optional = |field, kilowatts: Option<f64>| {
-            kilowatts.map(|kilowatts| Power::from_kilowatts(field, kilowatts)).transpose()
+            kilowatts
+                .map(|kilowatts| Power::from_kilowatts(field, kilowatts))
+                .transpose()
         };
         let commitment = |wire: v1::Commitment| {
             let power = Power::from_kilowatts("commitments.power_kw", wire.power_kw)?;
-            Ok(Commitment { aggregator: AggregatorId::new(wire.aggregator_id)?, power })
+            Ok(Commitment {
+                aggregator: AggregatorId::new(wire.aggregator_id)?,
+                power,
+            })
         };
         Ok(Event {
             id: EventId::new(wire.event_id)?,

@@ -81,7 +81,7 @@ pub(super) fn sources(stations: usize) -> Vec<Source> {
         row(
             "PJM RegD signal of a day in July 2020, from Rick10119/Real-time-operation-strategy-of-virtual-power-plants, commit 5e4008e",
             "MIT",
-            "the ten minutes (on whole tens) in which it moves most, pairs of 2 s samples averaged"
+            "ten minutes from the whole minute whose first 80 s move most, pairs of 2 s samples averaged"
                 .into(),
         ),
     ]

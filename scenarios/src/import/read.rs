@@ -128,9 +128,12 @@ pub(super) fn house_loads(folder: &Path) -> Result<Vec<HouseLoad>, ImportError> 
     Ok(sums.into_iter().map(mean).collect())
 }
 
-/// The ten minutes of the signal in which it moves most, at 4 s (pairs of samples averaged), positive = draw less.
+/// Ten minutes of the signal at 4 s (pairs of samples averaged), positive = draw less: from the whole minute whose first
+/// 80 s move most, because that is what the short award of the pilot sees.
 pub(super) fn liveliest_signal(path: &Path) -> Result<Vec<f64>, ImportError> {
     const SAMPLES: usize = 300;
+    const FIRST: usize = 40;
+    const SAMPLES_A_MINUTE: usize = 30;
     let mut samples: Vec<f64> = Vec::new();
     each_row(path, Some(&["second", "regd_pu"]), |row| {
         let value: f64 = number(row, 1)?;
@@ -142,12 +145,12 @@ pub(super) fn liveliest_signal(path: &Path) -> Result<Vec<f64>, ImportError> {
         Ok(())
     })?;
     let mileage = |window: &[f64]| -> f64 {
-        window
+        let moves = window[..FIRST]
             .windows(2)
-            .map(|pair| (pair[1] - pair[0]).abs())
-            .sum()
+            .map(|pair| (pair[1] - pair[0]).abs());
+        moves.sum()
     };
-    let windows = samples.chunks_exact(SAMPLES);
+    let windows = samples.windows(SAMPLES).step_by(SAMPLES_A_MINUTE);
     let Some(liveliest) = windows.max_by(|a, b| mileage(a).total_cmp(&mileage(b))) else {
         let found = samples.len();
         return Err(data(

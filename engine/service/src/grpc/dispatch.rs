@@ -8,7 +8,9 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use vpp_core::{Decision, Event, EventId, Interval, Invalid, Power, StationId};
 use vpp_dispatch::{Answer as Answered, Capability, CycleReport, Plan, Request as Change};
-use vpp_proto::convert::{event_request, from_timestamp, optional_timestamp, to_duration, to_timestamp};
+use vpp_proto::convert::{
+    event_request, from_timestamp, optional_timestamp, to_duration, to_timestamp,
+};
 use vpp_proto::v1;
 
 use super::fleet::{count, parse_scope};
@@ -32,10 +34,16 @@ impl Dispatch {
         change: Change,
     ) -> Result<v1::Event, Status> {
         let id = request_id(id)?;
-        let answer = self.handle.request(id, validate_only, change).await.map_err(unavailable)?;
+        let answer = self
+            .handle
+            .request(id, validate_only, change)
+            .await
+            .map_err(unavailable)?;
         match answer.map_err(refused)? {
             Answered::Event(event) => Ok((&event).into()),
-            other => Err(Status::internal(format!("an event was asked for, {other:?} came"))),
+            other => Err(Status::internal(format!(
+                "an event was asked for, {other:?} came"
+            ))),
         }
     }
 }
@@ -73,7 +81,9 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
                 // Sent again, a request that begins "now" means the same now as the first time.
                 let id = request_id(request.request_id.clone())?;
                 let question = move |engine: &vpp_dispatch::Engine, now| {
-                    engine.event_of(&id).map_or(now, |event| event.request.interval.start())
+                    engine
+                        .event_of(&id)
+                        .map_or(now, |event| event.request.interval.start())
                 };
                 self.handle.query(question).await.map_err(unavailable)?
             }
@@ -81,8 +91,12 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
         let interval = Interval::new(start, end).map_err(refused)?;
         let asked = event_request(request.programme, request.scope, interval).map_err(refused)?;
         let change = Change::SubmitEvent(asked);
-        let event = self.change_event(request.request_id, request.validate_only, change).await?;
-        Ok(Response::new(v1::SubmitEventResponse { event: Some(event) }))
+        let event = self
+            .change_event(request.request_id, request.validate_only, change)
+            .await?;
+        Ok(Response::new(v1::SubmitEventResponse {
+            event: Some(event),
+        }))
     }
 
     async fn cancel_event(
@@ -91,8 +105,12 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
     ) -> Answer<v1::CancelEventResponse> {
         let request = request.into_inner();
         let change = Change::CancelEvent(EventId::new(request.event_id).map_err(refused)?);
-        let event = self.change_event(request.request_id, request.validate_only, change).await?;
-        Ok(Response::new(v1::CancelEventResponse { event: Some(event) }))
+        let event = self
+            .change_event(request.request_id, request.validate_only, change)
+            .await?;
+        Ok(Response::new(v1::CancelEventResponse {
+            event: Some(event),
+        }))
     }
 
     async fn get_event(
@@ -120,7 +138,10 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
             .query(move |engine, _| page.of(engine.events().values().rev().map(Into::into)))
             .await
             .map_err(unavailable)?;
-        Ok(Response::new(v1::ListEventsResponse { events, next_page_token }))
+        Ok(Response::new(v1::ListEventsResponse {
+            events,
+            next_page_token,
+        }))
     }
 
     type WatchEventsStream = Streamed<v1::WatchEventsResponse>;
@@ -138,7 +159,12 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
         let open: Vec<Event> = self
             .handle
             .query(|engine, _| {
-                engine.events().values().filter(|e| e.outcome.is_none()).cloned().collect()
+                engine
+                    .events()
+                    .values()
+                    .filter(|e| e.outcome.is_none())
+                    .cloned()
+                    .collect()
             })
             .await
             .map_err(unavailable)?;
@@ -146,7 +172,11 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
         let stream = tokio_stream::iter(open)
             .chain(changes.filter_map(Result::ok))
             .filter(move |event| wanted.is_empty() || event.id.as_str() == wanted)
-            .map(|event| Ok(v1::WatchEventsResponse { event: Some((&event).into()) }));
+            .map(|event| {
+                Ok(v1::WatchEventsResponse {
+                    event: Some((&event).into()),
+                })
+            });
         Ok(Response::new(Box::pin(stream)))
     }
 
@@ -163,7 +193,9 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
                 {
                     return Err(Invalid::unknown("station_id", id));
                 }
-                let plan = engine.plan().map(|plan| plan_to_wire(plan, station.as_ref()));
+                let plan = engine
+                    .plan()
+                    .map(|plan| plan_to_wire(plan, station.as_ref()));
                 Ok(plan.unwrap_or_default())
             })
             .await
@@ -179,8 +211,9 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
         _request: Request<v1::WatchDispatchRequest>,
     ) -> Answer<Self::WatchDispatchStream> {
         let cycles = BroadcastStream::new(self.handle.feeds.cycles.subscribe());
-        let stream =
-            cycles.filter_map(Result::ok).map(|report| Ok(report_to_wire(&report)));
+        let stream = cycles
+            .filter_map(Result::ok)
+            .map(|report| Ok(report_to_wire(&report)));
         Ok(Response::new(Box::pin(stream)))
     }
 
@@ -190,7 +223,9 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
         &self,
         request: Request<Streaming<v1::RegulateRequest>>,
     ) -> Answer<Self::RegulateStream> {
-        regulate::open(self.handle.clone(), request.into_inner()).await.map(Response::new)
+        regulate::open(self.handle.clone(), request.into_inner())
+            .await
+            .map(Response::new)
     }
 }
 
@@ -214,11 +249,16 @@ fn capability_to_wire(capability: &Capability, duration: TimeDelta) -> v1::Capab
 }
 
 fn decision(decision: Option<Decision>) -> i32 {
-    decision.map_or(v1::Decision::Unspecified, v1::Decision::from).into()
+    decision
+        .map_or(v1::Decision::Unspecified, v1::Decision::from)
+        .into()
 }
 
 fn plan_to_wire(plan: &Plan, station: Option<&StationId>) -> v1::GetPlanResponse {
-    let wanted = plan.stations.iter().filter(|(id, _)| station.is_none_or(|wanted| wanted == id));
+    let wanted = plan
+        .stations
+        .iter()
+        .filter(|(id, _)| station.is_none_or(|wanted| wanted == id));
     v1::GetPlanResponse {
         cycle: plan.cycle,
         decision: decision(Some(plan.decision)),

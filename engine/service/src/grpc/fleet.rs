@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tokio_stream::{Stream, StreamExt as _, wrappers::BroadcastStream};
 use tonic::{Request, Response, Status};
-use vpp_core::{Aggregator, AggregatorId, Invalid, Node, NodeId, Scope, Station, StationId, Timestamp};
+use vpp_core::{
+    Aggregator, AggregatorId, Invalid, Node, NodeId, Scope, Station, StationId, Timestamp,
+};
 use vpp_dispatch::capability::members;
 use vpp_dispatch::{Engine, Request as Change};
 use vpp_proto::convert::from_timestamp;
@@ -50,7 +52,11 @@ macro_rules! merge {
 impl Fleet {
     async fn change(&self, id: String, validate_only: bool, change: Change) -> Result<(), Status> {
         let id = request_id(id)?;
-        let answer = self.handle.request(id, validate_only, change).await.map_err(unavailable)?;
+        let answer = self
+            .handle
+            .request(id, validate_only, change)
+            .await
+            .map_err(unavailable)?;
         answer.map(|_| ()).map_err(refused)
     }
 
@@ -70,15 +76,15 @@ impl v1::fleet_service_server::FleetService for Fleet {
     ) -> Answer<v1::RegisterAggregatorResponse> {
         let request = request.into_inner();
         let wire = required("aggregator", request.aggregator)?;
-        let aggregator =
-            Aggregator::try_from(wire).map_err(|e| refused(e.within("aggregator")))?;
+        let aggregator = Aggregator::try_from(wire).map_err(|e| refused(e.within("aggregator")))?;
         let answer = v1::RegisterAggregatorResponse {
             aggregator: Some((&aggregator).into()),
             command_topic: topics::commands(&aggregator.id),
         };
         let id = aggregator.id.clone();
         let change = Change::RegisterAggregator(aggregator);
-        self.change(request.request_id, request.validate_only, change).await?;
+        self.change(request.request_id, request.validate_only, change)
+            .await?;
         if !request.validate_only {
             // Sent again after a failure, the request is answered from memory and the topic is tried anew.
             let made = self.topics.ensure_commands(&id).await;
@@ -98,16 +104,21 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let old = self
             .ask(move |engine, _| {
                 let index = engine.fleet().aggregator_index(&id);
-                index.map(|i| v1::Aggregator::from(&engine.fleet().aggregators()[i])).ok_or(id)
+                index
+                    .map(|i| v1::Aggregator::from(&engine.fleet().aggregators()[i]))
+                    .ok_or(id)
             })
             .await?
             .map_err(|id| refused(Invalid::unknown("aggregator.aggregator_id", id)))?;
         let merged = merge!(request.update_mask, new, old, [display_name]);
-        let aggregator = Aggregator::try_from(merged.clone())
-            .map_err(|e| refused(e.within("aggregator")))?;
+        let aggregator =
+            Aggregator::try_from(merged.clone()).map_err(|e| refused(e.within("aggregator")))?;
         let change = Change::UpdateAggregator(aggregator);
-        self.change(request.request_id, request.validate_only, change).await?;
-        Ok(Response::new(v1::UpdateAggregatorResponse { aggregator: Some(merged) }))
+        self.change(request.request_id, request.validate_only, change)
+            .await?;
+        Ok(Response::new(v1::UpdateAggregatorResponse {
+            aggregator: Some(merged),
+        }))
     }
 
     async fn list_aggregators(
@@ -119,7 +130,10 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let (aggregators, next_page_token) = self
             .ask(move |engine, _| page.of(engine.fleet().aggregators().iter().map(Into::into)))
             .await?;
-        Ok(Response::new(v1::ListAggregatorsResponse { aggregators, next_page_token }))
+        Ok(Response::new(v1::ListAggregatorsResponse {
+            aggregators,
+            next_page_token,
+        }))
     }
 
     async fn register_nodes(
@@ -130,7 +144,8 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let nodes: Vec<Node> = all_of("nodes", request.nodes)?;
         let node_count = i32::try_from(nodes.len()).unwrap_or(i32::MAX);
         let change = Change::RegisterNodes(nodes);
-        self.change(request.request_id, request.validate_only, change).await?;
+        self.change(request.request_id, request.validate_only, change)
+            .await?;
         Ok(Response::new(v1::RegisterNodesResponse { node_count }))
     }
 
@@ -144,7 +159,9 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let old = self
             .ask(move |engine, _| {
                 let tree = engine.fleet().tree();
-                tree.index_of(&id).map(|i| v1::Node::from(&tree.nodes()[i])).ok_or(id)
+                tree.index_of(&id)
+                    .map(|i| v1::Node::from(&tree.nodes()[i]))
+                    .ok_or(id)
             })
             .await?
             .map_err(|id| refused(Invalid::unknown("node.node_id", id)))?;
@@ -155,7 +172,12 @@ impl v1::fleet_service_server::FleetService for Fleet {
             [import_limit_kw, export_limit_kw, base_load_kw]
         );
         let node = Node::try_from(fields.clone()).map_err(|e| refused(e.within("node")))?;
-        self.change(request.request_id, request.validate_only, Change::UpdateNode(node)).await?;
+        self.change(
+            request.request_id,
+            request.validate_only,
+            Change::UpdateNode(node),
+        )
+        .await?;
         Ok(Response::new(v1::UpdateNodeResponse { node: Some(fields) }))
     }
 
@@ -168,7 +190,10 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let (nodes, next_page_token) = self
             .ask(move |engine, _| page.of(engine.fleet().tree().nodes().iter().map(Into::into)))
             .await?;
-        Ok(Response::new(v1::ListNodesResponse { nodes, next_page_token }))
+        Ok(Response::new(v1::ListNodesResponse {
+            nodes,
+            next_page_token,
+        }))
     }
 
     async fn register_stations(
@@ -179,8 +204,11 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let stations: Vec<Station> = all_of("stations", request.stations)?;
         let station_count = i32::try_from(stations.len()).unwrap_or(i32::MAX);
         let change = Change::RegisterStations(stations);
-        self.change(request.request_id, request.validate_only, change).await?;
-        Ok(Response::new(v1::RegisterStationsResponse { station_count }))
+        self.change(request.request_id, request.validate_only, change)
+            .await?;
+        Ok(Response::new(v1::RegisterStationsResponse {
+            station_count,
+        }))
     }
 
     async fn update_station(
@@ -209,8 +237,11 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let station =
             Station::try_from(fields.clone()).map_err(|e| refused(e.within("station")))?;
         let change = Change::UpdateStation(station);
-        self.change(request.request_id, request.validate_only, change).await?;
-        Ok(Response::new(v1::UpdateStationResponse { station: Some(fields) }))
+        self.change(request.request_id, request.validate_only, change)
+            .await?;
+        Ok(Response::new(v1::UpdateStationResponse {
+            station: Some(fields),
+        }))
     }
 
     async fn get_station(
@@ -218,7 +249,9 @@ impl v1::fleet_service_server::FleetService for Fleet {
         request: Request<v1::GetStationRequest>,
     ) -> Answer<v1::GetStationResponse> {
         let station = self.station(request.into_inner().station_id).await?;
-        Ok(Response::new(v1::GetStationResponse { station: Some(station) }))
+        Ok(Response::new(v1::GetStationResponse {
+            station: Some(station),
+        }))
     }
 
     async fn list_stations(
@@ -239,7 +272,10 @@ impl v1::fleet_service_server::FleetService for Fleet {
             })
             .await?
             .map_err(refused)?;
-        Ok(Response::new(v1::ListStationsResponse { stations, next_page_token }))
+        Ok(Response::new(v1::ListStationsResponse {
+            stations,
+            next_page_token,
+        }))
     }
 
     async fn get_fleet_state(
@@ -252,8 +288,9 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let answer = self
             .ask(move |engine, now| {
                 let members = members(engine.fleet(), &scope)?;
-                let fresh =
-                    members.iter().filter(|i| engine.states()[**i].is_fresh(now, engine.config()));
+                let fresh = members
+                    .iter()
+                    .filter(|i| engine.states()[**i].is_fresh(now, engine.config()));
                 let power = members.iter().map(|i| engine.states()[*i].active_power);
                 let (fresh_count, power) = (fresh.count(), power.sum::<vpp_core::Power>());
                 let station_count = members.len();
@@ -306,7 +343,12 @@ fn async_stream(
             if let Ok((_, now)) = &answer {
                 since = *now;
             }
-            if sender.send(answer.map(|(response, _)| response)).await.is_err() || failed {
+            if sender
+                .send(answer.map(|(response, _)| response))
+                .await
+                .is_err()
+                || failed
+            {
                 return;
             }
         }
@@ -323,12 +365,23 @@ async fn changed(
     handle
         .query(move |engine, now| {
             let reported = |i: &usize| {
-                since.is_none_or(|since| engine.states()[*i].received_at.is_some_and(|at| at > since))
+                since.is_none_or(|since| {
+                    engine.states()[*i].received_at.is_some_and(|at| at > since)
+                })
             };
             let members = members(engine.fleet(), &scope)?;
-            let stations =
-                members.into_iter().filter(reported).map(|i| state_of(engine, now, i)).collect();
-            Ok((v1::WatchFleetStateResponse { cycle: engine.cycle(), stations }, now))
+            let stations = members
+                .into_iter()
+                .filter(reported)
+                .map(|i| state_of(engine, now, i))
+                .collect();
+            Ok((
+                v1::WatchFleetStateResponse {
+                    cycle: engine.cycle(),
+                    stations,
+                },
+                now,
+            ))
         })
         .await
         .map_err(unavailable)?
@@ -340,7 +393,9 @@ impl Fleet {
         let id = StationId::new(id).map_err(refused)?;
         self.ask(move |engine, _| {
             let index = engine.fleet().station_index(&id);
-            index.map(|i| v1::Station::from(&engine.fleet().stations()[i])).ok_or(id)
+            index
+                .map(|i| v1::Station::from(&engine.fleet().stations()[i]))
+                .ok_or(id)
         })
         .await?
         .map_err(|id| refused(Invalid::unknown("station_id", id)))
@@ -374,7 +429,10 @@ pub(super) fn count(count: usize) -> u32 {
 /// Converts all entries of a list, or refuses naming the first that cannot be.
 fn all_of<W, T: TryFrom<W, Error = Invalid>>(field: &str, wire: Vec<W>) -> Result<Vec<T>, Status> {
     if wire.is_empty() || wire.len() > MOST_AT_ONCE {
-        let problem = format!("has {} entries; 1 to {MOST_AT_ONCE} are possible", wire.len());
+        let problem = format!(
+            "has {} entries; 1 to {MOST_AT_ONCE} are possible",
+            wire.len()
+        );
         return Err(refused(Invalid::new(field, problem)));
     }
     let convert = |(position, entry)| {
@@ -382,4 +440,3 @@ fn all_of<W, T: TryFrom<W, Error = Invalid>>(field: &str, wire: Vec<W>) -> Resul
     };
     wire.into_iter().enumerate().map(convert).collect()
 }
-

@@ -25,10 +25,17 @@ pub(crate) async fn serve(
     stopped: oneshot::Receiver<()>,
 ) {
     let (health, health_service) = tonic_health::server::health_reporter();
-    let fleet = FleetServiceServer::new(fleet::Fleet { handle: handle.clone(), topics });
+    let fleet = FleetServiceServer::new(fleet::Fleet {
+        handle: handle.clone(),
+        topics,
+    });
     let dispatch = DispatchServiceServer::new(dispatch::Dispatch { handle });
-    health.set_serving::<FleetServiceServer<fleet::Fleet>>().await;
-    health.set_serving::<DispatchServiceServer<dispatch::Dispatch>>().await;
+    health
+        .set_serving::<FleetServiceServer<fleet::Fleet>>()
+        .await;
+    health
+        .set_serving::<DispatchServiceServer<dispatch::Dispatch>>()
+        .await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(vpp_proto::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)

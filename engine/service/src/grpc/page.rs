@@ -17,16 +17,21 @@ pub(crate) struct Page {
 
 impl Page {
     pub(crate) fn parse(size: i32, token: &str) -> Result<Page, Status> {
-        let size = usize::try_from(size).map_err(|_| {
-            refused(Invalid::new("page_size", format!("{size} is negative")))
-        })?;
+        let size = usize::try_from(size)
+            .map_err(|_| refused(Invalid::new("page_size", format!("{size} is negative"))))?;
         let first = match token {
             "" => 0,
             token => token.parse().map_err(|_| {
-                refused(Invalid::new("page_token", "is not a token of an earlier page"))
+                refused(Invalid::new(
+                    "page_token",
+                    "is not a token of an earlier page",
+                ))
             })?,
         };
-        Ok(Page { first, size: if size == 0 { DEFAULT } else { size.min(MOST) } })
+        Ok(Page {
+            first,
+            size: if size == 0 { DEFAULT } else { size.min(MOST) },
+        })
     }
 
     /// The entries of the page, and the token of the next.

@@ -25,21 +25,30 @@ pub(super) async fn open(
     handle: Handle,
     mut requests: Streaming<v1::RegulateRequest>,
 ) -> Result<Answers, Status> {
-    let first = requests.message().await?.and_then(|request| request.message);
+    let first = requests
+        .message()
+        .await?
+        .and_then(|request| request.message);
     let Some(Asked::Start(start)) = first else {
-        return Err(refused(Invalid::new("start", "must be the first message of the stream")));
+        return Err(refused(Invalid::new(
+            "start",
+            "must be the first message of the stream",
+        )));
     };
     let started = begin(&handle, start).await?;
     let (sender, receiver) = mpsc::channel(64);
-    let _ = sender.send(Ok(v1::RegulateResponse { message: Some(started) })).await;
+    let _ = sender
+        .send(Ok(v1::RegulateResponse {
+            message: Some(started),
+        }))
+        .await;
     tokio::spawn(follow(handle, requests, sender));
     Ok(Box::pin(ReceiverStream::new(receiver)))
 }
 
 async fn begin(handle: &Handle, start: v1::RegulationStart) -> Result<Told, Status> {
-    let power = |field: &str, kw| {
-        Power::from_kilowatts(field, kw).map_err(|e| refused(e.within("start")))
-    };
+    let power =
+        |field: &str, kw| Power::from_kilowatts(field, kw).map_err(|e| refused(e.within("start")));
     let asked = RegulationAward {
         up: power("capacity_up_kw", start.capacity_up_kw)?,
         down: power("capacity_down_kw", start.capacity_down_kw)?,
@@ -50,11 +59,18 @@ async fn begin(handle: &Handle, start: v1::RegulationStart) -> Result<Told, Stat
         sustain: sustain.unwrap_or(TimeDelta::minutes(15)),
     };
     let id = request_id(start.request_id)?;
-    let answer = handle.request(id, false, request).await.map_err(unavailable)?;
-    let Answer::Regulation { award, station_count } =
-        answer.map_err(|e| refused(e.within("start")))?
+    let answer = handle
+        .request(id, false, request)
+        .await
+        .map_err(unavailable)?;
+    let Answer::Regulation {
+        award,
+        station_count,
+    } = answer.map_err(|e| refused(e.within("start")))?
     else {
-        return Err(Status::internal("regulation was asked for, something else came"));
+        return Err(Status::internal(
+            "regulation was asked for, something else came",
+        ));
     };
     let refusal_reason = if award == asked {
         String::new()
@@ -88,7 +104,9 @@ async fn follow(
             }
             Err(_) => return,
         };
-        let answer = answer.map(|told| v1::RegulateResponse { message: Some(told) });
+        let answer = answer.map(|told| v1::RegulateResponse {
+            message: Some(told),
+        });
         let failed = answer.is_err();
         if answers.send(answer).await.is_err() || failed {
             return;
@@ -99,13 +117,27 @@ async fn follow(
 async fn value(handle: &Handle, request: v1::RegulateRequest) -> Result<Told, Status> {
     let received = std::time::Instant::now();
     let Some(Asked::Signal(wire)) = request.message else {
-        return Err(refused(Invalid::new("signal", "is missing: one start, then values")));
+        return Err(refused(Invalid::new(
+            "signal",
+            "is missing: one start, then values",
+        )));
     };
     let signal_time =
         to_timestamp("signal.signal_time", wire.signal_time.as_ref()).map_err(refused)?;
-    let signal = RegulationSignal { sequence: wire.sequence, signal_time, value: wire.value };
-    let achieved = handle.signal(signal).await.map_err(unavailable)?.map_err(refused)?;
-    Ok(Told::Achieved(to_wire(&achieved, received.elapsed().as_secs_f64() * 1e3)))
+    let signal = RegulationSignal {
+        sequence: wire.sequence,
+        signal_time,
+        value: wire.value,
+    };
+    let achieved = handle
+        .signal(signal)
+        .await
+        .map_err(unavailable)?
+        .map_err(refused)?;
+    Ok(Told::Achieved(to_wire(
+        &achieved,
+        received.elapsed().as_secs_f64() * 1e3,
+    )))
 }
 
 fn to_wire(achieved: &Achieved, decision_ms: f64) -> v1::RegulationAchieved {

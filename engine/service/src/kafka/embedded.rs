@@ -18,7 +18,9 @@ impl EmbeddedBroker {
     /// # Errors
     /// When librdkafka cannot make it.
     pub fn start() -> Result<EmbeddedBroker, KafkaError> {
-        Ok(EmbeddedBroker { cluster: MockCluster::new(1)? })
+        Ok(EmbeddedBroker {
+            cluster: MockCluster::new(1)?,
+        })
     }
 
     /// Where it listens.
@@ -36,6 +38,8 @@ impl EmbeddedBroker {
 
 impl std::fmt::Debug for EmbeddedBroker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EmbeddedBroker").field("bootstrap", &self.bootstrap()).finish()
+        f.debug_struct("EmbeddedBroker")
+            .field("bootstrap", &self.bootstrap())
+            .finish()
     }
 }

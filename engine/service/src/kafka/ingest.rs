@@ -68,13 +68,22 @@ impl Ingest {
         let consumer: BaseConsumer = client.create()?;
         consumer.subscribe(&[topics::TELEMETRY, topics::ACKNOWLEDGEMENTS])?;
         let stop = Arc::new(AtomicBool::new(false));
-        let worker =
-            Worker { consumer, sequencer, producer, clock, statistics, stop: Arc::clone(&stop) };
+        let worker = Worker {
+            consumer,
+            sequencer,
+            producer,
+            clock,
+            statistics,
+            stop: Arc::clone(&stop),
+        };
         let thread = std::thread::Builder::new()
             .name("vpp-ingest".into())
             .spawn(move || worker.run())
             .map_err(|_| KafkaError::Canceled)?;
-        Ok(Ingest { stop, thread: Some(thread) })
+        Ok(Ingest {
+            stop,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -135,7 +144,11 @@ impl Worker {
         let mut positions = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
         for (position, message) in batch.iter().enumerate() {
-            match decode(message.topic(), message.key(), message.payload().unwrap_or_default()) {
+            match decode(
+                message.topic(),
+                message.key(),
+                message.payload().unwrap_or_default(),
+            ) {
                 Ok(input) => {
                     inputs.push(input);
                     positions.push(position);
@@ -144,11 +157,21 @@ impl Worker {
             }
         }
         let (reply, answer) = mpsc::sync_channel(1);
-        if self.sequencer.send(Message::Batch { inputs, reply }).is_err() {
+        if self
+            .sequencer
+            .send(Message::Batch { inputs, reply })
+            .is_err()
+        {
             return false;
         }
-        let Ok(rejected) = answer.recv() else { return false };
-        refused.extend(rejected.into_iter().map(|(index, invalid)| (positions[index], invalid)));
+        let Ok(rejected) = answer.recv() else {
+            return false;
+        };
+        refused.extend(
+            rejected
+                .into_iter()
+                .map(|(index, invalid)| (positions[index], invalid)),
+        );
         for (position, invalid) in refused {
             self.bury(&batch[position], &invalid);
         }
@@ -210,13 +233,19 @@ pub fn decode(topic: &str, key: Option<&[u8]>, payload: &[u8]) -> Result<Input, 
         topics::ACKNOWLEDGEMENTS => {
             let wire = v1::Acknowledgement::decode(payload).map_err(unreadable)?;
             let acknowledgement = Acknowledgement::try_from(wire)?;
-            (acknowledgement.station.clone(), Input::Acknowledgement(acknowledgement))
+            (
+                acknowledgement.station.clone(),
+                Input::Acknowledgement(acknowledgement),
+            )
         }
         other => return Err(Invalid::new("", format!("topic {other} is not read here"))),
     };
     // Rights are granted by key, so the key is what counts.
     if key != Some(station.as_str().as_bytes()) {
-        return Err(Invalid::new("station_id", format!("{station} is not the key of the record")));
+        return Err(Invalid::new(
+            "station_id",
+            format!("{station} is not the key of the record"),
+        ));
     }
     Ok(input)
 }

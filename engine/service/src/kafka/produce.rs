@@ -73,14 +73,26 @@ impl Producer {
             .set("queue.buffering.max.messages", "500000");
         super::customize(&mut client, &config.properties);
         let inner = client.create_with_context(Delivery(Arc::clone(&statistics)))?;
-        Ok(Producer { inner: Arc::new(inner), statistics })
+        Ok(Producer {
+            inner: Arc::new(inner),
+            statistics,
+        })
     }
 
     /// Sends a command; `signal` is when the regulation signal that caused it came.
-    pub(crate) fn send_command(&self, command: &Command, released: Instant, signal: Option<Instant>) {
+    pub(crate) fn send_command(
+        &self,
+        command: &Command,
+        released: Instant,
+        signal: Option<Instant>,
+    ) {
         let topic = topics::commands(&command.aggregator);
         let payload = v1::Command::from(command).encode_to_vec();
-        let sent = Box::new(Sent { released, signal, command: true });
+        let sent = Box::new(Sent {
+            released,
+            signal,
+            command: true,
+        });
         let record = BaseRecord::with_opaque_to(&topic, sent)
             .key(command.station.as_str())
             .payload(&payload);
@@ -96,7 +108,11 @@ impl Producer {
         let payload = letter.encode_to_vec();
         let mut waited = 0;
         loop {
-            let sent = Box::new(Sent { released: Instant::now(), signal: None, command: false });
+            let sent = Box::new(Sent {
+                released: Instant::now(),
+                signal: None,
+                command: false,
+            });
             let record = BaseRecord::with_opaque_to(topics::DEAD_LETTER, sent)
                 .key(key.unwrap_or_default())
                 .payload(&payload);

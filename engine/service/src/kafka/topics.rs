@@ -36,8 +36,10 @@ impl Topics {
 
     /// The topics that all share.
     pub(crate) async fn ensure_shared(&self) -> Result<(), String> {
-        self.ensure(topics::TELEMETRY, self.partitions, HOUR_MS).await?;
-        self.ensure(topics::ACKNOWLEDGEMENTS, self.partitions, 24 * HOUR_MS).await?;
+        self.ensure(topics::TELEMETRY, self.partitions, HOUR_MS)
+            .await?;
+        self.ensure(topics::ACKNOWLEDGEMENTS, self.partitions, 24 * HOUR_MS)
+            .await?;
         self.ensure(topics::DEAD_LETTER, 1, 14 * 24 * HOUR_MS).await
     }
 
@@ -51,15 +53,22 @@ impl Topics {
         if !self.create {
             return self.touch(name);
         }
-        let admin: AdminClient<DefaultClientContext> =
-            self.client.create().map_err(|e| format!("topic {name}: {e}"))?;
+        let admin: AdminClient<DefaultClientContext> = self
+            .client
+            .create()
+            .map_err(|e| format!("topic {name}: {e}"))?;
         let retention = retention_ms.to_string();
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(self.replication))
             .set("retention.ms", &retention)
-            .set("min.insync.replicas", if self.replication >= 3 { "2" } else { "1" });
+            .set(
+                "min.insync.replicas",
+                if self.replication >= 3 { "2" } else { "1" },
+            );
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
-        let results =
-            admin.create_topics([&topic], &options).await.map_err(|e| format!("topic {name}: {e}"))?;
+        let results = admin
+            .create_topics([&topic], &options)
+            .await
+            .map_err(|e| format!("topic {name}: {e}"))?;
         match results.into_iter().next() {
             None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
             Some(Err((_, code))) => Err(format!("topic {name}: {code}")),
@@ -68,9 +77,15 @@ impl Topics {
 
     /// A broker that makes topics by itself does so when it is asked about them.
     fn touch(&self, name: &str) -> Result<(), String> {
-        let producer: BaseProducer =
-            self.client.create().map_err(|e| format!("topic {name}: {e}"))?;
-        let metadata = producer.client().fetch_metadata(Some(name), Duration::from_secs(10));
-        metadata.map(|_| ()).map_err(|e| format!("topic {name}: {e}"))
+        let producer: BaseProducer = self
+            .client
+            .create()
+            .map_err(|e| format!("topic {name}: {e}"))?;
+        let metadata = producer
+            .client()
+            .fetch_metadata(Some(name), Duration::from_secs(10));
+        metadata
+            .map(|_| ())
+            .map_err(|e| format!("topic {name}: {e}"))
     }
 }

@@ -1,0 +1,509 @@
+//! The live engine against a real Kafka broker: an event from call to delivery, bad records, a broker killed and back,
+//! and what survives a restart.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use prost::Message as _;
+use rdkafka::ClientConfig;
+use rdkafka::Message as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use tonic::Code;
+use tonic::transport::Channel;
+use vpp_aggregator::{Operator, kafka};
+use vpp_proto::convert::from_timestamp;
+use vpp_proto::v1::dispatch_service_client::DispatchServiceClient;
+use vpp_proto::v1::fleet_service_client::FleetServiceClient;
+use vpp_proto::{topics, v1};
+use vpp_scenarios::Scenario;
+use vpp_scenarios::world::World;
+use vpp_service::{Clock, Service, ServiceConfig};
+
+use support::kafka::Kafka;
+
+const SMALL: &str = include_str!("../../../scenarios/fleet-small.toml");
+
+struct Plant {
+    service: Service,
+    channel: Channel,
+    clock: Clock,
+    scenario: Scenario,
+}
+
+fn config(kafka: &Kafka, folder: Option<&std::path::Path>) -> ServiceConfig {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let mut config = ServiceConfig::default();
+    config.grpc_address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    config.kafka.bootstrap = kafka.bootstrap();
+    config.kafka.group = format!("live-{number}");
+    config.kafka.partitions = 2;
+    config.data_dir = folder.map(Into::into);
+    config.dispatch.cycle_s = 1.0;
+    config.dispatch.deadline_s = 1.0;
+    config.dispatch.solve_budget_s = 0.7;
+    config.dispatch.telemetry_period_s = 1.0;
+    config
+}
+
+async fn start(config: ServiceConfig) -> Plant {
+    let scenario = Scenario::parse(SMALL).expect("the small scenario is sound");
+    let clock = Clock::starting_at(scenario.start());
+    let service = Service::start(config, Vec::new(), clock.clone())
+        .await
+        .expect("starts");
+    let url = format!("http://{}", service.address());
+    let channel = Channel::from_shared(url)
+        .expect("a url")
+        .connect()
+        .await
+        .expect("connects");
+    Plant {
+        service,
+        channel,
+        clock,
+        scenario,
+    }
+}
+
+impl Plant {
+    fn fleet(&self) -> FleetServiceClient<Channel> {
+        FleetServiceClient::new(self.channel.clone())
+    }
+
+    fn dispatch(&self) -> DispatchServiceClient<Channel> {
+        DispatchServiceClient::new(self.channel.clone())
+    }
+
+    async fn register(&self) {
+        let fleet = self.scenario.fleet().expect("sound");
+        for aggregator in fleet.aggregators() {
+            let request = v1::RegisterAggregatorRequest {
+                request_id: format!("a.{}", aggregator.id),
+                validate_only: false,
+                aggregator: Some(aggregator.into()),
+            };
+            self.fleet()
+                .register_aggregator(request)
+                .await
+                .expect("registers");
+        }
+        let nodes = fleet.tree().nodes().iter().map(Into::into).collect();
+        let request = v1::RegisterNodesRequest {
+            request_id: "nodes".into(),
+            validate_only: false,
+            nodes,
+        };
+        self.fleet()
+            .register_nodes(request)
+            .await
+            .expect("registers");
+        let stations = fleet.stations().iter().map(Into::into).collect();
+        let request = v1::RegisterStationsRequest {
+            request_id: "stations".into(),
+            validate_only: false,
+            stations,
+        };
+        self.fleet()
+            .register_stations(request)
+            .await
+            .expect("registers");
+    }
+
+    fn aggregators(&self, kafka: &Kafka, stop: &Arc<AtomicBool>) {
+        for row in &self.scenario.aggregators {
+            let world = World::from_scenario(&self.scenario, Some(&row.id)).expect("sound");
+            let mut config = kafka::Config::new(kafka.bootstrap(), row.id.clone());
+            config.telemetry_period = Duration::from_secs(1);
+            let operator = Operator::new(row.id.clone(), world);
+            let (clock, stop) = (self.clock.clone(), Arc::clone(stop));
+            std::thread::spawn(move || {
+                let time: kafka::Clock = Arc::new(move || clock.now());
+                kafka::run(&config, operator, &time, &stop)
+            });
+        }
+    }
+
+    async fn await_fresh(&self, count: u32) {
+        for _ in 0..120 {
+            let state = self
+                .fleet()
+                .get_fleet_state(v1::GetFleetStateRequest::default())
+                .await;
+            if state.expect("answers").into_inner().fresh_station_count >= count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        panic!("{count} stations did not report within a minute");
+    }
+
+    fn reduction(&self, id: &str, kw: f64, seconds: i64) -> v1::SubmitEventRequest {
+        let end = self.clock.now() + chrono::TimeDelta::seconds(seconds);
+        v1::SubmitEventRequest {
+            request_id: id.into(),
+            programme: Some(v1::submit_event_request::Programme::DemandResponse(
+                v1::DemandResponse { reduction_kw: kw },
+            )),
+            end_time: Some(from_timestamp(end)),
+            ..Default::default()
+        }
+    }
+}
+
+/// One broker for one test at a time: they share the topics' names.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_delivered_also_when_the_broker_is_killed_meanwhile() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let mut kafka = Kafka::start();
+    let plant = start(config(&kafka, None)).await;
+    plant.register().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    plant.aggregators(&kafka, &stop);
+    plant.await_fresh(12).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+
+    let capability = plant
+        .dispatch()
+        .get_capability(v1::GetCapabilityRequest::default())
+        .await;
+    let capability = capability
+        .expect("answers")
+        .into_inner()
+        .capability
+        .expect("there");
+    let callable = capability.up.expect("up").callable_kw;
+    assert!(
+        callable > 10.0,
+        "{callable} kW callable of {} kW",
+        capability.active_power_kw
+    );
+
+    let request = plant.reduction("dr", callable * 0.5, 40);
+    let mut cycles = plant
+        .dispatch()
+        .watch_dispatch(v1::WatchDispatchRequest {})
+        .await
+        .expect("streams")
+        .into_inner();
+    let event = plant
+        .dispatch()
+        .submit_event(request)
+        .await
+        .expect("accepted")
+        .into_inner();
+    let event = event.event.expect("there");
+    let (mut delivered_before, mut delivered_after, mut violations) = (0.0_f64, 0.0_f64, 0);
+    for number in 0..38 {
+        let cycle = cycles.message().await.expect("goes on").expect("goes on");
+        violations += cycle.limit_violation_count;
+        match number {
+            0..10 => delivered_before = delivered_before.max(cycle.delivered_kw),
+            10 => {
+                tokio::task::block_in_place(|| {
+                    kafka.kill();
+                    kafka.restart();
+                });
+            }
+            25.. => delivered_after = delivered_after.max(cycle.delivered_kw),
+            _ => {}
+        }
+    }
+    assert!(
+        delivered_before >= event.accepted_kw * 0.9,
+        "{delivered_before} of {event:?}"
+    );
+    assert!(
+        delivered_after >= event.accepted_kw * 0.9,
+        "{delivered_after} of {event:?}"
+    );
+    assert_eq!(violations, 0);
+    stop.store(true, Ordering::Relaxed);
+    plant.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_records_go_to_the_dead_letter_topic_and_change_nothing() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let kafka = Kafka::start();
+    let plant = start(config(&kafka, None)).await;
+    plant.register().await;
+    let now = plant.clock.now();
+    let id = plant.scenario.fleet.stations[0].id.to_string();
+    let good = v1::Telemetry {
+        schema_version: 1,
+        station_id: id.clone(),
+        sample_time: Some(from_timestamp(now)),
+        active_power_kw: 5.0,
+        ..Default::default()
+    };
+    let later = |seconds| Some(from_timestamp(now + chrono::TimeDelta::seconds(seconds)));
+    let with = |change: &dyn Fn(&mut v1::Telemetry)| {
+        let mut telemetry = v1::Telemetry {
+            sample_time: later(1),
+            ..good.clone()
+        };
+        change(&mut telemetry);
+        telemetry.encode_to_vec()
+    };
+    let session = |needed: f64| v1::Session {
+        departure_time: later(3_600),
+        energy_needed_kwh: needed,
+        energy_room_kwh: 10.0,
+        ..Default::default()
+    };
+    let bad: Vec<(Vec<u8>, &str)> = vec![
+        (vec![0xff, 0xff, 0xff], ""),
+        (with(&|t| t.schema_version = 2), "schema_version"),
+        (with(&|t| t.active_power_kw = f64::NAN), "active_power_kw"),
+        (
+            with(&|t| t.active_power_kw = f64::INFINITY),
+            "active_power_kw",
+        ),
+        (with(&|t| t.active_power_kw = 1e6), "active_power_kw"),
+        (with(&|t| t.station_id = "nobody".into()), "station_id"),
+        (with(&|t| t.sample_time = None), "sample_time"),
+        (with(&|t| t.sample_time = later(400)), "sample_time"),
+        (
+            with(&|t| t.sessions = vec![session(-1.0)]),
+            "sessions[0].energy_needed_kwh",
+        ),
+        (
+            with(&|t| t.sessions = vec![session(11.0)]),
+            "sessions[0].energy_needed_kwh",
+        ),
+    ];
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", kafka.bootstrap())
+        .create()
+        .expect("a client");
+    let send = |payload: &[u8], key: &str| {
+        let record = BaseRecord::to(topics::TELEMETRY).key(key).payload(payload);
+        producer.send(record).expect("queued");
+    };
+    send(&good.encode_to_vec(), &id);
+    // Time that goes back is no error: reordering is ordinary. It changes nothing.
+    let old = v1::Telemetry {
+        active_power_kw: 7.0,
+        sample_time: later(-10),
+        ..good.clone()
+    };
+    send(&old.encode_to_vec(), &id);
+    for (payload, _) in &bad {
+        send(payload, &id);
+    }
+    send(&good.encode_to_vec(), "another-key");
+    producer.flush(Duration::from_secs(10)).expect("delivered");
+
+    let letters = dead_letters(&kafka, bad.len() + 1);
+    for (payload, field) in &bad {
+        let letter = letters.iter().find(|letter| letter.payload == *payload);
+        let letter = letter.unwrap_or_else(|| panic!("no dead letter for {field:?}"));
+        // An unknown station is not the key either; the key is looked at first.
+        assert_eq!(letter.field, *field, "{}", letter.reason);
+        assert_eq!(letter.topic, topics::TELEMETRY);
+        assert!(!letter.reason.is_empty());
+    }
+    let request = v1::GetFleetStateRequest::default();
+    let state = plant
+        .fleet()
+        .get_fleet_state(request)
+        .await
+        .expect("answers")
+        .into_inner();
+    let reported: Vec<_> = state
+        .stations
+        .iter()
+        .filter(|s| s.sample_time.is_some())
+        .collect();
+    assert_eq!(reported.len(), 1, "only the good record counts");
+    assert!((reported[0].active_power_kw - 5.0).abs() < 1e-9);
+    plant.service.stop().await;
+}
+
+fn dead_letters(kafka: &Kafka, count: usize) -> Vec<v1::DeadLetter> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", kafka.bootstrap())
+        .set("group.id", "dead-letters")
+        .set("auto.offset.reset", "earliest")
+        .create()
+        .expect("a client");
+    consumer
+        .subscribe(&[topics::DEAD_LETTER])
+        .expect("subscribes");
+    let mut letters = Vec::new();
+    for _ in 0..300 {
+        if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
+            let payload = message.payload().expect("a payload");
+            letters.push(v1::DeadLetter::decode(payload).expect("a dead letter"));
+        }
+        if letters.len() == count {
+            break;
+        }
+    }
+    assert_eq!(letters.len(), count, "{letters:?}");
+    letters
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_a_restart_and_is_not_done_twice() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let kafka = Kafka::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = config(&kafka, Some(folder.path()));
+    let plant = start(settings.clone()).await;
+    plant.register().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    plant.aggregators(&kafka, &stop);
+    plant.await_fresh(12).await;
+    let mut request = plant.reduction("dr", 5.0, 3_600);
+    request.start_time = Some(from_timestamp(
+        plant.clock.now() + chrono::TimeDelta::minutes(30),
+    ));
+    let first = plant
+        .dispatch()
+        .submit_event(request.clone())
+        .await
+        .expect("accepted");
+    let first = first.into_inner().event.expect("there");
+    stop.store(true, Ordering::Relaxed);
+    plant.service.stop().await;
+
+    let plant = start(settings).await;
+    let stations = plant
+        .fleet()
+        .list_stations(v1::ListStationsRequest::default())
+        .await;
+    assert_eq!(stations.expect("answers").into_inner().stations.len(), 12);
+    let again = plant
+        .dispatch()
+        .submit_event(request.clone())
+        .await
+        .expect("the same answer");
+    assert_eq!(
+        again.into_inner().event.expect("there").event_id,
+        first.event_id
+    );
+    let events = plant
+        .dispatch()
+        .list_events(v1::ListEventsRequest::default())
+        .await;
+    assert_eq!(events.expect("answers").into_inner().events.len(), 1);
+    request.programme = Some(v1::submit_event_request::Programme::DemandResponse(
+        v1::DemandResponse { reduction_kw: 6.0 },
+    ));
+    let other = plant
+        .dispatch()
+        .submit_event(request)
+        .await
+        .expect_err("another request");
+    assert_eq!(other.code(), Code::AlreadyExists);
+    plant.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_requests_are_refused_with_the_field() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let kafka = Kafka::start();
+    let plant = start(config(&kafka, None)).await;
+    plant.register().await;
+    let mut refused: BTreeMap<&str, (tonic::Status, Code, &str)> = BTreeMap::new();
+    let mut dispatch = plant.dispatch();
+
+    let nan = plant.reduction("e1", f64::NAN, 60);
+    let status = dispatch.submit_event(nan).await.expect_err("nan");
+    refused.insert(
+        "nan",
+        (
+            status,
+            Code::InvalidArgument,
+            "demand_response.reduction_kw",
+        ),
+    );
+    let negative = plant.reduction("e2", -1.0, 60);
+    let status = dispatch.submit_event(negative).await.expect_err("negative");
+    refused.insert(
+        "negative",
+        (
+            status,
+            Code::InvalidArgument,
+            "demand_response.reduction_kw",
+        ),
+    );
+    let past = plant.reduction("e3", 1.0, -60);
+    let status = dispatch.submit_event(past).await.expect_err("past");
+    refused.insert("past", (status, Code::InvalidArgument, "end_time"));
+    let unnamed = plant.reduction("", 1.0, 60);
+    let status = dispatch.submit_event(unnamed).await.expect_err("no id");
+    refused.insert("unnamed", (status, Code::InvalidArgument, "request_id"));
+    // Nobody reports yet: nothing is callable.
+    let too_much = plant.reduction("e4", 1.0, 60);
+    let status = dispatch
+        .submit_event(too_much)
+        .await
+        .expect_err("nothing callable");
+    refused.insert(
+        "nothing callable",
+        (status, Code::FailedPrecondition, "programme"),
+    );
+    let unknown = v1::GetEventRequest {
+        event_id: "event-999999".into(),
+    };
+    let status = dispatch.get_event(unknown).await.expect_err("unknown");
+    refused.insert("unknown event", (status, Code::NotFound, "event_id"));
+    let scope = Some(v1::Scope {
+        scope: Some(v1::scope::Scope::NodeId("nowhere".into())),
+    });
+    let lost = v1::GetCapabilityRequest {
+        scope,
+        duration: None,
+    };
+    let status = dispatch
+        .get_capability(lost)
+        .await
+        .expect_err("unknown node");
+    refused.insert("unknown node", (status, Code::NotFound, "scope.node_id"));
+
+    let mut node: v1::Node = plant.scenario.fleet().expect("sound").tree().nodes()[0]
+        .clone()
+        .ref_into();
+    node.import_limit_kw = -1.0;
+    let request = v1::UpdateNodeRequest {
+        request_id: "n1".into(),
+        node: Some(node),
+        ..Default::default()
+    };
+    let status = plant
+        .fleet()
+        .update_node(request)
+        .await
+        .expect_err("negative limit");
+    refused.insert(
+        "negative limit",
+        (status, Code::InvalidArgument, "node.import_limit_kw"),
+    );
+
+    for (case, (status, code, field)) in refused {
+        assert_eq!(status.code(), code, "{case}: {status:?}");
+        let details = tonic_types::StatusExt::get_error_details(&status);
+        let violations = &details.bad_request().expect("details").field_violations;
+        assert_eq!(violations[0].field, field, "{case}");
+    }
+    plant.service.stop().await;
+}
+
+/// `(&T).into()` for a value at hand.
+trait RefInto: Sized {
+    fn ref_into<T: for<'a> From<&'a Self>>(self) -> T {
+        T::from(&self)
+    }
+}
+
+impl RefInto for vpp_core::Node {}
