@@ -1,6 +1,6 @@
 //! Scenario files, their import from public data, and the simulated world behind the aggregators.
 //!
-//! A scenario is one TOML file: who and what there is, how vehicles come and go, what the grid asks. [`format`] holds
+//! A scenario is one TOML file: who and what there is, how vehicles come and go, what the grid asks. [`mod@format`] holds
 //! the types, [`Scenario::parse`] reads and checks a file, [`import`] distils one from public data sets, [`draw`] turns
 //! its tables into draws, [`estimate`] foresees its load. Nothing here decides how stations are dispatched.
 

@@ -395,3 +395,68 @@ fn rules_share_an_event_by_what_each_can_give_up() {
     assert_net(&ruled, 1, &[5.5, 4.5]);
     assert_near(total(&ruled, 0), 0.0);
 }
+
+#[test]
+fn rules_leave_no_overload_that_can_be_avoided() {
+    // Both are at the last moment for a departure, and the feeder leaves 10 of the 16 kW.
+    let mut battery = resource(1, 10.0, 0.0);
+    battery.node = Some(0);
+    battery.energy_min_kwh = vec![8.0];
+    let mut problem = hours(1, vec![battery.clone(), battery]);
+    problem.nodes = vec![feeder(1, 12.0, 2.0)];
+    let ruled = rules(&problem).expect("valid");
+    assert_net(&ruled, 0, &[5.0]);
+    assert_net(&ruled, 1, &[5.0]);
+    assert_near(ruled.overloads[0].import_kw[0], 0.0);
+    assert_near(unmet_kwh(&ruled, 0), 3.0);
+}
+
+#[test]
+fn rules_hold_no_regulation_that_a_node_cannot_carry() {
+    let mut battery = resource(1, 10.0, 10.0);
+    battery.node = Some(0);
+    battery.regulates = true;
+    let mut problem = hours(1, vec![battery.clone(), battery]);
+    problem.nodes = vec![feeder(1, 6.0, 2.0)];
+    problem.requirements = vec![regulation(&problem, 20.0, 20.0, 0.5)];
+    let ruled = rules(&problem).expect("valid");
+    // At rest the feeder can take 4 kW more, and 8 kW less.
+    for plan in &ruled.schedule {
+        assert_near(plan.down_kw[0], 2.0);
+        assert_near(plan.up_kw[0], 4.0);
+    }
+    assert_near(
+        ruled.overloads[0].import_kw[0] + ruled.overloads[0].export_kw[0],
+        0.0,
+    );
+}
+
+#[test]
+fn a_limit_met_exactly_needs_no_repair() {
+    // All of the warranty goes into bringing the battery back to its limit: a solver's last digit must not undo that.
+    let mut battery = resource(2, 4.0, 4.0);
+    battery.energy_min_kwh = vec![1.5, f64::NEG_INFINITY];
+    battery.energy_max_kwh = vec![f64::INFINITY, 0.0];
+    battery.throughput_max_kwh = 0.5;
+    let solution = solved(&hours(2, vec![battery]));
+    assert_net(&solution, 0, &[0.5, -0.5]);
+    assert!(
+        solution.repair_cost.abs() < 1e-3,
+        "{}",
+        solution.repair_cost
+    );
+}
+
+#[test]
+fn prices_are_by_kwh_in_intervals_of_any_length() {
+    let mut battery = resource(1, 10.0, 0.0);
+    battery.node = Some(0);
+    battery.energy_price = vec![0.4];
+    battery.terminal_value = 1.0;
+    let mut problem = hours(1, vec![battery]);
+    problem.intervals_h = vec![0.25];
+    problem.nodes = vec![feeder(1, 5.0, 0.0)];
+    let prices = solved(&problem).prices.expect("prices");
+    assert_near(prices.nodes[0].import[0], 0.6);
+    assert_near(prices.nodes[0].export[0], 0.0);
+}

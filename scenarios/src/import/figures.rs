@@ -44,7 +44,7 @@ const LEAST_ENERGY_KWH: f64 = 10.0;
 /// Quantile tables have steps of 5 %.
 const STEPS: usize = 20;
 
-pub(super) const DESCRIPTION: &str = "Five minutes of a hot July afternoon, in the sharp price period: one demand-response event and one regulation award over a fleet of the size that the city's pilot asks for.";
+pub(super) const DESCRIPTION: &str = "A fleet distilled from public data sets (see [[source]]), with what is assumed beside them in comments.";
 
 pub(super) fn start() -> DateTime<FixedOffset> {
     DateTime::parse_from_rfc3339("2025-07-15T16:00:00+08:00").expect("a date-time with offset")

@@ -7,6 +7,8 @@ use crate::problem::Node;
 
 /// Flows beyond a limit by more than this are no noise of a solver: the draft weighed them against something else.
 const ON_PURPOSE_KW: f64 = 1e-4;
+/// An overload on purpose gives way by this much, so that limits that can be kept are kept to the last digit.
+const YIELD_KW: f64 = 1e-6;
 /// A sweep over the forest settles all nodes at once unless limits pull against each other.
 const SWEEPS: usize = 10;
 
@@ -36,10 +38,10 @@ impl FlowBounds {
             for t in 0..frame.problem.horizon() {
                 let flow = flow_kw(frame, net, node, t);
                 if flow > self.high_kw[node][t] + ON_PURPOSE_KW {
-                    self.high_kw[node][t] = flow;
+                    self.high_kw[node][t] = flow + YIELD_KW;
                 }
                 if flow < self.low_kw[node][t] - ON_PURPOSE_KW {
-                    self.low_kw[node][t] = flow;
+                    self.low_kw[node][t] = flow - YIELD_KW;
                 }
             }
         }
