@@ -211,12 +211,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_by_name() {
-        let table: [(&str, fn(&mut Config)); 6] = [
+        type Spoil = fn(&mut Config);
+        let table: [(&str, Spoil); 6] = [
             ("cycle", |c| c.cycle = TimeDelta::zero()),
             ("deadline", |c| c.deadline = TimeDelta::seconds(5)),
             ("solve_budget", |c| c.solve_budget = TimeDelta::seconds(5)),
             ("command_lifetime", |c| {
-                c.command_lifetime = TimeDelta::seconds(4)
+                c.command_lifetime = TimeDelta::seconds(4);
             }),
             ("callable_share", |c| c.callable_share = f64::NAN),
             ("horizon", |c| c.horizon.clear()),

@@ -1,4 +1,5 @@
-//! How long the reference takes on fleets of the size of a city: `cargo run --release -p vpp-optimizer --example timing`.
+//! How long the reference takes on fleets of the size of a city:
+//! `cargo run --release -p vpp-optimizer --example timing`.
 
 use std::time::Instant;
 
@@ -125,7 +126,8 @@ fn main() -> Result<(), vpp_optimizer::SolveError> {
             let ruled = start.elapsed().as_secs_f64();
             let worst = check::violations(&problem, &solution, 1e-9).len();
             println!(
-                "{count} x {horizon}: {:.3} s, {:?}, {:.3} CNY (repair {:.1e}, violations {worst}); rules {:.4} s, {:.3} CNY",
+                "{count} x {horizon}: {:.3} s, {:?}, {:.3} CNY (repair {:.1e}, violations {worst}); \
+                 rules {:.4} s, {:.3} CNY",
                 times[times.len() - 1],
                 solution.status,
                 solution.objective,

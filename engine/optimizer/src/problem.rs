@@ -142,8 +142,8 @@ impl Requirement {
 /// ceilings, regulation, economics. Defaults lie a factor 10 apart, so that the order also holds where one kW serves
 /// a handful of requirements of the next lower rank at once (an event and the aggregator's part of it, say), and the
 /// lowest lies above any price of energy and any subsidy paid today (5 CNY/kWh). Each rank is a price and no more: a
-/// trade that gives up a little of the higher rank for over ten times as much of the lower is taken. Regulation sustained
-/// for minutes only, where one kWh stored holds many kW, is the case to watch.
+/// trade that gives up a little of the higher rank for over ten times as much of the lower is taken. Regulation
+/// sustained for minutes only, where one kWh stored holds many kW, is the case to watch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Penalties {
     /// Flow above a node's limit that cannot be avoided.

@@ -113,8 +113,8 @@ impl Shortfall {
     }
 }
 
-/// Flow beyond a node's limits that nothing in the problem could avoid: one entry for each interval. Less than 1e-6 kW is
-/// a solver's last digit, left where ramps, energy or warranty tie intervals
+/// Flow beyond a node's limits that nothing in the problem could avoid: one entry for each interval. Less than
+/// 1e-6 kW is a solver's last digit, left where ramps, energy or warranty tie intervals
 /// together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Overload {

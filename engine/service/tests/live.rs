@@ -38,8 +38,11 @@ struct Plant {
 fn config(kafka: &Kafka, folder: Option<&std::path::Path>) -> ServiceConfig {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let mut config = ServiceConfig::default();
-    config.grpc_address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let grpc_address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut config = ServiceConfig {
+        grpc_address,
+        ..ServiceConfig::default()
+    };
     config.kafka.bootstrap = kafka.bootstrap();
     config.kafka.group = format!("live-{number}");
     config.kafka.partitions = 2;

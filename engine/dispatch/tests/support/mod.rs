@@ -436,10 +436,13 @@ pub(crate) fn answer(outputs: Vec<Output>) -> Result<Answer, Invalid> {
 }
 
 pub(crate) fn commands(outputs: &[Output]) -> Vec<&Command> {
-    let command = |output| match output {
-        &Output::Command(ref command) => Some(command),
-        _ => None,
-    };
+    fn command(output: &Output) -> Option<&vpp_core::Command> {
+        match output {
+            Output::Command(command) => Some(command),
+            _ => None,
+        }
+    }
+
     outputs.iter().filter_map(command).collect()
 }
 

@@ -156,7 +156,7 @@ impl Lp {
         if let Some(limit) = time_limit {
             settings.time_limit(limit.as_secs_f64());
         }
-        // good_lp hands out a solution of reduced accuracy as if it were a good one, so it is judged by its own figures.
+        // good_lp hands out a solution of reduced accuracy as if it were a good one: it is judged by its figures.
         let solved = model.solve().map_err(|error| refused(&error))?;
         let found = solved.inner();
         let gap = (found.obj_val - found.obj_val_dual).abs();

@@ -158,8 +158,8 @@ impl Builder<'_> {
     /// ```
     ///
     /// What is exported comes out of the battery for the full `k` hours. What is only not charged is missing as long as
-    /// it would have been charged: in this interval, whose schedule `E` contains it, for `dt` at most; in the next, that
-    /// interval's own row counts. So a battery with nothing in it that is charging may offer all of that, and one at
+    /// it would have been charged: in this interval, whose schedule `E` contains it, for `dt` at most; in the next,
+    /// that interval's own row counts. So a battery with nothing in it that is charging may offer all of that, and one at
     /// the last moment for its departure may not.
     ///
     /// A resource that can export would give up charging first, and stop discharging first before it charges. Its

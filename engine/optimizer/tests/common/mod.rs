@@ -1,6 +1,12 @@
-//! Problems by hand.
+//! Problems by hand, and what is asked of their solutions.
 
-use vpp_optimizer::{Node, Penalties, Problem, Requirement, Resource};
+// Each test file uses its part of this.
+#![allow(dead_code)]
+
+use vpp_optimizer::{
+    Backend, Node, Options, Penalties, Problem, Requirement, Resource, Solution, Status,
+    check::violations, solve,
+};
 
 /// One that may charge and discharge up to a power, with no need, no losses and no prices.
 pub(crate) fn resource(horizon: usize, charge_kw: f64, discharge_kw: f64) -> Resource {
@@ -67,4 +73,47 @@ pub(crate) fn regulation(problem: &Problem, up: f64, down: f64, sustain_h: f64) 
         down_kw: vec![down; horizon],
         sustain_h,
     }
+}
+
+/// Solves with both solvers, checks both, returns the default's.
+pub(crate) fn solved(problem: &Problem) -> Solution {
+    let microlp = Options {
+        backend: Backend::Microlp,
+        time_limit: None,
+    };
+    let other = solve(problem, &microlp).expect("solvable");
+    let solution = solve(problem, &Options::default()).expect("solvable");
+    assert_near(
+        other.objective - other.repair_cost,
+        solution.objective - solution.repair_cost,
+    );
+    for one in [&other, &solution] {
+        assert_eq!(violations(problem, one, 1e-9), []);
+        assert_eq!(one.status, Status::Optimal);
+    }
+    assert!(other.prices.is_none() && solution.prices.is_some());
+    solution
+}
+
+#[track_caller]
+pub(crate) fn assert_near(found: f64, expected: f64) {
+    assert!(
+        (found - expected).abs() <= 1e-5,
+        "found {found}, expected {expected}"
+    );
+}
+
+#[track_caller]
+pub(crate) fn assert_net(solution: &Solution, resource: usize, expected: &[f64]) {
+    for (t, expected) in expected.iter().enumerate() {
+        assert_near(solution.schedule[resource].net_kw(t), *expected);
+    }
+}
+
+pub(crate) fn unmet_kwh(solution: &Solution, resource: usize) -> f64 {
+    solution.schedule[resource].unmet_kwh.iter().sum()
+}
+
+pub(crate) fn total(solution: &Solution, requirement: usize) -> f64 {
+    solution.shortfalls[requirement].total_kwh(&vec![1.0; solution.schedule[0].up_kw.len()])
 }

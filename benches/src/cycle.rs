@@ -1,0 +1,192 @@
+//! The control cycle without any transport: the engine, the optimizer and the simulated stations in one thread.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, anyhow};
+use chrono::TimeDelta;
+use serde_json::json;
+use vpp_aggregator::Operator;
+use vpp_core::{EventRequest, Interval, Power, Programme, RequestId, Scope, Timestamp};
+use vpp_dispatch::{Config, Engine, Input, Output, Request, Solved};
+use vpp_optimizer::Options;
+use vpp_scenarios::Scenario;
+use vpp_scenarios::world::World;
+
+const PILOT: &str = include_str!("../../scenarios/guangzhou-pilot.toml");
+
+pub(crate) fn measure(cycles: usize) -> anyhow::Result<Vec<serde_json::Value>> {
+    [400, 1_080]
+        .into_iter()
+        .map(|stations| case(stations, cycles))
+        .collect()
+}
+
+/// The pilot with another number of stations: the first ones, or all and again the first ones on doubled limits.
+fn fleet_of(stations: usize) -> anyhow::Result<Scenario> {
+    let mut scenario = Scenario::parse(PILOT).map_err(|problems| anyhow!("{}", problems[0]))?;
+    let rows = &mut scenario.fleet.stations;
+    let again: Vec<_> = rows
+        .iter()
+        .take(stations.saturating_sub(rows.len()))
+        .cloned()
+        .collect();
+    for mut row in again {
+        row.id = format!("{}-b", row.id).parse()?;
+        rows.push(row);
+    }
+    if stations > 640 {
+        for node in &mut scenario.nodes {
+            node.import_limit_kw *= 2.0;
+            node.export_limit_kw *= 2.0;
+        }
+    }
+    rows.truncate(stations);
+    Ok(scenario)
+}
+
+struct Plant {
+    engine: Engine,
+    operators: Vec<Operator<World>>,
+    now: Timestamp,
+}
+
+impl Plant {
+    fn new(scenario: &Scenario) -> anyhow::Result<Plant> {
+        let config = Config {
+            telemetry_period: TimeDelta::seconds(4),
+            ..Config::default()
+        };
+        let mut plant = Plant {
+            engine: Engine::new(config, 1)?,
+            operators: Vec::new(),
+            now: scenario.start(),
+        };
+        let fleet = scenario.fleet()?;
+        for aggregator in fleet.aggregators() {
+            let world = World::from_scenario(scenario, Some(&aggregator.id))?;
+            plant
+                .operators
+                .push(Operator::new(aggregator.id.clone(), world));
+            plant.ask(
+                aggregator.id.as_str(),
+                Request::RegisterAggregator(aggregator.clone()),
+            )?;
+        }
+        plant.ask(
+            "nodes",
+            Request::RegisterNodes(fleet.tree().nodes().to_vec()),
+        )?;
+        plant.ask(
+            "stations",
+            Request::RegisterStations(fleet.stations().to_vec()),
+        )?;
+        Ok(plant)
+    }
+
+    fn ask(&mut self, id: &str, request: Request) -> anyhow::Result<()> {
+        let input = Input::Request {
+            id: RequestId::new(id)?,
+            validate_only: false,
+            request,
+        };
+        let outputs = self.engine.step(self.now, input);
+        let mut answers = outputs.into_iter().filter_map(|output| match output {
+            Output::Answer(answer) => Some(answer),
+            _ => None,
+        });
+        answers.next().context("no answer")??;
+        Ok(())
+    }
+
+    /// Four seconds of the stations, then their reports.
+    fn live(&mut self) {
+        for _ in 0..4 {
+            self.now += TimeDelta::seconds(1);
+            for operator in &mut self.operators {
+                operator.control(self.now);
+            }
+        }
+        for operator in &self.operators {
+            for telemetry in operator.telemetry(self.now) {
+                self.engine.step(self.now, Input::Telemetry(telemetry));
+            }
+        }
+    }
+
+    /// One cycle: milliseconds from state in to commands ready, and the optimizer's part of them.
+    fn cycle(&mut self) -> (f64, f64) {
+        let started = Instant::now();
+        let mut outputs = self.engine.step(self.now, Input::CycleStarted);
+        let mut solve_ms = 0.0;
+        let solve = outputs
+            .iter()
+            .position(|output| matches!(output, Output::Solve(_)));
+        if let Some(Output::Solve(request)) = solve.map(|position| outputs.swap_remove(position)) {
+            let begun = Instant::now();
+            let result = vpp_optimizer::solve(&request.problem, &Options::default());
+            solve_ms = begun.elapsed().as_secs_f64() * 1e3;
+            let solved = Solved {
+                cycle: request.cycle,
+                result: result.map_err(|error| error.to_string()),
+                solve_time: TimeDelta::zero(),
+            };
+            outputs = self.engine.step(self.now, Input::Solved(solved));
+        }
+        let cycle_ms = started.elapsed().as_secs_f64() * 1e3;
+        for output in outputs {
+            let Output::Command(command) = output else {
+                continue;
+            };
+            let theirs = self
+                .operators
+                .iter_mut()
+                .find(|o| *o.aggregator() == command.aggregator);
+            if let Some(answer) = theirs.and_then(|o| o.receive(self.now, &command)) {
+                self.engine.step(self.now, Input::Acknowledgement(answer));
+            }
+        }
+        (cycle_ms, solve_ms)
+    }
+}
+
+fn case(stations: usize, cycles: usize) -> anyhow::Result<serde_json::Value> {
+    let mut plant = Plant::new(&fleet_of(stations)?)?;
+    for _ in 0..5 {
+        plant.live();
+        plant.cycle();
+    }
+    let interval = Interval::new(plant.now, plant.now + TimeDelta::hours(3))?;
+    let capability = plant
+        .engine
+        .capability(plant.now, &Scope::All, interval.length())?;
+    let reduction = Power::round_kilowatts(capability.up.callable.as_kilowatts() * 0.5);
+    let programme = Programme::DemandResponse { reduction };
+    let event = EventRequest {
+        programme,
+        interval,
+        scope: Scope::All,
+    };
+    plant.ask("event", Request::SubmitEvent(event))?;
+    let (mut times, mut solves) = (Vec::new(), Vec::new());
+    for _ in 0..cycles {
+        plant.live();
+        let (cycle_ms, solve_ms) = plant.cycle();
+        times.push(cycle_ms);
+        solves.push(solve_ms);
+    }
+    let share = solves.iter().sum::<f64>() / times.iter().sum::<f64>();
+    times.sort_by(f64::total_cmp);
+    Ok(json!({
+        "bench": "cycle",
+        "stations": stations,
+        "cycles": cycles,
+        "median_ms": round(times[times.len() / 2]),
+        "p99_ms": round(times[times.len() * 99 / 100]),
+        "worst_ms": round(times[times.len() - 1]),
+        "optimizer_share": round(share),
+    }))
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
