@@ -124,7 +124,7 @@ impl Engine {
             .filter(callable)
             .filter_map(|station| Some((station, self.wanted(station)?)))
             .collect();
-        let mut guard = Guard::new(&self.fleet, &self.states, now, &self.config);
+        let mut guard = Guard::new(&self.fleet, &self.states, now);
         let setpoints = guarded(&mut guard, &self.states, wanted);
         let exposed_node_count = guard.exposed_nodes();
         let reason = if self.open_events().next().is_some() {
@@ -167,7 +167,7 @@ impl Engine {
             })
             .map(|station| (station, default(station)))
             .collect();
-        let mut guard = Guard::new(&self.fleet, &self.states, now, &self.config);
+        let mut guard = Guard::new(&self.fleet, &self.states, now);
         let setpoints = guarded(&mut guard, &self.states, wanted);
         self.issue(now, &setpoints, Decision::Optimal, Reason::Release, outputs)
     }

@@ -8,7 +8,6 @@
 
 use vpp_core::{Fleet, Power, Timestamp};
 
-use crate::config::Config;
 use crate::state::{Exposure, StationState};
 
 /// What may flow through the nodes, at worst, while commands are in the air.
@@ -21,22 +20,17 @@ pub(crate) struct Guard<'a> {
 
 impl<'a> Guard<'a> {
     /// Adds up where every station may be now.
-    pub(crate) fn new(
-        fleet: &'a Fleet,
-        states: &[StationState],
-        now: Timestamp,
-        config: &Config,
-    ) -> Guard<'a> {
+    pub(crate) fn new(fleet: &'a Fleet, states: &[StationState], now: Timestamp) -> Guard<'a> {
         let exposures: Vec<Exposure> = fleet
             .stations()
             .iter()
             .zip(states)
             .map(|(station, state)| {
-                let mut told = state.exposure(station);
-                if !state.is_callable(now, config) {
-                    // It may not hear the next command: what it will fall back to must fit already.
-                    told = told.or(Exposure::of(station.default_setpoint));
-                }
+                // Any command may be the last that a station hears: what it falls back to must fit at all times, so room
+                // that others leave below their default is never given away.
+                let told = state
+                    .exposure(station)
+                    .or(Exposure::of(station.default_setpoint));
                 if state.sampled_at.is_some() {
                     told.or(Exposure::of(state.active_power))
                 } else {

@@ -73,10 +73,11 @@ impl Engine {
                 format!("{sequence} was never sent"),
             ));
         }
+        // Counted also when a report told of it first.
+        self.acknowledgements += 1;
         let Some(position) = state.pending.iter().position(|c| c.sequence == sequence) else {
             return Ok(());
         };
-        self.acknowledgements += 1;
         match acknowledgement.status {
             AcknowledgementStatus::Accepted => state.accept(now, position),
             AcknowledgementStatus::Refused => {

@@ -202,7 +202,7 @@ impl Engine {
             .plan
             .as_ref()
             .map_or(vpp_core::Decision::Fallback, |plan| plan.decision);
-        let mut guard = Guard::new(&self.fleet, &self.states, now, &self.config);
+        let mut guard = Guard::new(&self.fleet, &self.states, now);
         let setpoints = crate::issue::guarded(&mut guard, &self.states, wanted);
         let issued = self.issue(now, &setpoints, decision, Reason::Regulation, outputs);
         issued.commands

@@ -10,7 +10,7 @@ use vpp_core::{Event, Invalid, RegulationSignal, RequestId, Timestamp};
 use vpp_dispatch::{Achieved, Answer, CycleReport, Engine, Input, Output, Request, Solved};
 
 use crate::clock::Clock;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::kafka::produce::Producer;
 use crate::solver::Solver;
 use crate::statistics::Statistics;
@@ -186,27 +186,19 @@ impl Sequencer {
         let outputs = self.engine.step(now, input);
         let released = Instant::now();
         let mut stepped = Stepped::default();
-        let mut recorded = Ok(());
-        let mut wrote = false;
+        // First what must last, then whom it concerns: nobody is told what a crash could undo.
+        let recorded = self.record(&outputs);
         for output in outputs {
             match output {
                 Output::Command(command) => self.producer.send_command(&command, released, signal),
                 Output::Solve(request) => self.solver.submit(request),
-                Output::Record(fact) => {
-                    if let Some(journal) = &mut self.journal {
-                        recorded = recorded.and_then(|()| journal.append(&fact));
-                        wrote = true;
-                    }
-                }
+                Output::Record(_) => {}
                 Output::Answer(answer) => stepped.answer = Some(answer),
                 Output::Rejected(invalid) => stepped.rejected = Some(invalid),
                 Output::Regulated(achieved) => stepped.achieved = Some(achieved),
                 Output::EventChanged(event) => drop(self.feeds.events.send(event)),
                 Output::Cycle(report) => self.count(*report),
             }
-        }
-        if wrote && let Some(journal) = &mut self.journal {
-            recorded = recorded.and_then(|()| journal.sync());
         }
         if let Err(error) = recorded {
             tracing::error!(%error, "the journal could not be written");
@@ -217,6 +209,21 @@ impl Sequencer {
             }
         }
         stepped
+    }
+
+    /// Writes the facts of a step to the journal, durably.
+    fn record(&mut self, outputs: &[Output]) -> Result<(), JournalError> {
+        let Some(journal) = &mut self.journal else {
+            return Ok(());
+        };
+        let mut wrote = false;
+        for output in outputs {
+            if let Output::Record(fact) = output {
+                journal.append(fact)?;
+                wrote = true;
+            }
+        }
+        if wrote { journal.sync() } else { Ok(()) }
     }
 
     fn count(&self, report: CycleReport) {
