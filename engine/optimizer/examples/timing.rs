@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use vpp_optimizer::{
-    Node, Options, Penalties, Problem, Requirement, Resource, check, rules, solve,
+    Node, Options, Penalties, Problem, Requirement, Resource, solve,
 };
 
 /// Numbers in [0, 1) from a seed; the same on every machine.
@@ -112,35 +112,16 @@ fn instance(count: usize, horizon: usize, seed: u64) -> Problem {
     }
 }
 
-fn main() -> Result<(), vpp_optimizer::SolveError> {
-    let options = Options::default();
-    for (count, horizon) in [(440, 1), (440, 4), (1080, 4), (440, 16)] {
-        let mut times: Vec<f64> = Vec::new();
-        for seed in 1..=5 {
-            let problem = instance(count, horizon, seed);
-            let start = Instant::now();
-            let solution = solve(&problem, &options)?;
-            times.push(start.elapsed().as_secs_f64());
-            let start = Instant::now();
-            let fallback = rules(&problem)?;
-            let ruled = start.elapsed().as_secs_f64();
-            let worst = check::violations(&problem, &solution, 1e-9).len();
-            println!(
-                "{count} x {horizon}: {:.3} s, {:?}, {:.3} CNY (repair {:.1e}, violations {worst}); \
-                 rules {:.4} s, {:.3} CNY",
-                times[times.len() - 1],
-                solution.status,
-                solution.objective,
-                solution.repair_cost,
-                ruled,
-                fallback.objective,
-            );
-        }
-        times.sort_by(f64::total_cmp);
-        println!(
-            "{count} x {horizon}: median {:.3} s",
-            times[times.len() / 2]
-        );
+fn main() {
+    let argument = |n: usize| std::env::args().nth(n).and_then(|a| a.parse::<usize>().ok());
+    let (count, horizon) = (argument(1).unwrap_or(1080), argument(2).unwrap_or(24));
+    let problem = instance(count, horizon, 1);
+    let start = Instant::now();
+    let (cost, bound, end, iterations) = vpp_optimizer::fast::trial(&problem);
+    println!("fast {:.3} s {end} {iterations} cost {cost:.6} bound {bound:.6}", start.elapsed().as_secs_f64());
+    if argument(3).is_some() {
+    let start = Instant::now();
+    let s = solve(&problem, &Options::default()).unwrap();
+    println!("reference {:.3} s objective {}", start.elapsed().as_secs_f64(), s.objective - s.repair_cost);
     }
-    Ok(())
 }

@@ -58,8 +58,10 @@
 #[cfg(test)]
 extern crate self as vpp_optimizer;
 
+pub mod fast;
 mod frame;
 mod limits;
+mod reach;
 mod repair;
 mod score;
 
