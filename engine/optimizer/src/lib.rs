@@ -58,6 +58,7 @@
 #[cfg(test)]
 extern crate self as vpp_optimizer;
 
+mod extended;
 mod frame;
 mod limits;
 mod repair;
@@ -71,6 +72,8 @@ pub mod solution;
 pub mod validate;
 
 pub use problem::{Node, Penalties, Problem, Requirement, Resource};
+#[cfg(feature = "highs")]
+pub use reference::HighsMethod;
 pub use reference::{Backend, Options, SolveError, solve};
 pub use rules::rules;
 pub use solution::{
