@@ -37,7 +37,7 @@ pub(crate) fn generate(stations: usize, intervals: usize, seed: u64) -> Problem 
             stations::draw(grid.feeder_of(i), regulates, &timing, &mut draws)
         })
         .collect();
-    grid.set_limits(&resources, &mut draws);
+    grid.set_limits(&resources, &timing, &mut draws);
     let requirements = programmes::draw(&resources, &grid, &timing);
     Problem {
         intervals_h: timing.lengths_h.clone(),
@@ -78,23 +78,42 @@ mod tests {
         let prices = solution.prices.expect("an interior point gives them");
         let feeders = problem.nodes.iter().zip(&prices.nodes);
         let bind = feeders
-            .filter(|(node, _)| node.parent.is_some_and(|above| problem.nodes[above].parent.is_some()))
+            .filter(|(node, _)| {
+                node.parent
+                    .is_some_and(|above| problem.nodes[above].parent.is_some())
+            })
             .filter(|(_, prices)| prices.import.iter().any(|price| *price > 1e-3))
             .count();
         assert!(bind >= 3, "{bind} feeders bind");
         let kinds = problem.requirements.iter().zip(&prices.requirements);
         for (requirement, prices) in kinds {
             if !matches!(requirement, Requirement::PeakShaving { .. }) {
-                let binds = prices.price.iter().chain(&prices.down).any(|price| *price > 1e-3);
+                let binds = prices
+                    .price
+                    .iter()
+                    .chain(&prices.down)
+                    .any(|price| *price > 1e-3);
                 assert!(binds, "{} costs nothing", requirement.name());
             }
         }
-        let short: f64 = solution.shortfalls.iter().map(|s| s.total_kwh(&problem.intervals_h)).sum();
-        let asked: f64 = solution.shortfalls.iter().zip(&problem.requirements).map(|(_, r)| match r {
-            Requirement::DemandResponse { commitment_kw, .. } => commitment_kw.iter().sum(),
-            _ => 0.0,
-        }).sum();
+        let short: f64 = solution
+            .shortfalls
+            .iter()
+            .map(|s| s.total_kwh(&problem.intervals_h))
+            .sum();
+        let asked: f64 = solution
+            .shortfalls
+            .iter()
+            .zip(&problem.requirements)
+            .map(|(_, r)| match r {
+                Requirement::DemandResponse { commitment_kw, .. } => commitment_kw.iter().sum(),
+                _ => 0.0,
+            })
+            .sum();
         assert!(short < 0.05 * asked, "{short} of {asked} falls short");
-        assert!(matches!(solution.shortfalls[0], Shortfall::DemandResponse { .. }));
+        assert!(matches!(
+            solution.shortfalls[0],
+            Shortfall::DemandResponse { .. }
+        ));
     }
 }

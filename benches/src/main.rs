@@ -61,7 +61,11 @@ struct Case {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let print = |row: &serde_json::Value| {
-        let text = if arguments.json { row.to_string() } else { plain(row) };
+        let text = if arguments.json {
+            row.to_string()
+        } else {
+            plain(row)
+        };
         println!("{text}");
     };
     match arguments.bench {

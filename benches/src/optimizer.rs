@@ -159,6 +159,9 @@ fn row(source: &Source, limit: Duration, results: &[(Solver, Option<Value>)]) ->
         },
         "reference_method": reference.as_ref().map(|(solver, ..)| solver.to_string()),
         "model_seconds": field(reference.as_ref().map(|(.., found)| found), "model_seconds"),
+        "reference_cpu_seconds":
+            field(reference.as_ref().map(|(.., found)| found), "cpu_seconds"),
+        "fast_cpu_seconds": field(fast, "cpu_seconds"),
         "clarabel_seconds": of(Solver::Clarabel).map(|found| seconds(found, limit)),
         "fast_seconds": of(Solver::Fast).map(|found| seconds(found, limit)),
         "ratio": ratio,
@@ -217,23 +220,35 @@ mod tests {
     fn a_late_reference_leaves_a_lower_bound() {
         let source = Source::Pilot { stations: 10 };
         let limit = Duration::from_secs(60);
-        let late = row(&source, limit, &[(Solver::Clarabel, None), (Solver::Fast, found(0.5, 1.0))]);
+        let late = row(
+            &source,
+            limit,
+            &[(Solver::Clarabel, None), (Solver::Fast, found(0.5, 1.0))],
+        );
         assert_eq!(late["clarabel_seconds"], ">60");
         assert_eq!(late["ratio"], Value::Null);
         assert_eq!(late["fast_seconds"], 0.5);
         #[cfg(feature = "highs")]
         {
-            let late = row(&source, limit, &[
-                (Solver::HighsSimplex, None),
-                (Solver::Fast, found(0.5, 1.0)),
-            ]);
+            let late = row(
+                &source,
+                limit,
+                &[
+                    (Solver::HighsSimplex, None),
+                    (Solver::Fast, found(0.5, 1.0)),
+                ],
+            );
             assert_eq!(late["reference_seconds"], ">60");
             assert_eq!(late["ratio"], ">120");
-            let both = row(&source, limit, &[
-                (Solver::HighsSimplex, found(7.0, 2.0)),
-                (Solver::HighsIpm, found(5.0, 1.0)),
-                (Solver::Fast, found(0.5, 1.0)),
-            ]);
+            let both = row(
+                &source,
+                limit,
+                &[
+                    (Solver::HighsSimplex, found(7.0, 2.0)),
+                    (Solver::HighsIpm, found(5.0, 1.0)),
+                    (Solver::Fast, found(0.5, 1.0)),
+                ],
+            );
             assert_eq!(both["reference_seconds"], 5.0);
             assert_eq!(both["reference_method"], "highs-ipm");
             assert_eq!(both["objective_reference"], 1.0);

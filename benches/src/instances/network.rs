@@ -7,11 +7,18 @@ use super::timing::Timing;
 
 const SUBSTATIONS: usize = 6;
 const FEEDERS: usize = 24;
+/// Room for charging as a share of what can be connected: smallest and largest.
+const FEEDER_ROOM: (f64, f64) = (0.25, 0.55);
+const UPPER_ROOM: (f64, f64) = (0.34, 0.4);
+/// Room at least, over the mean power that departures need.
+const SPARE: f64 = 1.2;
+/// Part of the room for charging that a promised ceiling leaves.
+const CEILING: f64 = 0.7;
 
 pub(super) struct Grid {
     pub(super) nodes: Vec<Node>,
-    /// For each city, the substation that pays for its peak.
-    pub(super) shaved: Vec<usize>,
+    /// For each city, the substation that pays for its peak, and the ceiling that it has promised.
+    pub(super) shaved: Vec<(usize, f64)>,
     feeders: Vec<usize>,
 }
 
@@ -31,10 +38,11 @@ impl Grid {
                 }
                 let substation_node = grid.add(Some(city), timing, draws.between(500.0, 1_500.0));
                 if substation == 0 {
-                    grid.shaved.push(substation_node);
+                    grid.shaved.push((substation_node, f64::INFINITY));
                 }
                 for _ in 0..FEEDERS {
-                    let feeder = grid.add(Some(substation_node), timing, draws.between(400.0, 1_200.0));
+                    let feeder =
+                        grid.add(Some(substation_node), timing, draws.between(400.0, 1_200.0));
                     let below = draws.count(5, 10).min(stations - grid.feeders.len());
                     grid.feeders.extend(std::iter::repeat_n(feeder, below));
                 }
@@ -48,7 +56,9 @@ impl Grid {
             parent,
             import_limit_kw: Vec::new(),
             export_limit_kw: Vec::new(),
-            base_kw: (0..timing.horizon()).map(|t| base_kw * timing.base_share(t)).collect(),
+            base_kw: (0..timing.horizon())
+                .map(|t| base_kw * timing.base_share(t))
+                .collect(),
         });
         self.nodes.len() - 1
     }
@@ -57,25 +67,50 @@ impl Grid {
         self.feeders[station]
     }
 
-    /// Limits over the day's highest base load: room for a half to nine tenths of all that can be connected below, less
-    /// the higher up, since not all charge at once. Children come after their parents.
-    pub(super) fn set_limits(&mut self, resources: &[Resource], draws: &mut Draws) {
+    /// Limits: the day's highest base load, and room for a part of all that can be connected below, since not all charge
+    /// at once; but enough for the vehicles to leave with what they need, if only just.
+    pub(super) fn set_limits(
+        &mut self,
+        resources: &[Resource],
+        timing: &Timing,
+        draws: &mut Draws,
+    ) {
         let highest = |series: &[f64]| series.iter().copied().fold(0.0, f64::max);
-        let mut base: Vec<f64> = self.nodes.iter().map(|node| highest(&node.base_kw)).collect();
+        let mut base: Vec<f64> = self
+            .nodes
+            .iter()
+            .map(|node| highest(&node.base_kw))
+            .collect();
         let mut connected = vec![0.0; base.len()];
+        let mut needed = vec![vec![0.0; timing.horizon()]; base.len()];
         for (resource, &feeder) in resources.iter().zip(&self.feeders) {
             connected[feeder] += highest(&resource.charge_max_kw);
+            for (t, kw) in needed[feeder].iter_mut().enumerate() {
+                let so_far_h = timing.edges_h[t + 1] - timing.start_h();
+                let kwh = resource.energy_min_kwh[t].max(0.0);
+                *kw += kwh / (resource.charge_efficiency * so_far_h);
+            }
         }
+        // Children come after their parents.
         for n in (0..base.len()).rev() {
             if let Some(above) = self.nodes[n].parent {
                 base[above] += base[n];
                 connected[above] += connected[n];
+                let (upper, lower) = needed.split_at_mut(n);
+                upper[above]
+                    .iter_mut()
+                    .zip(&lower[0])
+                    .for_each(|(sum, kw)| *sum += kw);
             }
         }
         for (n, node) in self.nodes.iter_mut().enumerate() {
-            let is_feeder = connected[n] > 0.0 && self.feeders.binary_search(&n).is_ok();
-            let room = if is_feeder { draws.between(0.4, 0.9) } else { draws.between(0.45, 0.6) };
-            let limit = base[n] + room * connected[n];
+            let is_feeder = self.feeders.binary_search(&n).is_ok();
+            let (low, high) = if is_feeder { FEEDER_ROOM } else { UPPER_ROOM };
+            let room = draws.between(low, high) * connected[n];
+            let limit = base[n] + room.max(SPARE * highest(&needed[n]));
+            for (_, ceiling) in self.shaved.iter_mut().filter(|(shaved, _)| *shaved == n) {
+                *ceiling = base[n] + CEILING * (limit - base[n]);
+            }
             node.import_limit_kw = vec![limit; node.base_kw.len()];
             node.export_limit_kw = vec![0.3 * limit; node.base_kw.len()];
         }

@@ -62,19 +62,26 @@ pub(super) fn draw(feeder: usize, regulates: bool, timing: &Timing, draws: &mut 
     let edges = timing.edges_h.windows(2);
     let power = |of: fn(&Session) -> f64| -> Vec<f64> {
         let at = |edge: &[f64]| -> f64 {
-            sessions.iter().map(|s| of(s) * s.presence(edge[0], edge[1])).sum()
+            sessions
+                .iter()
+                .map(|s| of(s) * s.presence(edge[0], edge[1]))
+                .sum()
         };
         edges.clone().map(at).collect()
     };
     let ends = &timing.edges_h[1..];
     let energy = |of: fn(&Session, f64) -> f64| -> Vec<f64> {
-        ends.iter().map(|&by| sessions.iter().map(|s| of(s, by)).sum()).collect()
+        ends.iter()
+            .map(|&by| sessions.iter().map(|s| of(s, by)).sum())
+            .collect()
     };
     let charge_max_kw = power(|s| s.charge_kw);
     let discharge_max_kw = power(|s| s.discharge_kw);
     let greatest = charge_max_kw.iter().copied().fold(0.0, f64::max);
     let service = draws.between(0.9, 1.1);
-    let energy_price: Vec<f64> = (0..timing.horizon()).map(|t| timing.price(t) * service).collect();
+    let energy_price: Vec<f64> = (0..timing.horizon())
+        .map(|t| timing.price(t) * service)
+        .collect();
     let dearest = energy_price.iter().copied().fold(0.0, f64::max);
     // Half of the owners want all that fits, as the dispatch engine counts it; the others what is cheap.
     let terminal_value = if draws.chance(0.5) {
@@ -92,7 +99,11 @@ pub(super) fn draw(feeder: usize, regulates: bool, timing: &Timing, draws: &mut 
         charge_efficiency: CHARGE_EFFICIENCY,
         discharge_efficiency: DISCHARGE_EFFICIENCY,
         initial_power_kw: charge_max_kw[0] * draws.between(0.0, 0.8),
-        ramp_kw_per_h: if draws.chance(0.1) { greatest * draws.between(1.0, 4.0) } else { f64::INFINITY },
+        ramp_kw_per_h: if draws.chance(0.1) {
+            greatest * draws.between(1.0, 4.0)
+        } else {
+            f64::INFINITY
+        },
         throughput_max_kwh: if exports && draws.chance(0.3) {
             discharge_max_kw.iter().copied().fold(0.0, f64::max) * draws.between(0.5, 2.0)
         } else {

@@ -119,13 +119,17 @@ const SHORT: Duration = Duration::from_secs(10);
 const REPEATS: usize = 5;
 
 /// Measures; `None` when the solver ran out of time.
-pub(crate) fn run(source: &Source, solver: Solver, limit: Duration) -> anyhow::Result<Option<Value>> {
+pub(crate) fn run(
+    source: &Source,
+    solver: Solver,
+    limit: Duration,
+) -> anyhow::Result<Option<Value>> {
     let problem = source.problem()?;
     let mut figures = json!({
         "stations": problem.resources.len(),
         "intervals": problem.horizon(),
     });
-    let mut times: Vec<(f64, f64)> = Vec::new();
+    let mut times: Vec<Times> = Vec::new();
     let begun = Instant::now();
     while times.len() < REPEATS && (times.is_empty() || begun.elapsed() < SHORT) {
         let Some(time) = once(&problem, solver, limit, &mut figures)? else {
@@ -133,43 +137,66 @@ pub(crate) fn run(source: &Source, solver: Solver, limit: Duration) -> anyhow::R
         };
         times.push(time);
     }
-    times.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (seconds, model_seconds) = times[times.len() / 2];
-    figures["seconds"] = json!(round(seconds));
-    figures["model_seconds"] = json!(round(model_seconds));
+    times.sort_by(|a, b| a.solver.total_cmp(&b.solver));
+    let median = &times[times.len() / 2];
+    figures["seconds"] = json!(round(median.solver));
+    figures["cpu_seconds"] = json!(median.processor.map(round));
+    figures["model_seconds"] = json!(round(median.model));
     figures["repeats"] = json!(times.len());
     figures["peak_memory_mib"] = json!(peak_memory_mib());
     Ok(Some(figures))
 }
 
-/// One solve: the solver's seconds, and those of writing the program down for it.
+/// Seconds of one solve.
+struct Times {
+    /// The solver's own.
+    solver: f64,
+    /// Of processors, all threads together, while it solved; `None` where the system does not tell. On a machine that
+    /// others use as well, this is what can be compared.
+    processor: Option<f64>,
+    /// Of writing the program down for it.
+    model: f64,
+}
+
+/// One solve; `None` when the solver ran out of time.
 fn once(
     problem: &Problem,
     solver: Solver,
     limit: Duration,
     figures: &mut Value,
-) -> anyhow::Result<Option<(f64, f64)>> {
+) -> anyhow::Result<Option<Times>> {
     let Some(backend) = solver.backend() else {
+        let processor = Processor::start();
         let begun = Instant::now();
         let found = fast(problem, limit);
         let seconds = begun.elapsed().as_secs_f64();
+        let processor = processor.seconds();
         let solution = match found {
             Ok(solution) => solution,
             Err(SolveError::Unsolved { .. }) if seconds >= limit.as_secs_f64() => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let violations = check::violations(problem, &solution, 0.0);
-        let worst = violations.iter().map(|violation| violation.by).fold(0.0, f64::max);
+        let worst = violations
+            .iter()
+            .map(|violation| violation.by)
+            .fold(0.0, f64::max);
         figures["objective"] = json!(solution.objective);
         figures["worst_violation_kw"] = json!(worst);
-        return Ok(Some((seconds, 0.0)));
+        return Ok(Some(Times {
+            solver: seconds,
+            processor,
+            model: 0.0,
+        }));
     };
     let begun = Instant::now();
     let program = Program::new(problem, backend)?;
     let model_seconds = begun.elapsed().as_secs_f64();
+    let processor = Processor::start();
     let begun = Instant::now();
     let claim = program.run(Some(limit));
     let measured = begun.elapsed();
+    let processor = processor.seconds();
     let claim = match claim {
         Ok(claim) => claim,
         Err(_) if measured >= limit => return Ok(None),
@@ -183,7 +210,11 @@ fn once(
     figures["objective"] = json!(claim.objective);
     figures["ending"] = json!(claim.ending);
     figures["optimal"] = json!(claim.optimal);
-    Ok(Some((own.as_secs_f64(), model_seconds + (measured.saturating_sub(own)).as_secs_f64())))
+    Ok(Some(Times {
+        solver: own.as_secs_f64(),
+        processor,
+        model: model_seconds + measured.saturating_sub(own).as_secs_f64(),
+    }))
 }
 
 /// The solver under test, from problem to repaired schedule.
@@ -195,10 +226,35 @@ fn fast(problem: &Problem, limit: Duration) -> Result<Solution, SolveError> {
     solve(problem, &options)
 }
 
+/// Processor time of this process since a moment.
+struct Processor(Option<f64>);
+
+impl Processor {
+    fn start() -> Self {
+        Self(Self::so_far())
+    }
+
+    fn seconds(&self) -> Option<f64> {
+        Some(Self::so_far()? - self.0?)
+    }
+
+    /// User and system time of all threads: Linux counts it in hundredths of a second.
+    fn so_far() -> Option<f64> {
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        // The name of the program, in parentheses, may hold spaces.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: Vec<f64> = ticks.map(str::parse).collect::<Result<_, _>>().ok()?;
+        (ticks.len() == 2).then(|| (ticks[0] + ticks[1]) / 100.0)
+    }
+}
+
 /// The most memory that this process has had at once; `None` where the system does not tell.
 fn peak_memory_mib() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(round(kib / 1024.0))
 }
@@ -219,14 +275,23 @@ mod tests {
     fn solvers_agree_and_tell_their_figures() {
         let mut objectives = Vec::new();
         for &solver in Solver::ALL {
-            let found = run(&SMALL, solver, Duration::from_secs(60)).expect("runs").expect("in time");
+            let found = run(&SMALL, solver, Duration::from_secs(60))
+                .expect("runs")
+                .expect("in time");
             assert_eq!(found["stations"], 20);
             assert!(found["seconds"].as_f64().expect("a number") > 0.0);
-            assert!(found["peak_memory_mib"].as_f64().is_none_or(|mib| mib > 1.0));
+            assert!(
+                found["peak_memory_mib"]
+                    .as_f64()
+                    .is_none_or(|mib| mib > 1.0)
+            );
             objectives.push(found["objective"].as_f64().expect("a number"));
         }
         for other in &objectives {
-            assert!((other - objectives[0]).abs() <= 1e-6 * other.abs(), "{objectives:?}");
+            assert!(
+                (other - objectives[0]).abs() <= 1e-6 * other.abs(),
+                "{objectives:?}"
+            );
         }
     }
 

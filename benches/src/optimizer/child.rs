@@ -13,7 +13,11 @@ const GRACE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs a case and reads its figures; `None` when it ran out of time.
-pub(super) fn run(source: &Source, solver: Solver, limit: Duration) -> anyhow::Result<Option<Value>> {
+pub(super) fn run(
+    source: &Source,
+    solver: Solver,
+    limit: Duration,
+) -> anyhow::Result<Option<Value>> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("case").arg("--solver").arg(solver.to_string());
     command.arg("--limit").arg(limit.as_secs().to_string());

@@ -22,7 +22,10 @@ pub(super) fn points(rows: &[Value], intervals: u64, field: &str) -> Vec<(f64, f
 
 /// All numbers of intervals among the rows, in order.
 pub(super) fn horizons(rows: &[Value]) -> Vec<u64> {
-    let mut horizons: Vec<u64> = rows.iter().filter_map(|row| row["intervals"].as_u64()).collect();
+    let mut horizons: Vec<u64> = rows
+        .iter()
+        .filter_map(|row| row["intervals"].as_u64())
+        .collect();
     horizons.sort_unstable();
     horizons.dedup();
     horizons
@@ -78,8 +81,15 @@ mod tests {
     #[test]
     fn a_size_that_ran_out_of_time_is_left_out() {
         let row = |stations: u64, seconds: Value| json!({ "stations": stations, "intervals": 24, "fast_seconds": seconds });
-        let rows = [row(100, json!(1.0)), row(10, json!(0.1)), row(1_000, json!(">600"))];
-        assert_eq!(points(&rows, 24, "fast_seconds"), [(10.0, 0.1), (100.0, 1.0)]);
+        let rows = [
+            row(100, json!(1.0)),
+            row(10, json!(0.1)),
+            row(1_000, json!(">600")),
+        ];
+        assert_eq!(
+            points(&rows, 24, "fast_seconds"),
+            [(10.0, 0.1), (100.0, 1.0)]
+        );
         let found = exponents(&rows);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0]["exponent"], 1.0);

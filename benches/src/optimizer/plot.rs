@@ -17,8 +17,15 @@ const COLOURS: [RGBColor; 3] = [
 
 /// Draws the rows with the number of intervals that occurs most often.
 pub(super) fn draw(path: &Path, rows: &[Value]) -> anyhow::Result<()> {
-    let count = |intervals: &u64| rows.iter().filter(|r| r["intervals"].as_u64() == Some(*intervals)).count();
-    let intervals = horizons(rows).into_iter().max_by_key(count).ok_or_else(|| anyhow!("nothing to draw"))?;
+    let count = |intervals: &u64| {
+        rows.iter()
+            .filter(|r| r["intervals"].as_u64() == Some(*intervals))
+            .count()
+    };
+    let intervals = horizons(rows)
+        .into_iter()
+        .max_by_key(count)
+        .ok_or_else(|| anyhow!("nothing to draw"))?;
     let mut lines: Vec<_> = SERIES
         .iter()
         .zip(COLOURS)
@@ -36,7 +43,10 @@ pub(super) fn draw(path: &Path, rows: &[Value]) -> anyhow::Result<()> {
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
-        .caption(format!("Plan: seconds to solve, {intervals} intervals"), ("sans-serif", 22))
+        .caption(
+            format!("Plan: seconds to solve, {intervals} intervals"),
+            ("sans-serif", 22),
+        )
         .margin(16)
         .x_label_area_size(46)
         .y_label_area_size(70)
@@ -52,10 +62,15 @@ pub(super) fn draw(path: &Path, rows: &[Value]) -> anyhow::Result<()> {
         .draw()?;
     for (name, colour, points) in lines {
         chart
-            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
+            .draw_series(LineSeries::new(
+                points.iter().copied(),
+                colour.stroke_width(2),
+            ))?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(2)));
-        let dots = points.iter().map(|point| Circle::new(*point, 4, colour.filled()));
+        let dots = points
+            .iter()
+            .map(|point| Circle::new(*point, 4, colour.filled()));
         chart.draw_series(dots)?;
     }
     chart

@@ -63,7 +63,15 @@ pub fn violations(problem: &Problem, solution: &Solution, tolerance: f64) -> Vec
     for (i, (resource, plan)) in problem.resources.iter().zip(&solution.schedule).enumerate() {
         check_power(&mut report, i, resource, plan);
         check_path(&mut report, i, resource, plan, problem, &widened);
-        check_energy(&mut report, i, resource, plan, problem, &widened, sustain_h[i]);
+        check_energy(
+            &mut report,
+            i,
+            resource,
+            plan,
+            problem,
+            &widened,
+            sustain_h[i],
+        );
     }
     let flows = Flows::new(problem, solution);
     check_nodes(&mut report, problem, solution, &flows);
@@ -254,7 +262,10 @@ impl Flows {
             for (_, n) in by_depth {
                 if let Some(above) = problem.nodes[n].parent {
                     let row = kw[n].clone();
-                    kw[above].iter_mut().zip(row).for_each(|(sum, kw)| *sum += kw);
+                    kw[above]
+                        .iter_mut()
+                        .zip(row)
+                        .for_each(|(sum, kw)| *sum += kw);
                 }
             }
             kw

@@ -84,7 +84,10 @@ pub(crate) mod number {
 pub(crate) mod series {
     use super::{Deserialize as _, Deserializer, Extended, Serializer};
 
-    pub(crate) fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        values: &[f64],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(values.iter().map(|&value| Extended(value)))
     }
 

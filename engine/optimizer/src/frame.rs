@@ -152,7 +152,10 @@ fn add_upwards(problem: &Problem, upwards: &[usize], rows: &mut [Vec<f64>]) {
     for &node in upwards {
         if let Some(parent) = problem.nodes[node].parent {
             let row = std::mem::take(&mut rows[node]);
-            rows[parent].iter_mut().zip(&row).for_each(|(sum, kw)| *sum += kw);
+            rows[parent]
+                .iter_mut()
+                .zip(&row)
+                .for_each(|(sum, kw)| *sum += kw);
             rows[node] = row;
         }
     }

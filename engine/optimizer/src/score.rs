@@ -150,7 +150,10 @@ fn shortfall(
             down_kw,
             ..
         } => Shortfall::Regulation {
-            up_kw: missing(up_kw, &total(schedule, members, horizon, |plan, t| plan.up_kw[t])),
+            up_kw: missing(
+                up_kw,
+                &total(schedule, members, horizon, |plan, t| plan.up_kw[t]),
+            ),
             down_kw: missing(
                 down_kw,
                 &total(schedule, members, horizon, |plan, t| plan.down_kw[t]),

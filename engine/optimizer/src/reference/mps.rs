@@ -23,7 +23,10 @@ pub(super) fn text(lp: &Lp) -> String {
     text.push_str("COLUMNS\n");
     for (column, entries) in by_column.iter().enumerate() {
         // A column must be named here, also where it costs nothing.
-        push(&mut text, format_args!(" C{column} COST {}\n", lp.costs[column]));
+        push(
+            &mut text,
+            format_args!(" C{column} COST {}\n", lp.costs[column]),
+        );
         for (row, factor) in entries {
             push(&mut text, format_args!(" C{column} R{row} {factor}\n"));
         }

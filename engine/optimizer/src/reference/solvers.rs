@@ -38,7 +38,9 @@ impl Answer {
 /// A program in a solver's own form.
 pub(super) enum Model {
     /// Without columns there is nothing to decide, and some solvers refuse.
-    Constant { cost: f64 },
+    Constant {
+        cost: f64,
+    },
     Clarabel(Box<Clarabel>),
     Microlp(Box<Microlp>),
     #[cfg(feature = "highs")]
