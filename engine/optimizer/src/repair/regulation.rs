@@ -84,12 +84,13 @@ pub(super) fn fit_regulation(frame: &Frame<'_>, draft: &mut Draft) {
     }
     let nodes = &frame.problem.nodes;
     let net = frame.sums_below(|i, t| draft.net_kw[i][t]);
+    let flow_kw = |node: usize, t: usize| frame.forest.base_kw[node][t] + net[node][t];
     for t in 0..frame.problem.horizon() {
         let mut down = frame.sums_at(|i| draft.down_kw[i][t]);
         let mut up = frame.sums_at(|i| draft.up_kw[i][t]);
         for &node in &frame.forest.upwards {
             let below = &frame.forest.resources[node];
-            let flow = frame.forest.base_kw[node][t] + net[node][t];
+            let flow = flow_kw(node, t);
             let import = nodes[node].import_limit_kw[t] - flow;
             let export = nodes[node].export_limit_kw[t] + flow;
             down[node] = scale(&mut draft.down_kw, below, t, down[node], import);
