@@ -59,6 +59,7 @@
 extern crate self as vpp_optimizer;
 
 pub mod fast;
+mod extended;
 mod frame;
 mod limits;
 mod reach;
@@ -73,6 +74,8 @@ pub mod solution;
 pub mod validate;
 
 pub use problem::{Node, Penalties, Problem, Requirement, Resource};
+#[cfg(feature = "highs")]
+pub use reference::HighsMethod;
 pub use reference::{Backend, Options, SolveError, solve};
 pub use rules::rules;
 pub use solution::{
