@@ -80,7 +80,7 @@ proptest! {
                 close_in_cost(inner.objective, other.objective),
                 "{method:?}: {} {}", inner.objective, other.objective
             );
-            prop_assert!(other.prices.is_some() || problem.resources.is_empty());
+            prop_assert_eq!(other.prices.is_some(), inner.prices.is_some());
         }
     }
 
