@@ -95,15 +95,18 @@ kernels! {
     start / Start / start_rows(target: f64) -> ();
     /// Factors the Newton system at the current slacks and prices, and finds the covariance.
     factor / Factor / factor_chain() -> ();
-    /// Gathers the right-hand side for a complementarity of `target`, with the second-order correction of the guessed
-    /// direction if asked.
-    gather / Gather / gather_force(target: f64, correct: bool) -> ();
+    /// Gathers the right-hand side that aims at the complementarities wanted.
+    gather / Gather / gather_force() -> ();
     /// Solves for the direction: anew from the gathered force and the prices, or as a correction by the prices alone.
     respond / Respond / solve_chain(anew: bool) -> ();
     /// How far the direction may go, and what complementarity does along it.
-    measure / Measure / measure_step(target: f64, correct: bool) -> Reach;
-    /// Goes along the direction.
-    advance / Advance / go(target: f64, correct: bool, primal: f64, dual: f64) -> ();
+    measure / Measure / measure_step() -> Reach;
+    /// Wants every complementarity at `target`, less `weight` of what the direction just found adds to second order.
+    aim / Aim / aim_rows(target: f64, weight: f64) -> ();
+    /// Wants complementarities that a longer step would leave outside of a range brought back into it.
+    centre / Centre / centre_rows(primal: f64, dual: f64, low: f64, high: f64) -> ();
+    /// Goes along the direction, and wants complementarities at nothing from there.
+    advance / Advance / go(primal: f64, dual: f64) -> ();
     /// Where the point stands.
     stand / Stand / take_stand() -> Standing;
 }
@@ -211,18 +214,21 @@ pub(super) struct Batch {
     /// [`PINNED`] for controls that cannot move.
     pub(super) pinned: Vec<Lane>,
     pub(super) unmet_pinned: Lane,
+    pub(super) size: Lane,
+    pub(super) rho: f64,
+    pub(super) delta: f64,
 
     /// The point.
     pub(super) controls: Vec<Lane>,
     pub(super) unmet: Lane,
     pub(super) slack: Vec<Lane>,
     pub(super) price: Vec<Lane>,
+    /// What each complementarity `σz` should become.
+    pub(super) aim: Vec<Lane>,
 
-    /// The direction, and the guess that it corrects.
+    /// The direction.
     pub(super) by: Vec<Lane>,
     pub(super) unmet_by: Lane,
-    pub(super) guess: Vec<Lane>,
-    pub(super) unmet_guess: Lane,
 
     /// Prices of net draw, up and down, from the coupling rows.
     pub(super) port_prices: Vec<Lane>,
@@ -306,14 +312,16 @@ impl Batch {
             unmet_most: Lane::ZERO,
             pinned: vec![Lane::splat(PINNED); horizon * nu],
             unmet_pinned: Lane::splat(PINNED),
+            size: Lane::ONE,
+            rho: envf("RHO", 1e-8),
+            delta: envf("DELTA", 1e-7),
             controls: vec![Lane::ZERO; horizon * nu],
             unmet: Lane::ZERO,
             slack: Vec::new(),
             price: Vec::new(),
+            aim: Vec::new(),
             by: vec![Lane::ZERO; horizon * nu],
             unmet_by: Lane::ZERO,
-            guess: vec![Lane::ZERO; horizon * nu],
-            unmet_guess: Lane::ZERO,
             port_prices: vec![Lane::ZERO; horizon * shape.ports()],
             force: vec![Lane::ZERO; horizon * (nu + 2)],
             force_unmet: Lane::ZERO,
@@ -367,8 +375,8 @@ impl Batch {
             for of in kinds(self.kinds[t]) {
                 let room = self.limit[row] - point.value(of, &gains);
                 let present = self.present[row];
-                let floor = if of == kind::UNMET { 0.0 } else { 1e-3 };
-                let least = (self.limit[row].abs() + Lane::ONE) * floor;
+                let floor = if of == kind::UNMET { 0.0 } else { envf("FLOOR", 0.1) };
+                let least = self.size * floor;
                 let slack = room.max(least);
                 self.slack[row] = present * slack + (Lane::ONE - present);
                 self.price[row] = present * Lane::splat(target) / self.slack[row];
@@ -395,11 +403,12 @@ impl Batch {
             let mut own = Curvature::<NX, NU>::zero();
             row -= self.kinds[t].count_ones() as usize;
             for (k, of) in kinds(self.kinds[t]).enumerate() {
-                let weight = self.price[row + k] / self.slack[row + k];
+                let (slack, price) = (self.slack[row + k], self.price[row + k]);
+                let weight = price / (slack + price * self.delta);
                 own.add(of, weight, &gains);
             }
             for j in 0..NU {
-                own.controls[j][j] += self.pinned[t * NU + j];
+                own.controls[j][j] += self.pinned[t * NU + j] + Lane::splat(self.rho);
             }
             let mut states = own.states;
             for a in 0..NX {
@@ -528,33 +537,25 @@ impl Batch {
         }
     }
 
-    /// `−q − Gᵀ·(target − correction + z·r)/σ`, with `r = G·w + σ − h`.
+    /// `−q − Gᵀ·(aim + z·(r + δ·z))/(σ + δ·z)`, with `r = G·w + σ − h`.
     #[inline(always)]
-    fn gather_force<const NX: usize, const NU: usize>(&mut self, target: f64, correct: bool) {
+    fn gather_force<const NX: usize, const NU: usize>(&mut self) {
         let mut point = Point::<NU>::start(self.unmet);
-        let mut guess = Point::<NU>::start(self.unmet_guess);
         let mut row = 0;
         let mut unmet = -self.unmet_cost;
         let mut exported = Lane::ZERO;
         for t in 0..self.hours.len() {
             let gains = self.gains(t);
             point.advance(read(&self.controls, t), &gains);
-            if correct {
-                guess.advance(read(&self.guess, t), &gains);
-            }
             let mut force = Force::<NU>::zero();
             force.control(0, self.cost[t][0]);
             force.control(1, self.cost[t][1]);
             for of in kinds(self.kinds[t]) {
                 let (slack, price) = (self.slack[row], self.price[row]);
                 let off = excess(point.value(of, &gains), slack, self.limit[row]);
-                let mut wanted = self.present[row] * target + price * off;
-                if correct {
-                    let slack_by = self.present[row] * (-off - guess.value(of, &gains));
-                    let price_by = (-slack * price - price * slack_by) / slack;
-                    wanted -= slack_by * price_by;
-                }
-                force.add(of, wanted / slack, &gains);
+                let give = price * self.delta;
+                let wanted = self.aim[row] + price * (off + give);
+                force.add(of, wanted / (slack + give), &gains);
                 row += 1;
             }
             let at = t * (NU + 2);
@@ -655,42 +656,33 @@ impl Batch {
         }
     }
 
-    /// Calls `see` for each row with its slack, price, and how both change along the direction.
+    /// Calls `see` for each row with its slack, price and aim, and how the first two change along the direction.
     #[inline(always)]
     fn along<const NU: usize>(
         &mut self,
-        target: f64,
-        correct: bool,
-        mut see: impl FnMut(&mut Lane, &mut Lane, Lane, Lane),
+        mut see: impl FnMut(&mut Lane, &mut Lane, &mut Lane, Lane, [Lane; 2]),
     ) {
         let mut point = Point::<NU>::start(self.unmet);
         let mut by = Point::<NU>::start(self.unmet_by);
-        let mut guess = Point::<NU>::start(self.unmet_guess);
         let mut row = 0;
         for t in 0..self.hours.len() {
             let gains = self.gains(t);
             point.advance(read(&self.controls, t), &gains);
             by.advance(read(&self.by, t), &gains);
-            if correct {
-                guess.advance(read(&self.guess, t), &gains);
-            }
             for of in kinds(self.kinds[t]) {
                 let (slack, price) = (self.slack[row], self.price[row]);
                 let present = self.present[row];
                 let off = excess(point.value(of, &gains), slack, self.limit[row]);
-                let slack_by = present * (-off - by.value(of, &gains));
-                let mut wanted = present * target - slack * price;
-                if correct {
-                    let slack_guess = present * (-off - guess.value(of, &gains));
-                    let price_guess = (-slack * price - price * slack_guess) / slack;
-                    wanted -= slack_guess * price_guess;
-                }
-                let price_by = (wanted - price * slack_by) / slack;
+                let gone = off + by.value(of, &gains);
+                let wanted = self.aim[row] + price * (gone - slack);
+                let price_by = wanted / (slack + price * self.delta);
+                let slack_by = present * (price_by * self.delta - gone);
                 see(
                     &mut self.slack[row],
                     &mut self.price[row],
-                    slack_by,
-                    price_by,
+                    &mut self.aim[row],
+                    present,
+                    [slack_by, price_by],
                 );
                 row += 1;
             }
@@ -698,18 +690,14 @@ impl Batch {
     }
 
     #[inline(always)]
-    fn measure_step<const NX: usize, const NU: usize>(
-        &mut self,
-        target: f64,
-        correct: bool,
-    ) -> Reach {
+    fn measure_step<const NX: usize, const NU: usize>(&mut self) -> Reach {
         // The greatest rate at which a slack or price runs towards zero.
         let mut primal = Lane::ZERO;
         let mut dual = Lane::ZERO;
         let mut sums = [Lane::ZERO; 4];
-        self.along::<NU>(target, correct, |slack, price, slack_by, price_by| {
+        let tiny = Lane::splat(f64::MIN_POSITIVE);
+        self.along::<NU>(|slack, price, _, _, [slack_by, price_by]| {
             primal = primal.max(-slack_by / *slack);
-            let tiny = Lane::splat(f64::MIN_POSITIVE);
             dual = dual.max(-price_by / price.max(tiny));
             sums[0] += *slack * *price;
             sums[1] += slack_by * *price;
@@ -724,16 +712,34 @@ impl Batch {
     }
 
     #[inline(always)]
-    fn go<const NX: usize, const NU: usize>(
+    fn aim_rows<const NX: usize, const NU: usize>(&mut self, target: f64, weight: f64) {
+        self.along::<NU>(|_, _, aim, present, [slack_by, price_by]| {
+            *aim = present * target - slack_by * price_by * weight;
+        });
+    }
+
+    #[inline(always)]
+    fn centre_rows<const NX: usize, const NU: usize>(
         &mut self,
-        target: f64,
-        correct: bool,
         primal: f64,
         dual: f64,
+        low: f64,
+        high: f64,
     ) {
-        self.along::<NU>(target, correct, |slack, price, slack_by, price_by| {
+        let (low, high) = (Lane::splat(low), Lane::splat(high));
+        self.along::<NU>(|slack, price, aim, present, [slack_by, price_by]| {
+            let product = (*slack + slack_by * primal) * (*price + price_by * dual);
+            let wanted = product.max(low).min(high) - product;
+            *aim += present * wanted.max(-high);
+        });
+    }
+
+    #[inline(always)]
+    fn go<const NX: usize, const NU: usize>(&mut self, primal: f64, dual: f64) {
+        self.along::<NU>(|slack, price, aim, _, [slack_by, price_by]| {
             *slack += slack_by * primal;
             *price += price_by * dual;
+            *aim = Lane::ZERO;
         });
         for (value, by) in self.controls.iter_mut().zip(&self.by) {
             *value += *by * primal;
@@ -1088,4 +1094,8 @@ impl<const NU: usize> Pivots<NU> {
         }
         values
     }
+}
+
+pub(super) fn envf(name: &str, default: f64) -> f64 {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }

@@ -492,7 +492,8 @@ impl Kernel for Eliminate<'_> {
             for pivot in first..end {
                 let (above, below) = matrix.split_at_mut((pivot + 1) * size);
                 let row = &mut above[pivot * size..];
-                let root = row[pivot].max(f64::MIN_POSITIVE).sqrt();
+                // What cancellation left of a pivot is no curvature: its row's price stays.
+                let root = if row[pivot] > 1e-30 { row[pivot].sqrt() } else { 1e100 };
                 let scale = 1.0 / root;
                 row[pivot] = root;
                 row[pivot + 1..].iter_mut().for_each(|value| *value *= scale);

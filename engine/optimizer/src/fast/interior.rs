@@ -43,7 +43,9 @@ struct Coupling {
     flow: Vec<f64>,
     flow_by: Vec<f64>,
     by: Change,
-    guess: Change,
+    /// What `slack·price` and `over·spare` should become.
+    aim: Vec<f64>,
+    aim_over: Vec<f64>,
     diagonal: Vec<f64>,
     right: Vec<f64>,
 }
@@ -58,10 +60,21 @@ struct Change {
     peak_spare: Vec<f64>,
 }
 
+impl Coupling {
+    /// What complementarities should change by: of slack and price, and of over and spare.
+    fn wanted(&self, r: usize) -> (f64, f64) {
+        (
+            self.aim[r] - self.slack[r] * self.price[r],
+            self.aim_over[r] - self.over[r] * self.spare[r],
+        )
+    }
+}
+
 /// Peaks: their height and the price left for it.
 struct Peaks {
     height: Vec<f64>,
     spare: Vec<f64>,
+    aim: Vec<f64>,
     /// For each peak `S⁻¹·1` over its rows.
     columns: Vec<Vec<f64>>,
 }
@@ -103,14 +116,16 @@ impl<'a> Interior<'a> {
                 spare: zero.clone(),
                 flow: zero.clone(),
                 flow_by: zero.clone(),
-                by: change.clone(),
-                guess: change,
+                by: change,
+                aim: zero.clone(),
+                aim_over: zero.clone(),
                 diagonal: zero.clone(),
                 right: zero,
             },
             peaks: Peaks {
                 height: vec![1.0; peaks],
                 spare: vec![0.0; peaks],
+                aim: vec![0.0; peaks],
                 columns: vec![Vec::new(); peaks],
             },
             program,
@@ -237,6 +252,15 @@ impl<'a> Interior<'a> {
                 coupling.slack[r] = target / price;
             }
         }
+        if std::env::var("VPP_TRACE").is_ok() {
+            let mut by = std::collections::BTreeMap::new();
+            for (r, row) in self.program.rows.iter().enumerate() {
+                let key = match row.origin { super::program::Origin::Import(_) => "import", super::program::Origin::Export(_) => "export", super::program::Origin::Requirement(_) => "req", super::program::Origin::Down(_) => "down", _ => "peak" };
+                let e = by.entry((key, row.penalty as i64)).or_insert((0, 0.0, 0.0));
+                e.0 += 1; e.1 += (coupling.flow[r] - row.room).max(0.0); e.2 += coupling.over[r] * row.penalty;
+            }
+            eprintln!("{by:?} unmet {}", self.program.batches.iter().map(|b| (b.unmet*b.unmet_cost).total()).sum::<f64>());
+        }
         // A peak's rows may together ask no more than its price.
         for (r, row) in self.program.rows.iter().enumerate() {
             if let Some(peak) = row.peak() {
@@ -293,44 +317,68 @@ impl<'a> Interior<'a> {
         if off.abs() > noise { off } else { 0.0 }
     }
 
+    /// One step: predictor, corrector, and further correctors towards the centre while they make it longer.
     fn iterate(&mut self, standing: &Standing) -> f64 {
         self.factor();
         let mean = standing.complementarity / standing.rows.max(1.0);
-        self.direct(0.0, false);
-        if std::env::var("VPP_CHECK").is_ok() {
-            self.each(|batch| batch.advance(0.0, false, 1.0, 1.0));
-            let Coupling { slack, price, over, spare, by, .. } = &mut self.coupling;
-            for (r, row) in self.program.rows.iter().enumerate() {
-                slack[r] += by.slack[r];
-                price[r] += by.price[r];
-                if row.peak().is_none() { over[r] += by.over[r]; spare[r] -= by.price[r]; }
-            }
-            for p in 0..self.peaks.height.len() { self.peaks.height[p] += by.peak[p]; self.peaks.spare[p] += by.peak_spare[p]; }
-            let s = self.stand();
-            eprintln!("full step: primal {:.2e} dual {:.2e}", s.primal_off, s.dual_off);
-            for (r, row) in self.program.rows.iter().enumerate() { let off = self.off(r, row); if off.abs() > 1e-6 { eprintln!("row {row:?} off {off}"); } }
-            for b in &self.program.batches { eprintln!("shape {:?}", b.shape); }
-            return 0.0;
-        }
-        let reach = self.measure(0.0, false);
+        self.direct();
+        let reach = self.measure();
         let (primal, dual) = (reach.primal.min(1.0), reach.dual.min(1.0));
         let [now, slack, price, both] = reach.sums;
         let after = now + primal * slack + dual * price + primal * dual * both;
         let share = (after / now).clamp(1e-6, 1.0);
         let target = mean * share * share * share;
-        for batch in &mut self.program.batches {
-            std::mem::swap(&mut batch.guess, &mut batch.by);
-            batch.unmet_guess = batch.unmet_by;
+        // Second order counts as far as the step that it was found for could go.
+        self.aim(target, primal.min(dual));
+        self.direct();
+        let mut reach = self.measure();
+        let correctors: usize = super::chain::envf("CORR", 2.0) as usize;
+        for _ in 0..correctors {
+            let (primal, dual) = (reach.primal.min(1.0), reach.dual.min(1.0));
+            if primal.min(dual) > 0.9 || self.asked_to_stop() {
+                break;
+            }
+            let longer = |step: f64| (step + super::chain::envf("LONGER", 0.2)).min(1.0);
+            self.centre(longer(primal), longer(dual), 0.1 * target, 10.0 * target);
+            self.direct();
+            reach = self.measure();
         }
-        std::mem::swap(&mut self.coupling.guess, &mut self.coupling.by);
-        self.direct(target, true);
-        let reach = self.measure(target, true);
         let near = 0.999;
         let (primal, dual) = ((near * reach.primal).min(1.0), (near * reach.dual).min(1.0));
         if !self.asked_to_stop() {
-            self.advance(target, primal, dual);
+            self.advance(primal, dual);
         }
         primal.min(dual)
+    }
+
+    fn aim(&mut self, target: f64, weight: f64) {
+        self.each(|batch| batch.aim(target, weight));
+        let peaks = &mut self.peaks;
+        let Coupling { aim, aim_over, by, .. } = &mut self.coupling;
+        for r in 0..aim.len() {
+            aim[r] = target - weight * by.slack[r] * by.price[r];
+            aim_over[r] = target + weight * by.over[r] * by.price[r];
+        }
+        for (peak, aim) in peaks.aim.iter_mut().enumerate() {
+            *aim = target - weight * by.peak[peak] * by.peak_spare[peak];
+        }
+    }
+
+    fn centre(&mut self, primal: f64, dual: f64, low: f64, high: f64) {
+        self.each(|batch| batch.centre(primal, dual, low, high));
+        let outside = |slack: f64, slack_by: f64, price: f64, price_by: f64| {
+            let product = (slack + primal * slack_by) * (price + dual * price_by);
+            (product.clamp(low, high) - product).max(-high)
+        };
+        let peaks = &mut self.peaks;
+        let Coupling { aim, aim_over, by, slack, price, over, spare, .. } = &mut self.coupling;
+        for r in 0..aim.len() {
+            aim[r] += outside(slack[r], by.slack[r], price[r], by.price[r]);
+            aim_over[r] += outside(over[r], by.over[r], spare[r], -by.price[r]);
+        }
+        for (peak, aim) in peaks.aim.iter_mut().enumerate() {
+            *aim += outside(peaks.height[peak], by.peak[peak], peaks.spare[peak], by.peak_spare[peak]);
+        }
     }
 
     fn factor(&mut self) {
@@ -340,7 +388,7 @@ impl<'a> Interior<'a> {
         }
         let coupling = &mut self.coupling;
         for (r, row) in self.program.rows.iter().enumerate() {
-            coupling.diagonal[r] = coupling.slack[r] / coupling.price[r];
+            coupling.diagonal[r] = coupling.slack[r] / coupling.price[r] + super::chain::envf("DELTA", 1e-7);
             if row.peak().is_none() {
                 coupling.diagonal[r] += coupling.over[r] / coupling.spare[r];
             }
@@ -355,14 +403,11 @@ impl<'a> Interior<'a> {
         }
     }
 
-    /// The direction towards a complementarity of `target`.
-    fn direct(&mut self, target: f64, correct: bool) {
-        // Prices in the batches are those of the point.
-        if correct {
-            self.pull_prices(false);
-        }
+    /// The direction towards the complementarities aimed at.
+    fn direct(&mut self) {
+        self.pull_prices(false);
         self.each(|batch| {
-            batch.gather(target, correct);
+            batch.gather();
             batch.respond(true);
         });
         if self.asked_to_stop() {
@@ -376,17 +421,17 @@ impl<'a> Interior<'a> {
         let mut right = std::mem::take(&mut self.coupling.right);
         for (r, row) in self.program.rows.iter().enumerate() {
             let coupling = &self.coupling;
-            let (wanted, wanted_over) = self.wanted(r, row, target, correct);
+            let (wanted, wanted_over) = coupling.wanted(r);
             right[r] = coupling.flow_by[r] + self.off(r, row) + wanted / coupling.price[r];
             if row.peak().is_none() {
                 right[r] -= wanted_over / coupling.spare[r];
             }
         }
         self.program.fronts.solve(&mut right);
-        self.direct_peaks(&mut right, target, correct);
+        self.direct_peaks(&mut right);
         for (r, row) in self.program.rows.iter().enumerate() {
-            let (wanted, wanted_over) = self.wanted(r, row, target, correct);
             let coupling = &mut self.coupling;
+            let (wanted, wanted_over) = coupling.wanted(r);
             let price_by = right[r];
             coupling.by.price[r] = price_by;
             coupling.by.slack[r] = (wanted - coupling.slack[r] * price_by) / coupling.price[r];
@@ -400,24 +445,8 @@ impl<'a> Interior<'a> {
         self.each(|batch| batch.respond(false));
     }
 
-    /// What complementarity should change by: of slack and price, and of over and spare.
-    fn wanted(&self, r: usize, row: &Row, target: f64, correct: bool) -> (f64, f64) {
-        let coupling = &self.coupling;
-        let mut wanted = target - coupling.slack[r] * coupling.price[r];
-        let mut over = target - coupling.over[r] * coupling.spare[r];
-        if correct {
-            let guess = &coupling.guess;
-            wanted -= guess.slack[r] * guess.price[r];
-            over += guess.over[r] * guess.price[r];
-        }
-        if row.peak().is_some() {
-            over = 0.0;
-        }
-        (wanted, over)
-    }
-
     /// Peaks are columns of the coupling: eliminated last, by a small dense system.
-    fn direct_peaks(&mut self, right: &mut [f64], target: f64, correct: bool) {
+    fn direct_peaks(&mut self, right: &mut [f64]) {
         let count = self.peaks.height.len();
         if count == 0 {
             return;
@@ -429,15 +458,8 @@ impl<'a> Interior<'a> {
                 .map(|(_, value)| value)
                 .sum()
         };
-        let wanted = |peak: usize| {
-            let guess = &self.coupling.guess;
-            let correction = if correct {
-                guess.peak[peak] * guess.peak_spare[peak]
-            } else {
-                0.0
-            };
-            target - self.peaks.height[peak] * self.peaks.spare[peak] - correction
-        };
+        let peaks = &self.peaks;
+        let wanted = |peak: usize| peaks.aim[peak] - peaks.height[peak] * peaks.spare[peak];
         let mut system = DMatrix::from_fn(count, count, |a, b| of(a, &self.peaks.columns[b]));
         for peak in 0..count {
             system[(peak, peak)] += self.peaks.spare[peak] / self.peaks.height[peak];
@@ -491,8 +513,8 @@ impl<'a> Interior<'a> {
         }
     }
 
-    fn measure(&mut self, target: f64, correct: bool) -> Reach {
-        let mut reach = self.sum(|b| b.measure(target, correct), Reach::NONE, Reach::join);
+    fn measure(&mut self) -> Reach {
+        let mut reach = self.sum(Batch::measure, Reach::NONE, Reach::join);
         let Coupling {
             slack,
             price,
@@ -518,8 +540,11 @@ impl<'a> Interior<'a> {
         reach
     }
 
-    fn advance(&mut self, target: f64, primal: f64, dual: f64) {
-        self.each(|batch| batch.advance(target, true, primal, dual));
+    fn advance(&mut self, primal: f64, dual: f64) {
+        self.each(|batch| batch.advance(primal, dual));
+        self.coupling.aim.fill(0.0);
+        self.coupling.aim_over.fill(0.0);
+        self.peaks.aim.fill(0.0);
         let Coupling {
             slack,
             price,

@@ -227,6 +227,9 @@ impl Chain {
         batch.discharge_loss.0[lane] = 1.0 / resource.discharge_efficiency;
         let kept = resource.terminal_value * resource.charge_efficiency;
         let spent = resource.terminal_value / resource.discharge_efficiency;
+        let ranges = self.charge.iter().chain(&self.discharge);
+        let size = ranges.fold(0.0_f64, |size, range| size.max(range.1 - range.0));
+        batch.size.0[lane] = size.max(1.0);
         let mut row = 0;
         let mut energy: f64 = 0.0;
         let mut lack = 0.0_f64;
@@ -298,7 +301,8 @@ fn middle(frame: &Frame<'_>, i: usize, reach: &EnergyReach) -> Vec<f64> {
             let (falls, rises) = gains[t];
             high = (high + rises).min(full[t]).max(high + falls);
             low = (low + falls).max(needed[t].min(low + rises));
-            let stored = 0.5 * (high + low);
+            let blend = super::chain::envf("BLEND", 0.5);
+            let stored = blend * high + (1.0 - blend) * low;
             let net = net_for_stored_kw(resource, stored - before, dt[t]);
             before = stored;
             net
@@ -332,6 +336,7 @@ fn batches(
         batch.present = vec![Lane::ZERO; rows];
         batch.slack = vec![Lane::ONE; rows];
         batch.price = vec![Lane::ZERO; rows];
+        batch.aim = vec![Lane::ZERO; rows];
         if batch.shape.controls() > 2 {
             batch.sustain = vec![[Lane::ZERO; 2]; batch.hours.len()];
         }
