@@ -1099,3 +1099,28 @@ impl<const NU: usize> Pivots<NU> {
 pub(super) fn envf(name: &str, default: f64) -> f64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
+
+impl Batch {
+    pub(super) fn blockers(&mut self) -> [(f64, u32, usize, [f64; 4]); 2] {
+        match self.shape {
+            Shape::Charges => self.block::<1>(),
+            Shape::Exports => self.block::<2>(),
+            _ => self.block::<4>(),
+        }
+    }
+    fn block<const NU: usize>(&mut self) -> [(f64, u32, usize, [f64; 4]); 2] {
+        let list: Vec<(u32, usize)> = self.kinds.iter().enumerate().flat_map(|(t, m)| kinds(*m).map(move |k| (k, t))).collect();
+        let mut row = 0;
+        let mut best = [(f64::INFINITY, 99, 0, [0.0; 4]); 2];
+        self.along::<NU>(|slack, price, _, _, [sb, pb]| {
+            let (k, t) = list[row];
+            row += 1;
+            for l in 0..WIDTH {
+                let info = [slack.0[l], sb.0[l], price.0[l], pb.0[l]];
+                if sb.0[l] < 0.0 { let r = -slack.0[l] / sb.0[l]; if r < best[0].0 { best[0] = (r, k, t, info); } }
+                if pb.0[l] < 0.0 { let r = -price.0[l] / pb.0[l]; if r < best[1].0 { best[1] = (r, k, t, info); } }
+            }
+        });
+        best
+    }
+}

@@ -343,6 +343,20 @@ impl<'a> Interior<'a> {
             self.direct();
             reach = self.measure();
         }
+        if std::env::var("VPP_BLOCK").is_ok() {
+            let mut best = [(f64::INFINITY, 99, 0, [0.0; 4]); 2];
+            for b in &mut self.program.batches { let x = b.blockers(); for k in 0..2 { if x[k].0 < best[k].0 { best[k] = x[k]; } } }
+            eprintln!("   target {target:.1e} share {share:.2e} aff {primal:.3} {dual:.3} batches: primal {:?}\n      dual {:?}", best[0], best[1]);
+            let c = &self.coupling;
+            let mut bp = (f64::INFINITY, 0, 0.0, 0.0, 0.0, 0.0); let mut bd = bp;
+            for r in 0..c.slack.len() {
+                let rows = [(0, c.slack[r], c.by.slack[r], c.price[r], c.by.price[r]), (1, c.over[r], c.by.over[r], c.spare[r], -c.by.price[r])];
+                for (k, s, sb, p, pb) in rows { if k == 1 && self.program.rows[r].peak().is_some() { continue; }
+                    if sb < 0.0 && -s / sb < bp.0 { bp = (-s / sb, r * 10 + k, s, sb, p, pb); }
+                    if pb < 0.0 && -p / pb < bd.0 { bd = (-p / pb, r * 10 + k, s, sb, p, pb); } }
+            }
+            eprintln!("      rows primal {bp:?} {:?}\n      dual {bd:?} {:?}", self.program.rows[bp.1 / 10].origin, self.program.rows[bd.1 / 10].origin);
+        }
         let near = 0.999;
         let (primal, dual) = ((near * reach.primal).min(1.0), (near * reach.dual).min(1.0));
         if !self.asked_to_stop() {
