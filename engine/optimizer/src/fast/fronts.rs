@@ -37,6 +37,8 @@ pub(super) struct Member {
 }
 
 /// The rows of one node (or, at the top, of the requirements), with all that hangs below.
+///
+/// Only rows that matter are eliminated, see [`Fronts::factor`]: those are *live*, and so are the ports that they count.
 #[derive(Default)]
 pub(super) struct Front {
     /// Its rows among all coupling rows.
@@ -50,14 +52,31 @@ pub(super) struct Front {
     pub(super) up: Vec<u32>,
     pub(super) members: Vec<Member>,
     pub(super) maps: Vec<Vec<Entry>>,
+    /// Sums over ports of what is below, and prices of ports.
+    sums: Vec<f64>,
+    prices: Vec<f64>,
+    live: Live,
+}
+
+/// The part of a front that is eliminated in one iteration. Ports are numbered anew.
+#[derive(Default)]
+struct Live {
+    /// Rows, among the front's own.
+    rows: Vec<usize>,
+    /// For each of the front's ports its number here.
+    slots: Vec<u32>,
+    ports: usize,
+    /// As in [`Front`].
+    terms: Vec<Vec<(u32, f64)>>,
+    up: Vec<u32>,
+    maps: Vec<Vec<Entry>>,
     /// Covariance of ports, lower triangle by rows.
     covariance: Vec<f64>,
     /// Rows, then ports: upper triangle by rows; after elimination the factor, then what is left for the parent.
     matrix: Vec<f64>,
-    /// Sums over ports of what is below; prices of ports; what eliminated rows below leave.
-    sums: Vec<f64>,
-    prices: Vec<f64>,
+    /// What eliminated rows below leave at ports; prices of ports; the rows' values.
     left: Vec<f64>,
+    prices: Vec<f64>,
     solved: Vec<f64>,
 }
 
@@ -68,6 +87,8 @@ pub(super) enum Of {
     Point,
     /// The direction.
     Direction,
+    /// The variance of what each port does.
+    Variance,
 }
 
 /// All fronts, those below before those above.
@@ -75,11 +96,22 @@ pub(super) enum Of {
 pub(super) struct Fronts {
     pub(super) fronts: Vec<Front>,
     /// Fronts of one depth, deepest first: they do not touch each other.
-    pub(super) levels: Vec<Range<usize>>,
-    pub(super) parallel: bool,
+    levels: Vec<Range<usize>>,
+    /// For each coupling row whether it is live, and else what divides its residual.
+    weak: Vec<Option<f64>>,
+    parallel: bool,
 }
 
 impl Fronts {
+    pub(super) fn new(fronts: Vec<Front>, levels: Vec<Range<usize>>, parallel: bool) -> Self {
+        Self {
+            fronts,
+            levels,
+            parallel,
+            ..Self::default()
+        }
+    }
+
     /// Runs `work` on all fronts of a level at a time, from the bottom up. It may read the fronts below.
     fn upwards(&mut self, work: impl Fn(&mut Front, &[Front]) + Sync) {
         for level in &self.levels {
@@ -112,53 +144,80 @@ impl Fronts {
     }
 
     /// Gathers covariances and eliminates. `diagonal` is `D` by coupling row.
-    pub(super) fn factor(&mut self, batches: &[Batch], diagonal: &[f64]) {
+    ///
+    /// A row far from its limit has a diagonal much larger than the variance of its flow: it hardly answers, and what
+    /// it does answer matters to nobody else. Such rows are left out of the elimination, which makes it many times
+    /// smaller; each is solved by itself, and what that misses shows as a residual in the next iteration.
+    pub(super) fn factor(&mut self, batches: &[Batch], diagonal: &[f64], keep: impl Fn(usize) -> bool) {
+        let mut variance = vec![0.0; diagonal.len()];
+        self.flows(batches, Of::Variance, &mut variance);
+        let rows = diagonal.iter().zip(&variance).enumerate();
+        self.weak = rows
+            .map(|(row, (diagonal, variance))| {
+                (variance < &(super::chain::envf("WEAK", 0.03) * diagonal) && !keep(row)).then_some(diagonal + variance)
+            })
+            .collect();
+        let weak = std::mem::take(&mut self.weak);
+        self.downwards(|front, parent| front.enliven(&weak, parent));
         self.upwards(|front, below| {
             front.gather(batches, below);
             front.assemble(&diagonal[front.rows.clone()]);
+            let live = &mut front.live;
             vectorized(Eliminate {
-                matrix: &mut front.matrix,
-                size: front.terms.len() + front.ports,
-                pivots: front.terms.len(),
+                size: live.rows.len() + live.ports,
+                pivots: live.rows.len(),
+                matrix: &mut live.matrix,
             });
         });
+        self.weak = weak;
     }
 
-    /// For each coupling row what flows through it.
+    /// For each coupling row what flows through it; of variances an upper bound.
     pub(super) fn flows(&mut self, batches: &[Batch], of: Of, flows: &mut [f64]) {
         self.upwards(|front, below| front.sum(batches, of, below));
         for front in &self.fronts {
             for (flow, terms) in flows[front.rows.clone()].iter_mut().zip(&front.terms) {
                 *flow = terms
                     .iter()
-                    .map(|&(port, factor)| factor * front.sums[port as usize])
+                    .map(|&(port, factor)| {
+                        let factor = if of == Of::Variance { factor * factor } else { factor };
+                        factor * front.sums[port as usize]
+                    })
                     .sum();
             }
         }
     }
 
-    /// Solves `(D + Σ C) · values = right`, in place.
+    /// Solves `(D + Σ C) · values = right`, in place; nearly so for rows that are not live.
     pub(super) fn solve(&mut self, values: &mut [f64]) {
         for front in &mut self.fronts {
-            let rows = front.rows.clone();
-            front.solved.copy_from_slice(&values[rows]);
+            let own = &values[front.rows.clone()];
+            let Live { rows, solved, .. } = &mut front.live;
+            solved.clear();
+            solved.extend(rows.iter().map(|&row| own[row]));
         }
         self.upwards(Front::solve_upwards);
         self.downwards(Front::solve_downwards);
+        for (value, weak) in values.iter_mut().zip(&self.weak) {
+            *value /= weak.unwrap_or(1.0);
+        }
         for front in &self.fronts {
-            values[front.rows.clone()].copy_from_slice(&front.solved);
+            let own = &mut values[front.rows.clone()];
+            for (&row, value) in front.live.rows.iter().zip(&front.live.solved) {
+                own[row] = *value;
+            }
         }
     }
 
     /// Spreads prices of coupling rows to the ports below them.
     pub(super) fn spread(&mut self, prices: &[f64]) {
-        for front in &mut self.fronts {
-            let rows = front.rows.clone();
-            front.solved.copy_from_slice(&prices[rows]);
-        }
         self.downwards(|front, parent| {
             front.take_prices(parent);
-            front.add_own_prices();
+            for (value, terms) in prices[front.rows.clone()].iter().zip(&front.terms) {
+                for &(port, factor) in terms {
+                    front.prices[port as usize] += factor * value;
+                }
+            }
         });
     }
 }
@@ -166,13 +225,8 @@ impl Fronts {
 impl Front {
     /// Makes room once all rows and ports are known.
     pub(super) fn make_room(&mut self) {
-        let (rows, ports) = (self.terms.len(), self.ports);
-        self.covariance = vec![0.0; ports * ports];
-        self.matrix = vec![0.0; (rows + ports) * (rows + ports)];
-        self.sums = vec![0.0; ports];
-        self.prices = vec![0.0; ports];
-        self.left = vec![0.0; ports];
-        self.solved = vec![0.0; rows];
+        self.sums = vec![0.0; self.ports];
+        self.prices = vec![0.0; self.ports];
     }
 
     /// Price of a port, as last spread.
@@ -180,11 +234,55 @@ impl Front {
         self.prices[port as usize]
     }
 
+    /// Finds the live rows, and the ports that they or live rows above count.
+    fn enliven(&mut self, weak: &[Option<f64>], parent: Option<&Front>) {
+        let live = &mut self.live;
+        let own = weak[self.rows.clone()].iter().enumerate();
+        live.rows.clear();
+        live.rows.extend(own.filter(|(_, weak)| weak.is_none()).map(|(row, _)| row));
+        live.slots.clear();
+        live.slots.extend(self.up.iter().map(|&port| match parent {
+            Some(parent) if port != NO_PORT => parent.live.slots[port as usize],
+            _ => NO_PORT,
+        }));
+        live.slots.resize(self.ports, NO_PORT);
+        let above = live.slots.clone();
+        for &row in &live.rows {
+            for &(port, _) in &self.terms[row] {
+                live.slots[port as usize] = 0;
+            }
+        }
+        live.up.clear();
+        for (slot, above) in live.slots.iter_mut().zip(above) {
+            if *slot != NO_PORT {
+                *slot = u32::try_from(live.up.len()).unwrap_or(NO_PORT);
+                live.up.push(above);
+            }
+        }
+        live.ports = live.up.len();
+        let slots = &live.slots;
+        live.terms.clear();
+        live.terms.extend(live.rows.iter().map(|&row| {
+            let terms = self.terms[row].iter();
+            terms.map(|&(port, factor)| (slots[port as usize], factor)).collect()
+        }));
+        live.maps.resize(self.maps.len(), Vec::new());
+        for (live, map) in live.maps.iter_mut().zip(&self.maps) {
+            live.clear();
+            live.extend(map.iter().filter_map(|entry| {
+                let port = slots[entry.port as usize];
+                (port != NO_PORT).then_some(Entry { port, ..*entry })
+            }));
+        }
+    }
+
     fn gather(&mut self, batches: &[Batch], below: &[Front]) {
-        self.covariance.fill(0.0);
+        let mine = &mut self.live;
+        mine.covariance.clear();
+        mine.covariance.resize(mine.ports * mine.ports, 0.0);
         for &child in &self.children {
-            let child = &below[child];
-            let (rows, ports) = (child.terms.len(), child.ports);
+            let child = &below[child].live;
+            let (rows, ports) = (child.rows.len(), child.ports);
             let size = rows + ports;
             for i in 0..ports {
                 let to = child.up[i];
@@ -196,47 +294,50 @@ impl Front {
                     let other = child.up[j];
                     if other != NO_PORT {
                         let (low, high) = (to.min(other) as usize, to.max(other) as usize);
-                        self.covariance[high * self.ports + low] += row[j];
+                        mine.covariance[high * mine.ports + low] += row[j];
                     }
                 }
             }
         }
         vectorized(Gather {
-            front: self,
+            members: &self.members,
+            live: &mut self.live,
             batches,
         });
     }
 
     /// Rows `W·C` beside `D + W·C·Wᵀ`, over the ports' covariance.
     fn assemble(&mut self, diagonal: &[f64]) {
-        let (rows, ports) = (self.terms.len(), self.ports);
+        let live = &mut self.live;
+        let (rows, ports) = (live.rows.len(), live.ports);
         let size = rows + ports;
-        self.matrix.fill(0.0);
+        live.matrix.clear();
+        live.matrix.resize(size * size, 0.0);
         for i in 0..ports {
             for j in i..ports {
-                self.matrix[(rows + i) * size + rows + j] = self.covariance[j * ports + i];
+                live.matrix[(rows + i) * size + rows + j] = live.covariance[j * ports + i];
             }
         }
-        for (row, terms) in self.terms.iter().enumerate() {
+        for (row, terms) in live.terms.iter().enumerate() {
             for &(port, factor) in terms {
                 let port = port as usize;
-                let out = &mut self.matrix[row * size + rows..(row + 1) * size];
-                let lower = &self.covariance[port * ports..port * ports + port + 1];
+                let out = &mut live.matrix[row * size + rows..(row + 1) * size];
+                let lower = &live.covariance[port * ports..port * ports + port + 1];
                 for (value, cov) in out.iter_mut().zip(lower) {
                     *value += factor * cov;
                 }
                 for j in port + 1..ports {
-                    out[j] += factor * self.covariance[j * ports + port];
+                    out[j] += factor * live.covariance[j * ports + port];
                 }
             }
             for other in row..rows {
-                let sum: f64 = self.terms[other]
+                let sum: f64 = live.terms[other]
                     .iter()
-                    .map(|&(port, factor)| factor * self.matrix[row * size + rows + port as usize])
+                    .map(|&(port, factor)| factor * live.matrix[row * size + rows + port as usize])
                     .sum();
-                self.matrix[row * size + other] = sum;
+                live.matrix[row * size + other] = sum;
             }
-            self.matrix[row * size + row] += diagonal[row];
+            live.matrix[row * size + row] += diagonal[live.rows[row]];
         }
     }
 
@@ -253,12 +354,19 @@ impl Front {
         for member in &self.members {
             let batch = &batches[member.batch as usize];
             let lane = member.lane as usize;
+            let map = &self.maps[member.map as usize];
+            if of == Of::Variance {
+                let layout = Ports::of(batch.shape);
+                for entry in map {
+                    let quantity = entry.quantity as usize;
+                    let at = entry.interval as usize * layout.stride() + layout.own(quantity, quantity);
+                    self.sums[entry.port as usize] += batch.covariance[at].0[lane];
+                }
+                continue;
+            }
             let controls = batch.shape.controls();
-            let values = match of {
-                Of::Point => &batch.controls,
-                Of::Direction => &batch.by,
-            };
-            for entry in &self.maps[member.map as usize] {
+            let values = if of == Of::Point { &batch.controls } else { &batch.by };
+            for entry in map {
                 let at = entry.interval as usize * controls;
                 let value = if entry.quantity > 0 {
                     values[at + 1 + entry.quantity as usize].0[lane]
@@ -273,53 +381,70 @@ impl Front {
     }
 
     fn solve_upwards(&mut self, below: &[Front]) {
-        self.left.fill(0.0);
+        let Live {
+            left,
+            solved,
+            terms,
+            matrix,
+            ports,
+            ..
+        } = &mut self.live;
+        left.clear();
+        left.resize(*ports, 0.0);
         for &child in &self.children {
-            let child = &below[child];
+            let child = &below[child].live;
             for (&to, value) in child.up.iter().zip(&child.left) {
                 if to != NO_PORT {
-                    self.left[to as usize] += value;
+                    left[to as usize] += value;
                 }
             }
         }
-        let (rows, size) = (self.terms.len(), self.terms.len() + self.ports);
-        for (value, terms) in self.solved.iter_mut().zip(&self.terms) {
-            for &(port, factor) in terms {
-                *value -= factor * self.left[port as usize];
+        let (rows, size) = (terms.len(), terms.len() + *ports);
+        for (value, terms) in solved.iter_mut().zip(terms) {
+            for &(port, factor) in terms.iter() {
+                *value -= factor * left[port as usize];
             }
         }
         for row in 0..rows {
-            let factor = &self.matrix[row * size..(row + 1) * size];
-            let value = self.solved[row] / factor[row];
-            self.solved[row] = value;
-            for (later, factor) in self.solved[row + 1..].iter_mut().zip(&factor[row + 1..]) {
+            let factor = &matrix[row * size..(row + 1) * size];
+            let value = solved[row] / factor[row];
+            solved[row] = value;
+            for (later, factor) in solved[row + 1..].iter_mut().zip(&factor[row + 1..]) {
                 *later -= factor * value;
             }
-            for (left, factor) in self.left.iter_mut().zip(&factor[rows..]) {
+            for (left, factor) in left.iter_mut().zip(&factor[rows..]) {
                 *left += factor * value;
             }
         }
     }
 
     fn solve_downwards(&mut self, parent: Option<&Front>) {
-        self.take_prices(parent);
-        let (rows, size) = (self.terms.len(), self.terms.len() + self.ports);
+        let Live {
+            prices,
+            solved,
+            terms,
+            matrix,
+            ports,
+            up,
+            ..
+        } = &mut self.live;
+        prices.clear();
+        prices.extend(up.iter().map(|&port| match parent {
+            Some(parent) if port != NO_PORT => parent.live.prices[port as usize],
+            _ => 0.0,
+        }));
+        let (rows, size) = (terms.len(), terms.len() + *ports);
         for row in (0..rows).rev() {
-            let factor = &self.matrix[row * size..(row + 1) * size];
-            let later: f64 = self.solved[row + 1..]
-                .iter()
-                .zip(&factor[row + 1..])
-                .map(|(value, factor)| value * factor)
-                .sum();
-            let above: f64 = self
-                .prices
-                .iter()
-                .zip(&factor[rows..])
-                .map(|(price, factor)| price * factor)
-                .sum();
-            self.solved[row] = (self.solved[row] - later - above) / factor[row];
+            let factor = &matrix[row * size..(row + 1) * size];
+            let later = dot(&solved[row + 1..], &factor[row + 1..rows]);
+            let above = dot(prices, &factor[rows..]);
+            solved[row] = (solved[row] - later - above) / factor[row];
         }
-        self.add_own_prices();
+        for (value, terms) in solved.iter().zip(terms) {
+            for &(port, factor) in terms.iter() {
+                prices[port as usize] += factor * value;
+            }
+        }
     }
 
     fn take_prices(&mut self, parent: Option<&Front>) {
@@ -336,20 +461,26 @@ impl Front {
             None => self.prices.fill(0.0),
         }
     }
+}
 
-    fn add_own_prices(&mut self) {
-        for (value, terms) in self.solved.iter().zip(&self.terms) {
-            for &(port, factor) in terms {
-                self.prices[port as usize] += factor * value;
-            }
+/// In four sums, so that they need not wait for each other.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 4];
+    let (a, b) = (a.chunks_exact(4), b.chunks_exact(4));
+    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
+    for (a, b) in a.zip(b) {
+        for k in 0..4 {
+            sums[k] += a[k] * b[k];
         }
     }
+    sums[0] + sums[1] + sums[2] + sums[3] + rest
 }
 
 /// Adds the covariance of a front's own resources, one after the other: what one does now answers what it did at all
 /// earlier ports, and that answer is carried through the closed loop from interval to interval.
 struct Gather<'a> {
-    front: &'a mut Front,
+    members: &'a [Member],
+    live: &'a mut Live,
     batches: &'a [Batch],
 }
 
@@ -358,18 +489,17 @@ impl Kernel for Gather<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Front {
-            members,
+        let Live {
             maps,
             covariance,
             ports,
             ..
-        } = self.front;
+        } = self.live;
         let most = maps.iter().map(Vec::len).max().unwrap_or(0);
         // The covariance of the chain's states with each port passed so far.
         let mut carried = vec![0.0; 4 * most];
         let mut row = vec![0.0; most];
-        for member in members.iter() {
+        for member in self.members {
             let batch = &self.batches[member.batch as usize];
             let map = &maps[member.map as usize];
             let lane = member.lane as usize;

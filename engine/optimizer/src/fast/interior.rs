@@ -407,9 +407,12 @@ impl<'a> Interior<'a> {
                 coupling.diagonal[r] += coupling.over[r] / coupling.spare[r];
             }
         }
+        let rows = &self.program.rows;
         self.program
             .fronts
-            .factor(&self.program.batches, &coupling.diagonal);
+            .factor(&self.program.batches, &coupling.diagonal, |row| {
+                rows[row].peak().is_some()
+            });
         for (peak, column) in self.peaks.columns.iter_mut().enumerate() {
             let one = |row: &Row| f64::from(u8::from(row.peak() == Some(peak)));
             *column = self.program.rows.iter().map(one).collect();

@@ -56,12 +56,20 @@ impl Lane {
 
     #[inline(always)]
     pub(super) fn map(self, f: impl Fn(f64) -> f64) -> Self {
-        Self(std::array::from_fn(|k| f(self.0[k])))
+        let mut out = [0.0; WIDTH];
+        for k in 0..WIDTH {
+            out[k] = f(self.0[k]);
+        }
+        Self(out)
     }
 
     #[inline(always)]
     pub(super) fn zip(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
-        Self(std::array::from_fn(|k| f(self.0[k], other.0[k])))
+        let mut out = [0.0; WIDTH];
+        for k in 0..WIDTH {
+            out[k] = f(self.0[k], other.0[k]);
+        }
+        Self(out)
     }
 }
 

@@ -846,11 +846,7 @@ fn arrange(fronts: Vec<Front>, parallel: bool) -> (Fronts, Vec<usize>) {
             front
         })
         .collect();
-    let fronts = Fronts {
-        fronts,
-        levels,
-        parallel,
-    };
+    let fronts = Fronts::new(fronts, levels, parallel);
     (fronts, moved)
 }
 
