@@ -3,7 +3,7 @@
 //! Readable and right rather than fast; the oracle for every other method behind the same [`Problem`] and [`Solution`].
 
 mod coupling;
-mod lp;
+pub(crate) mod lp;
 mod model;
 #[cfg(test)]
 mod tests;

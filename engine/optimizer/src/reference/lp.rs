@@ -16,7 +16,7 @@ const OPTIMAL: f64 = 1e-7;
 
 /// Columns (variables), rows (constraints) and the objective.
 #[derive(Default)]
-pub(super) struct Lp {
+pub(crate) struct Lp {
     columns: ProblemVariables,
     handles: Vec<Variable>,
     costs: Vec<f64>,
@@ -28,33 +28,33 @@ pub(super) struct Lp {
 
 /// A quantity that is a constant plus, unless its range is empty, a column.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Term {
+pub(crate) struct Term {
     offset: f64,
     column: Option<usize>,
 }
 
 /// A solver's answer.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     values: Vec<f64>,
     /// Marginal price of each row, at least 0, for rows written as `≤`.
-    pub(super) row_prices: Option<Vec<f64>>,
-    pub(super) objective: f64,
-    pub(super) optimal: bool,
+    pub(crate) row_prices: Option<Vec<f64>>,
+    pub(crate) objective: f64,
+    pub(crate) optimal: bool,
     /// The solver's own word for how it ended.
-    pub(super) ending: String,
+    pub(crate) ending: String,
     /// Zero where the solver does not tell.
-    pub(super) took: Duration,
+    pub(crate) took: Duration,
 }
 
 impl Answer {
-    pub(super) fn value(&self, term: Term) -> f64 {
+    pub(crate) fn value(&self, term: Term) -> f64 {
         term.offset + term.column.map_or(0.0, |column| self.values[column])
     }
 }
 
 impl Lp {
     /// A new quantity within bounds, with its cost for each unit.
-    pub(super) fn term(&mut self, min: f64, max: f64, cost: f64) -> Term {
+    pub(crate) fn term(&mut self, min: f64, max: f64, cost: f64) -> Term {
         let offset = if min.is_finite() { min } else { 0.0 };
         self.constant_cost += cost * offset;
         if max - min <= NARROW {
@@ -81,7 +81,7 @@ impl Lp {
     }
 
     /// A new quantity without a lower bound.
-    pub(super) fn free_below(&mut self, max: f64) -> Term {
+    pub(crate) fn free_below(&mut self, max: f64) -> Term {
         self.term(f64::NEG_INFINITY, max, 0.0)
     }
 
@@ -94,7 +94,7 @@ impl Lp {
     }
 
     /// `Σ factor · term ≤ limit`; returns the row's number.
-    pub(super) fn at_most(&mut self, terms: &[(f64, Term)], limit: f64) -> usize {
+    pub(crate) fn at_most(&mut self, terms: &[(f64, Term)], limit: f64) -> usize {
         let mut sum = Expression::with_capacity(terms.len());
         for &(factor, term) in terms {
             self.add(&mut sum, factor, term);
@@ -104,7 +104,7 @@ impl Lp {
     }
 
     /// `Σ factor · term = value`
-    pub(super) fn equal(&mut self, terms: &[(f64, Term)], value: f64) {
+    pub(crate) fn equal(&mut self, terms: &[(f64, Term)], value: f64) {
         let mut sum = Expression::with_capacity(terms.len());
         for &(factor, term) in terms {
             self.add(&mut sum, factor, term);
@@ -112,7 +112,7 @@ impl Lp {
         self.rows.push(sum.eq(value));
     }
 
-    pub(super) fn solve(
+    pub(crate) fn solve(
         self,
         backend: Backend,
         time_limit: Option<Duration>,

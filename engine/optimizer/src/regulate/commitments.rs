@@ -1,0 +1,316 @@
+//! The groups' prices: what an aggregator that has promised to draw little pays for drawing.
+//!
+//! Groups cut across the forest, so their rows are priced from outside: given their prices, [`Market::settle`] solves
+//! the rest, and what a group then draws above its ceiling is the slope of the dual function in its price. With ramps
+//! of width `ε` that function is smooth and piecewise quadratic, so Newton's method with an exact line search finds its
+//! top in finitely many steps (as Mangasarian's for linear programs); `ε` starts wide, where few steps lead far, and is
+//! narrowed until it costs nothing. The Newton matrix comes from the slopes of the resources that are on a ramp: each
+//! part of the forest with a price of its own contributes `diag(s) − s·sᵀ/Σs`, since its draw as a whole is fixed.
+
+use super::curve::Price;
+use super::dense::solve_in_place;
+use super::market::{Market, Stopped};
+
+/// How much narrower ramps become from one round to the next.
+const NARROWING: f64 = 0.03;
+/// Newton steps in one round, and in the last.
+const STEPS: usize = 12;
+const LAST_STEPS: usize = 40;
+/// Settlements in one line search.
+const TRIALS: usize = 14;
+/// A line search ends where the slope along it has fallen to this share.
+const FLAT: f64 = 0.4;
+/// How far, in ramps, a group's price goes in one step when no member is on a ramp.
+const STRIDE: f64 = 8.0;
+
+/// The groups' draw and what belongs to it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Commitments {
+    ceiling: Vec<f64>,
+    penalty: f64,
+    /// Draw above the ceiling, kW.
+    pub(super) excess: Vec<f64>,
+    /// Slope of each watched node's members by group, kW.
+    slopes: Vec<f64>,
+    matrix: Vec<f64>,
+    free: Vec<usize>,
+    step: Vec<f64>,
+    from: Vec<Price>,
+}
+
+impl Commitments {
+    pub(super) fn new(market: &Market) -> Self {
+        let groups = market.layout.groups;
+        let mut new = Self::default();
+        new.excess.resize(groups, 0.0);
+        new.slopes
+            .reserve((market.layout.nodes() + 1) * (groups + 1));
+        new.matrix.reserve(groups * groups);
+        new.free.reserve(groups);
+        new.step.reserve(groups);
+        new.from.reserve(groups);
+        new.ceiling.reserve(groups);
+        new
+    }
+
+    /// Finds the groups' prices, and with them everybody's. `narrowest` is the width of the ramps in the end.
+    pub(super) fn settle(
+        &mut self,
+        market: &mut Market,
+        ceiling: &[f64],
+        narrowest: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        self.ceiling.clear();
+        self.ceiling.extend_from_slice(ceiling);
+        self.penalty = market.penalties.commitment;
+        let was = market.epsilon;
+        market.epsilon = narrowest;
+        for (price, ceiling) in market.group_price.iter_mut().zip(ceiling) {
+            let value = if ceiling.is_finite() {
+                price.value(was)
+            } else {
+                0.0
+            };
+            *price = Price::at(value.clamp(0.0, self.penalty));
+        }
+        market.grouped = market.group_price.iter().any(|price| price.base > 0.0);
+        if !market.grouped {
+            market.settle(stop)?;
+            self.measure(market);
+            if self.excess.iter().all(|&excess| excess <= 0.0) {
+                return Ok(());
+            }
+            market.grouped = true;
+        }
+        let widest = 0.3
+            * market
+                .steps
+                .dearest
+                .max(-market.steps.cheapest)
+                .max(narrowest);
+        market.epsilon = widest;
+        market.settle(stop)?;
+        self.measure(market);
+        loop {
+            let last = market.epsilon <= narrowest;
+            self.round(market, last, stop)?;
+            if last {
+                return Ok(());
+            }
+            self.narrow(market, narrowest, stop)?;
+        }
+    }
+
+    fn narrow(
+        &mut self,
+        market: &mut Market,
+        narrowest: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        let (from, to) = (market.epsilon, (market.epsilon * NARROWING).max(narrowest));
+        for price in market.group_price.iter_mut().chain(&mut market.price) {
+            *price = price.moved(from, to);
+        }
+        market.epsilon = to;
+        market.settle(stop)?;
+        self.measure(market);
+        Ok(())
+    }
+
+    /// Newton steps with ramps of one width.
+    fn round(
+        &mut self,
+        market: &mut Market,
+        last: bool,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        let mut stride = STRIDE;
+        for _ in 0..if last { LAST_STEPS } else { STEPS } {
+            self.choose(market);
+            let wrong = self
+                .free
+                .iter()
+                .map(|&g| self.excess[g].abs())
+                .fold(0.0, f64::max);
+            if self.free.is_empty() || wrong <= 1e-11 * (1.0 + market.steps.room * 1e-3) {
+                return Ok(());
+            }
+            self.aim(market, stride);
+            let longest = self
+                .step
+                .iter()
+                .fold(0.0_f64, |most, step| most.max(step.abs()));
+            let reach = self.walk(market, stop)?;
+            if reach > 1.5 {
+                stride *= 4.0;
+            }
+            if !last && longest * reach < 0.5 {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Groups whose price can move the way it wants to.
+    fn choose(&mut self, market: &Market) {
+        self.free.clear();
+        for (g, &excess) in self.excess.iter().enumerate() {
+            let price = market.group_price[g].value(market.epsilon);
+            let stuck = excess == 0.0
+                || (excess < 0.0 && price <= 0.0)
+                || (excess > 0.0 && price >= self.penalty);
+            if self.ceiling[g].is_finite() && !stuck {
+                self.free.push(g);
+            }
+        }
+    }
+
+    /// The Newton step, in ramps, of the free groups.
+    fn aim(&mut self, market: &Market, stride: f64) {
+        self.assemble(market);
+        let count = self.free.len();
+        self.step.clear();
+        for (row, &g) in self.free.iter().enumerate() {
+            let diagonal = &mut self.matrix[row * count + row];
+            *diagonal += 1e-12 * *diagonal + self.excess[g].abs() / stride + f64::MIN_POSITIVE;
+            self.step.push(self.excess[g]);
+        }
+        solve_in_place(&mut self.matrix, &mut self.step);
+    }
+
+    fn assemble(&mut self, market: &Market) {
+        let (groups, count) = (self.excess.len(), self.free.len());
+        self.matrix.clear();
+        self.matrix.resize(count * count, 0.0);
+        let root = market.forest.root();
+        for k in 0..=root {
+            let row = k * (groups + 1);
+            let total: f64 = self.slopes[row..=row + groups].iter().sum();
+            if total <= 0.0 {
+                continue;
+            }
+            if !market.own_price[k] && k < root {
+                let above = market.forest.nodes[k].parent * (groups + 1);
+                for g in 0..=groups {
+                    self.slopes[above + g] += self.slopes[row + g];
+                }
+                continue;
+            }
+            let fixed = !(k == root && market.off_target);
+            for (i, &g) in self.free.iter().enumerate() {
+                let slope = self.slopes[row + g];
+                if slope <= 0.0 {
+                    continue;
+                }
+                self.matrix[i * count + i] += slope;
+                if fixed {
+                    for (j, &h) in self.free.iter().enumerate() {
+                        self.matrix[i * count + j] -= slope * self.slopes[row + h] / total;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Walks along the step to where the dual function is flat; how far, in steps.
+    fn walk(&mut self, market: &mut Market, stop: &dyn Fn() -> bool) -> Result<f64, Stopped> {
+        self.from.clear();
+        self.from.extend_from_slice(&market.group_price);
+        let start: f64 = self
+            .free
+            .iter()
+            .zip(&self.step)
+            .map(|(&g, d)| self.excess[g] * d)
+            .sum();
+        let (mut short, mut short_slope) = (0.0, start);
+        let mut long: Option<(f64, f64)> = None;
+        let mut reach = 1.0;
+        for _ in 0..TRIALS {
+            let slope = self.try_at(market, reach, stop)?;
+            if slope.abs() <= FLAT * start {
+                break;
+            }
+            if slope > 0.0 {
+                (short, short_slope) = (reach, slope);
+            } else {
+                long = Some((reach, slope));
+            }
+            reach = match long {
+                Some((long, long_slope)) => {
+                    let share = short_slope / (short_slope - long_slope);
+                    short + (long - short) * share.clamp(0.1, 0.9)
+                }
+                None => reach * 4.0,
+            };
+        }
+        for price in &mut market.group_price {
+            *price = price.moved(market.epsilon, market.epsilon);
+        }
+        Ok(reach)
+    }
+
+    /// Settles with prices moved along the step; the slope of the dual function along it there.
+    fn try_at(
+        &mut self,
+        market: &mut Market,
+        reach: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<f64, Stopped> {
+        let mut inside = 0.0;
+        for (&g, step) in self.free.iter().zip(&self.step) {
+            let mut price = self.from[g];
+            price.frac += reach * step;
+            let value = price.value(market.epsilon);
+            if value <= 0.0 {
+                price = Price::at(0.0);
+            } else if value >= self.penalty {
+                price = Price::at(self.penalty);
+            }
+            market.group_price[g] = price;
+        }
+        market.settle(stop)?;
+        self.measure(market);
+        for (&g, step) in self.free.iter().zip(&self.step) {
+            let value = market.group_price[g].value(market.epsilon);
+            let at_bound = (value <= 0.0 && *step < 0.0) || (value >= self.penalty && *step > 0.0);
+            if !at_bound {
+                inside += self.excess[g] * step;
+            }
+        }
+        Ok(inside)
+    }
+
+    /// What each group draws above its ceiling at the prices found, and the slopes of those on a ramp.
+    fn measure(&mut self, market: &Market) {
+        let groups = self.excess.len();
+        self.slopes.clear();
+        self.slopes
+            .resize(market.forest.nodes.len() * (groups + 1), 0.0);
+        for (excess, ceiling) in self.excess.iter_mut().zip(&self.ceiling) {
+            *excess = if ceiling.is_finite() {
+                -ceiling
+            } else {
+                f64::NEG_INFINITY
+            };
+        }
+        let steepness = 1.0 / market.epsilon;
+        for segment in &market.forest.segments {
+            let above = market.price[segment.owner];
+            let slopes = &mut self.slopes[segment.owner * (groups + 1)..][..=groups];
+            for at in segment.start..segment.end {
+                let group = market.layout.group[at] as usize;
+                let paid = market.group_price.get(group).copied().unwrap_or_default();
+                let price = Price {
+                    base: above.base - paid.base,
+                    frac: above.frac - paid.frac,
+                };
+                let flow = market.steps.risen_at(at, price, steepness);
+                slopes[group] += flow.slope;
+                if let Some(excess) = self.excess.get_mut(group) {
+                    *excess += market.steps.low[at] + flow.kw;
+                }
+            }
+        }
+    }
+}

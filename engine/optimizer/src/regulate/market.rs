@@ -1,0 +1,322 @@
+//! Flows through the forest at given prices, and the prices of one part of it read back down.
+//!
+//! At a price, a node passes what its members draw, cut to its limits. Where it cuts, its members see a price of
+//! their own: the one at which they draw just the limit. Merging the members' curves is adding them up, so flows at
+//! one price cost one pass over the resources; only nodes that cut search for a price of their own, in their own part.
+//!
+//! Overloading is a price too: a node above its limit passes on what its members draw when the price is lower by the
+//! penalty. Where nobody has to choose who overloads (nearly always), no flow at a shifted price matters; else the
+//! flows at the prices `± penalty · level` are carried along, for as many levels as nodes nest.
+
+use super::curve::{Flow, Price, Steps};
+use super::forest::{Forced, Forest};
+use super::layout::Layout;
+use super::problem::{Penalties, Problem};
+
+/// The caller said stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stopped;
+
+/// Resources to add up between two questions whether to stop: some 0.2 ms.
+const BETWEEN_QUESTIONS: usize = 65_536;
+
+/// Everything that solving works on. Buffers keep their size from one problem to the next.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Market {
+    pub(super) layout: Layout,
+    pub(super) steps: Steps,
+    pub(super) forest: Forest,
+    pub(super) penalties: Penalties,
+    pub(super) target: f64,
+    /// Width of a ramp, CNY/kWh.
+    pub(super) epsilon: f64,
+    /// Whether any group has a price.
+    pub(super) grouped: bool,
+    /// What each group pays for drawing.
+    pub(super) group_price: Vec<Price>,
+    /// What each watched node's members see.
+    pub(super) price: Vec<Price>,
+    /// Whether a watched node's price moves on its own, and not with that of the node above.
+    pub(super) own_price: Vec<bool>,
+    /// Whether the total's price is at the penalty for missing the target.
+    pub(super) off_target: bool,
+    /// Flow below each watched node at the last price asked, for each level.
+    below: Vec<Flow>,
+    /// Price that each group's members see.
+    seen: Vec<Price>,
+    pub(super) candidates: Vec<f64>,
+    asked_at: usize,
+}
+
+impl Market {
+    pub(super) fn new(layout: Layout) -> Self {
+        let mut market = Self {
+            layout,
+            ..Self::default()
+        };
+        let nodes = market.layout.nodes() + 1;
+        market.forest.reserve(&market.layout);
+        market.group_price = vec![Price::default(); market.layout.groups];
+        market.seen = vec![Price::default(); market.layout.groups + 1];
+        market.price.reserve(nodes);
+        market.own_price.reserve(nodes);
+        market.below.reserve(nodes);
+        market.candidates.reserve(2 * market.layout.resources());
+        market
+    }
+
+    pub(super) fn load(&mut self, problem: &Problem) {
+        self.steps.load(&self.layout, problem);
+        self.forest.build(&self.layout, problem, &self.steps);
+        self.penalties = problem.penalties;
+        self.target = problem.target_kw;
+        let nodes = self.forest.nodes.len();
+        self.price.clear();
+        self.price.resize(nodes, Price::default());
+        self.own_price.clear();
+        self.own_price.resize(nodes, false);
+        self.below.resize(nodes * self.width(), Flow::default());
+    }
+
+    fn width(&self) -> usize {
+        2 * self.forest.levels + 1
+    }
+
+    /// What is drawn below watched node `k` when its members see `price` (before its own limit). Leaves the same for
+    /// all watched nodes of its subtree in `below`.
+    pub(super) fn flow(
+        &mut self,
+        k: usize,
+        price: Price,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Flow, Stopped> {
+        let levels = self.forest.levels;
+        for level in 0..self.width() {
+            // Sums of powers of two and of whole penalties: exact enough to find the same steps again.
+            #[allow(clippy::cast_precision_loss)]
+            let shift = (level as f64 - levels as f64) * self.penalties.overload;
+            let shifted = Price {
+                base: price.base + shift,
+                ..price
+            };
+            self.add_segments(k, level, shifted, stop)?;
+        }
+        for j in self.forest.nodes[k].first..k {
+            let parent = self.forest.nodes[j].parent;
+            for level in 0..self.width() {
+                let passed = self.passed(j, level);
+                self.below[level * self.forest.nodes.len() + parent] += passed;
+            }
+        }
+        Ok(self.below(k))
+    }
+
+    /// What is drawn below watched node `k` at the price last asked of it or of a node above.
+    pub(super) fn below(&self, k: usize) -> Flow {
+        self.below_at(k, self.forest.levels)
+    }
+
+    fn below_at(&self, k: usize, level: usize) -> Flow {
+        self.below[level * self.forest.nodes.len() + k]
+    }
+
+    fn add_segments(
+        &mut self,
+        k: usize,
+        level: usize,
+        price: Price,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        for (seen, paid) in self.seen.iter_mut().zip(&self.group_price) {
+            seen.base = price.base - paid.base;
+            seen.frac = price.frac - paid.frac;
+        }
+        if let Some(last) = self.seen.last_mut() {
+            *last = price;
+        }
+        let node = self.forest.nodes[k];
+        let offset = level * self.forest.nodes.len();
+        self.below[offset + node.first..=offset + k].fill(Flow::default());
+        let steepness = 1.0 / self.epsilon;
+        for segment in &self.forest.segments[node.segment..node.segment_end] {
+            let mut from = segment.start;
+            self.below[offset + segment.owner].kw += segment.low;
+            while from < segment.end {
+                let to = segment.end.min(from + BETWEEN_QUESTIONS);
+                self.asked_at += to - from;
+                if self.asked_at >= BETWEEN_QUESTIONS {
+                    self.asked_at = 0;
+                    if stop() {
+                        return Err(Stopped);
+                    }
+                }
+                self.below[offset + segment.owner] += if self.grouped {
+                    let group = &self.layout.group;
+                    self.steps
+                        .risen_by_group(from..to, group, &self.seen, steepness)
+                } else {
+                    self.steps.risen(from..to, price, steepness)
+                };
+                from = to;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a watched node lets pass of what is drawn below it.
+    fn passed(&self, k: usize, level: usize) -> Flow {
+        let node = &self.forest.nodes[k];
+        let cut = |kw| Flow { kw, slope: 0.0 };
+        match node.forced {
+            Forced::Above => return cut(node.least),
+            Forced::Below => return cut(node.most),
+            Forced::No => {}
+        }
+        let flow = self.below_at(k, level);
+        if flow.kw > node.upper {
+            if level > 0 {
+                let lower = self.below_at(k, level - 1);
+                if lower.kw > node.upper {
+                    return lower;
+                }
+            }
+            cut(node.upper)
+        } else if flow.kw < node.lower {
+            if level + 1 < self.width() {
+                let higher = self.below_at(k, level + 1);
+                if higher.kw < node.lower {
+                    return higher;
+                }
+            }
+            cut(node.lower)
+        } else {
+            flow
+        }
+    }
+
+    /// Finds the price of the total and of every watched node, given those of the groups.
+    pub(super) fn settle(&mut self, stop: &dyn Fn() -> bool) -> Result<(), Stopped> {
+        let root = self.forest.root();
+        self.settle_root(root, stop)?;
+        for k in (0..root).rev() {
+            let node = self.forest.nodes[k];
+            let above = self.price[node.parent];
+            let flow = self.below(k).kw;
+            let overload = self.penalties.overload;
+            let shifted = |by: f64| Price {
+                base: above.base + by,
+                ..above
+            };
+            let levels = self.forest.levels;
+            self.own_price[k] = true;
+            let price = if node.forced == Forced::Above {
+                self.own_price[k] = false;
+                let price = shifted(-overload);
+                self.flow(k, price, stop)?;
+                price
+            } else if node.forced == Forced::Below {
+                self.own_price[k] = false;
+                let price = shifted(overload);
+                self.flow(k, price, stop)?;
+                price
+            } else if flow > node.upper {
+                let floor = self.steps.cheapest - 1.0;
+                if levels == 0 {
+                    self.search(
+                        k,
+                        node.upper,
+                        (floor, node.least),
+                        (above.value(self.epsilon), flow),
+                        stop,
+                    )?
+                } else {
+                    let low = self.flow(k, shifted(-overload), stop)?.kw;
+                    if low >= node.upper {
+                        self.own_price[k] = false;
+                        shifted(-overload)
+                    } else {
+                        let lowest = above.value(self.epsilon) - overload;
+                        self.search(
+                            k,
+                            node.upper,
+                            (lowest, low),
+                            (above.value(self.epsilon), flow),
+                            stop,
+                        )?
+                    }
+                }
+            } else if flow < node.lower {
+                let ceiling = self.highest_step() + 1.0;
+                if levels == 0 {
+                    self.search(
+                        k,
+                        node.lower,
+                        (above.value(self.epsilon), flow),
+                        (ceiling, node.most),
+                        stop,
+                    )?
+                } else {
+                    let high = self.flow(k, shifted(overload), stop)?.kw;
+                    if high <= node.lower {
+                        self.own_price[k] = false;
+                        shifted(overload)
+                    } else {
+                        let highest = above.value(self.epsilon) + overload;
+                        self.search(
+                            k,
+                            node.lower,
+                            (above.value(self.epsilon), flow),
+                            (highest, high),
+                            stop,
+                        )?
+                    }
+                }
+            } else {
+                self.own_price[k] = false;
+                above
+            };
+            self.price[k] = price;
+        }
+        Ok(())
+    }
+
+    /// No step of any resource, with what its group pays, has a price above this.
+    fn highest_step(&self) -> f64 {
+        let paid = self
+            .group_price
+            .iter()
+            .map(|price| price.value(self.epsilon));
+        self.steps.dearest + self.epsilon + paid.fold(0.0, f64::max)
+    }
+
+    fn settle_root(&mut self, root: usize, stop: &dyn Fn() -> bool) -> Result<(), Stopped> {
+        let top = self.penalties.tracking;
+        self.off_target = true;
+        self.own_price[root] = true;
+        let known = self.forest.levels == 0;
+        let node = self.forest.nodes[root];
+        let high = if known && self.highest_step() < top {
+            node.most
+        } else {
+            self.flow(root, Price::at(top), stop)?.kw
+        };
+        if high <= self.target {
+            self.price[root] = Price::at(top);
+            self.flow(root, self.price[root], stop)?;
+            return Ok(());
+        }
+        let low = if known && self.steps.cheapest >= -top {
+            node.least
+        } else {
+            self.flow(root, Price::at(-top), stop)?.kw
+        };
+        if low >= self.target {
+            self.price[root] = Price::at(-top);
+            self.flow(root, self.price[root], stop)?;
+            return Ok(());
+        }
+        self.off_target = false;
+        self.price[root] = self.search(root, self.target, (-top, low), (top, high), stop)?;
+        Ok(())
+    }
+}
