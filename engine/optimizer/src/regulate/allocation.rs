@@ -1,6 +1,5 @@
 //! Draws from prices, and the nearest draws that keep every limit.
 
-use super::curve::Price;
 use super::forest::Forced;
 use super::market::Market;
 
@@ -24,17 +23,14 @@ impl Allocation {
 
     /// What everybody draws at the prices found.
     pub(super) fn take_prices(&mut self, market: &Market) {
-        let steepness = 1.0 / market.epsilon;
+        let steepness = 1.0 / market.units.epsilon;
         let steps = &market.steps;
         for segment in &market.forest.segments {
             let above = market.price[segment.owner];
             for at in segment.start..segment.end {
                 let group = market.layout.group[at] as usize;
                 let paid = market.group_price.get(group).copied().unwrap_or_default();
-                let price = Price {
-                    base: above.base - paid.base,
-                    frac: above.frac - paid.frac,
-                };
+                let price = above.less(paid, market.units);
                 let risen = steps.risen_at(at, price, steepness).kw;
                 self.draw[at] = (steps.low[at] + risen).clamp(steps.low[at], steps.high[at]);
             }

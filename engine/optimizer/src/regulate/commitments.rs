@@ -64,8 +64,8 @@ impl Commitments {
         self.ceiling.clear();
         self.ceiling.extend_from_slice(ceiling);
         self.penalty = market.penalties.commitment;
-        let was = market.epsilon;
-        market.epsilon = narrowest;
+        let was = market.units;
+        market.units.epsilon = narrowest;
         for (price, ceiling) in market.group_price.iter_mut().zip(ceiling) {
             let value = if ceiling.is_finite() {
                 price.value(was)
@@ -89,11 +89,11 @@ impl Commitments {
                 .dearest
                 .max(-market.steps.cheapest)
                 .max(narrowest);
-        market.epsilon = widest;
+        market.units.epsilon = widest;
         market.settle(stop)?;
         self.measure(market);
         loop {
-            let last = market.epsilon <= narrowest;
+            let last = market.units.epsilon <= narrowest;
             self.round(market, last, stop)?;
             if last {
                 return Ok(());
@@ -108,11 +108,14 @@ impl Commitments {
         narrowest: f64,
         stop: &dyn Fn() -> bool,
     ) -> Result<(), Stopped> {
-        let (from, to) = (market.epsilon, (market.epsilon * NARROWING).max(narrowest));
+        let (from, to) = (
+            market.units.epsilon,
+            (market.units.epsilon * NARROWING).max(narrowest),
+        );
         for price in market.group_price.iter_mut().chain(&mut market.price) {
             *price = price.moved(from, to);
         }
-        market.epsilon = to;
+        market.units.epsilon = to;
         market.settle(stop)?;
         self.measure(market);
         Ok(())
@@ -128,6 +131,10 @@ impl Commitments {
         let mut stride = STRIDE;
         for _ in 0..if last { LAST_STEPS } else { STEPS } {
             self.choose(market);
+            eprintln!(
+                "DBG eps {} excess {:?} price {:?}",
+                market.units.epsilon, self.excess, market.group_price
+            );
             let wrong = self
                 .free
                 .iter()
@@ -156,7 +163,7 @@ impl Commitments {
     fn choose(&mut self, market: &Market) {
         self.free.clear();
         for (g, &excess) in self.excess.iter().enumerate() {
-            let price = market.group_price[g].value(market.epsilon);
+            let price = market.group_price[g].value(market.units);
             let stuck = excess == 0.0
                 || (excess < 0.0 && price <= 0.0)
                 || (excess > 0.0 && price >= self.penalty);
@@ -245,7 +252,7 @@ impl Commitments {
             };
         }
         for price in &mut market.group_price {
-            *price = price.moved(market.epsilon, market.epsilon);
+            *price = price.moved(market.units.epsilon, market.units.epsilon);
         }
         Ok(reach)
     }
@@ -261,7 +268,7 @@ impl Commitments {
         for (&g, step) in self.free.iter().zip(&self.step) {
             let mut price = self.from[g];
             price.frac += reach * step;
-            let value = price.value(market.epsilon);
+            let value = price.value(market.units);
             if value <= 0.0 {
                 price = Price::at(0.0);
             } else if value >= self.penalty {
@@ -272,7 +279,7 @@ impl Commitments {
         market.settle(stop)?;
         self.measure(market);
         for (&g, step) in self.free.iter().zip(&self.step) {
-            let value = market.group_price[g].value(market.epsilon);
+            let value = market.group_price[g].value(market.units);
             let at_bound = (value <= 0.0 && *step < 0.0) || (value >= self.penalty && *step > 0.0);
             if !at_bound {
                 inside += self.excess[g] * step;
@@ -294,17 +301,14 @@ impl Commitments {
                 f64::NEG_INFINITY
             };
         }
-        let steepness = 1.0 / market.epsilon;
+        let steepness = 1.0 / market.units.epsilon;
         for segment in &market.forest.segments {
             let above = market.price[segment.owner];
             let slopes = &mut self.slopes[segment.owner * (groups + 1)..][..=groups];
             for at in segment.start..segment.end {
                 let group = market.layout.group[at] as usize;
                 let paid = market.group_price.get(group).copied().unwrap_or_default();
-                let price = Price {
-                    base: above.base - paid.base,
-                    frac: above.frac - paid.frac,
-                };
+                let price = above.less(paid, market.units);
                 let flow = market.steps.risen_at(at, price, steepness);
                 slopes[group] += flow.slope;
                 if let Some(excess) = self.excess.get_mut(group) {

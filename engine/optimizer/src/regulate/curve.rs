@@ -12,27 +12,60 @@ use std::ops::Range;
 use super::layout::Layout;
 use super::problem::Problem;
 
-/// A price in two parts: `base + ε·frac`.
+/// A price in parts: `base + levels·overload + ε·frac`. A whole number of penalties for overload is kept apart, so that
+/// one up and one down cancel exactly.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Price {
     pub(super) base: f64,
+    pub(super) levels: f64,
     pub(super) frac: f64,
+}
+
+/// What the parts of a price are multiples of, CNY/kWh.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Units {
+    /// Width of a ramp.
+    pub(super) epsilon: f64,
+    /// Penalty of overload.
+    pub(super) overload: f64,
 }
 
 impl Price {
     pub(super) const fn at(base: f64) -> Self {
-        Self { base, frac: 0.0 }
+        Self {
+            base,
+            levels: 0.0,
+            frac: 0.0,
+        }
     }
 
-    pub(super) fn value(self, epsilon: f64) -> f64 {
-        self.base + epsilon * self.frac
+    pub(super) fn value(self, units: Units) -> f64 {
+        self.less(Self::default(), units).base + units.epsilon * self.frac
     }
 
-    /// The same price with as much as fits in its base, for ramps of another width.
+    pub(super) fn shifted(self, levels: f64) -> Self {
+        Self {
+            levels: self.levels + levels,
+            ..self
+        }
+    }
+
+    /// This price less another, without levels of its own.
+    #[inline]
+    pub(super) fn less(self, other: Self, units: Units) -> Self {
+        let levels = self.levels - other.levels;
+        Self {
+            base: (self.base + levels * units.overload) - other.base,
+            levels: 0.0,
+            frac: self.frac - other.frac,
+        }
+    }
+
+    /// The same price with as much as fits in its base, for ramps of width `to`.
     pub(super) fn moved(self, from: f64, to: f64) -> Self {
-        let base = self.value(from);
+        let base = self.base + from * self.frac;
         let frac = ((self.base - base) + from * self.frac) / to;
-        Self { base, frac }
+        Self { base, frac, ..self }
     }
 }
 

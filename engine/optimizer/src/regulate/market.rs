@@ -8,7 +8,7 @@
 //! penalty. Where nobody has to choose who overloads (nearly always), no flow at a shifted price matters; else the
 //! flows at the prices `± penalty · level` are carried along, for as many levels as nodes nest.
 
-use super::curve::{Flow, Price, Steps};
+use super::curve::{Flow, Price, Steps, Units};
 use super::forest::{Forced, Forest};
 use super::layout::Layout;
 use super::problem::{Penalties, Problem};
@@ -28,8 +28,7 @@ pub(super) struct Market {
     pub(super) forest: Forest,
     pub(super) penalties: Penalties,
     pub(super) target: f64,
-    /// Width of a ramp, CNY/kWh.
-    pub(super) epsilon: f64,
+    pub(super) units: Units,
     /// Whether any group has a price.
     pub(super) grouped: bool,
     /// What each group pays for drawing.
@@ -44,7 +43,7 @@ pub(super) struct Market {
     below: Vec<Flow>,
     /// Price that each group's members see.
     seen: Vec<Price>,
-    pub(super) candidates: Vec<f64>,
+    pub(super) candidates: Vec<Price>,
     asked_at: usize,
 }
 
@@ -69,6 +68,7 @@ impl Market {
         self.steps.load(&self.layout, problem);
         self.forest.build(&self.layout, problem, &self.steps);
         self.penalties = problem.penalties;
+        self.units.overload = problem.penalties.overload;
         self.target = problem.target_kw;
         let nodes = self.forest.nodes.len();
         self.price.clear();
@@ -92,13 +92,8 @@ impl Market {
     ) -> Result<Flow, Stopped> {
         let levels = self.forest.levels;
         for level in 0..self.width() {
-            // Sums of powers of two and of whole penalties: exact enough to find the same steps again.
             #[allow(clippy::cast_precision_loss)]
-            let shift = (level as f64 - levels as f64) * self.penalties.overload;
-            let shifted = Price {
-                base: price.base + shift,
-                ..price
-            };
+            let shifted = price.shifted(level as f64 - levels as f64);
             self.add_segments(k, level, shifted, stop)?;
         }
         for j in self.forest.nodes[k].first..k {
@@ -127,9 +122,9 @@ impl Market {
         price: Price,
         stop: &dyn Fn() -> bool,
     ) -> Result<(), Stopped> {
+        let price = price.less(Price::default(), self.units);
         for (seen, paid) in self.seen.iter_mut().zip(&self.group_price) {
-            seen.base = price.base - paid.base;
-            seen.frac = price.frac - paid.frac;
+            *seen = price.less(*paid, self.units);
         }
         if let Some(last) = self.seen.last_mut() {
             *last = price;
@@ -137,7 +132,7 @@ impl Market {
         let node = self.forest.nodes[k];
         let offset = level * self.forest.nodes.len();
         self.below[offset + node.first..=offset + k].fill(Flow::default());
-        let steepness = 1.0 / self.epsilon;
+        let steepness = 1.0 / self.units.epsilon;
         for segment in &self.forest.segments[node.segment..node.segment_end] {
             let mut from = segment.start;
             self.below[offset + segment.owner].kw += segment.low;
@@ -202,91 +197,72 @@ impl Market {
             let node = self.forest.nodes[k];
             let above = self.price[node.parent];
             let flow = self.below(k).kw;
-            let overload = self.penalties.overload;
-            let shifted = |by: f64| Price {
-                base: above.base + by,
-                ..above
+            self.own_price[k] = false;
+            self.price[k] = match node.forced {
+                Forced::Above => self.shift(k, above.shifted(-1.0), stop)?,
+                Forced::Below => self.shift(k, above.shifted(1.0), stop)?,
+                Forced::No if flow > node.upper => self.settle_full(k, above, flow, stop)?,
+                Forced::No if flow < node.lower => self.settle_empty(k, above, flow, stop)?,
+                Forced::No => above,
             };
-            let levels = self.forest.levels;
-            self.own_price[k] = true;
-            let price = if node.forced == Forced::Above {
-                self.own_price[k] = false;
-                let price = shifted(-overload);
-                self.flow(k, price, stop)?;
-                price
-            } else if node.forced == Forced::Below {
-                self.own_price[k] = false;
-                let price = shifted(overload);
-                self.flow(k, price, stop)?;
-                price
-            } else if flow > node.upper {
-                let floor = self.steps.cheapest - 1.0;
-                if levels == 0 {
-                    self.search(
-                        k,
-                        node.upper,
-                        (floor, node.least),
-                        (above.value(self.epsilon), flow),
-                        stop,
-                    )?
-                } else {
-                    let low = self.flow(k, shifted(-overload), stop)?.kw;
-                    if low >= node.upper {
-                        self.own_price[k] = false;
-                        shifted(-overload)
-                    } else {
-                        let lowest = above.value(self.epsilon) - overload;
-                        self.search(
-                            k,
-                            node.upper,
-                            (lowest, low),
-                            (above.value(self.epsilon), flow),
-                            stop,
-                        )?
-                    }
-                }
-            } else if flow < node.lower {
-                let ceiling = self.highest_step() + 1.0;
-                if levels == 0 {
-                    self.search(
-                        k,
-                        node.lower,
-                        (above.value(self.epsilon), flow),
-                        (ceiling, node.most),
-                        stop,
-                    )?
-                } else {
-                    let high = self.flow(k, shifted(overload), stop)?.kw;
-                    if high <= node.lower {
-                        self.own_price[k] = false;
-                        shifted(overload)
-                    } else {
-                        let highest = above.value(self.epsilon) + overload;
-                        self.search(
-                            k,
-                            node.lower,
-                            (above.value(self.epsilon), flow),
-                            (highest, high),
-                            stop,
-                        )?
-                    }
-                }
-            } else {
-                self.own_price[k] = false;
-                above
-            };
-            self.price[k] = price;
         }
         Ok(())
     }
 
+    /// Draws below a node at another price.
+    fn shift(&mut self, k: usize, price: Price, stop: &dyn Fn() -> bool) -> Result<Price, Stopped> {
+        self.flow(k, price, stop)?;
+        Ok(price)
+    }
+
+    /// The price below a node that would draw more than its upper limit at the price above.
+    fn settle_full(
+        &mut self,
+        k: usize,
+        above: Price,
+        flow: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Price, Stopped> {
+        let node = self.forest.nodes[k];
+        let high = (above, flow);
+        let mut low = (Price::at(self.steps.cheapest - 1.0), node.least);
+        if self.forest.levels > 0 {
+            let overloaded = above.shifted(-1.0);
+            low = (overloaded, self.flow(k, overloaded, stop)?.kw);
+            if low.1 >= node.upper {
+                return Ok(overloaded);
+            }
+        }
+        self.own_price[k] = true;
+        self.search(k, node.upper, low, high, stop)
+    }
+
+    /// The price below a node that would draw less than its lower limit at the price above.
+    fn settle_empty(
+        &mut self,
+        k: usize,
+        above: Price,
+        flow: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Price, Stopped> {
+        let node = self.forest.nodes[k];
+        let low = (above, flow);
+        let mut high = (Price::at(self.highest_step() + 1.0), node.most);
+        if self.forest.levels > 0 {
+            let overloaded = above.shifted(1.0);
+            high = (overloaded, self.flow(k, overloaded, stop)?.kw);
+            if high.1 <= node.lower {
+                return Ok(overloaded);
+            }
+        }
+        self.own_price[k] = true;
+        self.search(k, node.lower, low, high, stop)
+    }
+
     /// No step of any resource, with what its group pays, has a price above this.
     fn highest_step(&self) -> f64 {
-        let paid = self
-            .group_price
-            .iter()
-            .map(|price| price.value(self.epsilon));
-        self.steps.dearest + self.epsilon + paid.fold(0.0, f64::max)
+        let paid = self.group_price.iter().map(|price| price.value(self.units));
+        self.steps.dearest + self.units.epsilon + paid.fold(0.0, f64::max)
     }
 
     fn settle_root(&mut self, root: usize, stop: &dyn Fn() -> bool) -> Result<(), Stopped> {
@@ -316,7 +292,13 @@ impl Market {
             return Ok(());
         }
         self.off_target = false;
-        self.price[root] = self.search(root, self.target, (-top, low), (top, high), stop)?;
+        self.price[root] = self.search(
+            root,
+            self.target,
+            (Price::at(-top), low),
+            (Price::at(top), high),
+            stop,
+        )?;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::allocation::Allocation;
 use super::answer::Answer;
-use super::curve::Price;
+use super::curve::{Price, Units};
 use super::market::Market;
 use super::problem::Problem;
 
@@ -67,25 +67,25 @@ pub(super) fn tell(
 /// Fills in the prices.
 pub(super) fn quote(market: &Market, answer: &mut Answer) {
     let root = market.forest.root();
-    let epsilon = market.epsilon;
+    let units = market.units;
     answer.node_price.clear();
     answer.node_price.resize(market.layout.nodes(), 0.0);
     for k in 0..root {
         let node = &market.forest.nodes[k];
-        let price = difference(market.price[node.parent], market.price[k], epsilon);
+        let price = difference(market.price[node.parent], market.price[k], units);
         answer.node_price[market.layout.node[node.rank] as usize] = price;
     }
     answer.group_price.clear();
     let paid = market
         .group_price
         .iter()
-        .map(|price| price.value(epsilon).max(0.0));
+        .map(|price| price.value(units).max(0.0));
     answer.group_price.extend(paid);
-    answer.target_price = market.price[root].value(epsilon);
+    answer.target_price = market.price[root].value(units);
 }
 
-fn difference(above: Price, below: Price, epsilon: f64) -> f64 {
-    (above.base - below.base) + epsilon * (above.frac - below.frac)
+fn difference(above: Price, below: Price, units: Units) -> f64 {
+    above.less(below, units).value(units)
 }
 
 /// No draws cost less than this: the dual function at the prices found.
@@ -93,14 +93,14 @@ fn difference(above: Price, below: Price, epsilon: f64) -> f64 {
 /// Each resource does what is best for it at the price that it sees, each limit earns its price, each group pays for
 /// its ceiling, and the target is bought at the total's price.
 pub(super) fn bound(market: &Market, problem: &Problem) -> f64 {
-    let (steps, forest, epsilon) = (&market.steps, &market.forest, market.epsilon);
+    let (steps, forest, units) = (&market.steps, &market.forest, market.units);
     let root = forest.root();
     let mut bound = steps.constant
         + problem.penalties.overload * forest.idle_overload
-        + market.price[root].value(epsilon) * problem.target_kw;
+        + market.price[root].value(units) * problem.target_kw;
     for k in 0..root {
         let node = &forest.nodes[k];
-        let price = difference(market.price[node.parent], market.price[k], epsilon);
+        let price = difference(market.price[node.parent], market.price[k], units);
         if price > 0.0 {
             bound -= price * node.upper;
         } else if price < 0.0 {
@@ -108,7 +108,7 @@ pub(super) fn bound(market: &Market, problem: &Problem) -> f64 {
         }
     }
     for (price, ceiling) in market.group_price.iter().zip(&problem.ceiling_kw) {
-        let price = price.value(epsilon);
+        let price = price.value(units);
         if price > 0.0 {
             bound -= price * ceiling;
         }
@@ -119,7 +119,7 @@ pub(super) fn bound(market: &Market, problem: &Problem) -> f64 {
         for at in segment.start..segment.end {
             let group = market.layout.group[at] as usize;
             let paid = market.group_price.get(group).copied().unwrap_or_default();
-            let seen = difference(above, paid, epsilon);
+            let seen = difference(above, paid, units);
             let down = steps.down_price[at];
             best -= down * steps.down_kw[at] + seen * steps.low[at];
             best += steps.down_kw[at] * (down - seen).min(0.0);

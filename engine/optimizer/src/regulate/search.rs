@@ -5,7 +5,7 @@
 //! (quickselect): each guess discards those on one side, so all guesses together touch each step a few times. Last
 //! comes the place on the ramp of the step that is found.
 
-use super::curve::Price;
+use super::curve::{Price, Units};
 use super::market::{Market, Stopped};
 
 /// Guesses by slope before anything else.
@@ -21,97 +21,133 @@ const SELECTIONS: usize = 8;
 /// A range that holds the price, and what is drawn at its ends, kW.
 #[derive(Clone, Copy)]
 struct Bracket {
-    low: f64,
-    low_kw: f64,
-    high: f64,
-    high_kw: f64,
+    low: (Price, f64),
+    high: (Price, f64),
+    units: Units,
 }
 
 impl Bracket {
-    fn contains(&self, price: f64) -> bool {
-        price > self.low && price < self.high
+    fn contains(&self, price: Price) -> bool {
+        let above = |low: Price, high: Price| high.less(low, self.units).value(self.units) > 0.0;
+        above(self.low.0, price) && above(price, self.high.0)
     }
 
-    fn narrow(&mut self, price: f64, kw: f64, goal: f64) {
+    fn narrow(&mut self, price: Price, kw: f64, goal: f64) {
         if kw > goal {
-            (self.high, self.high_kw) = (price, kw);
+            self.high = (price, kw);
         } else {
-            (self.low, self.low_kw) = (price, kw);
+            self.low = (price, kw);
         }
     }
 
+    /// How far the goal lies between what is drawn at the ends.
     fn share(&self, goal: f64) -> f64 {
-        let rise = self.high_kw - self.low_kw;
+        let rise = self.high.1 - self.low.1;
         if rise > 0.0 {
-            (goal - self.low_kw) / rise
+            (goal - self.low.1) / rise
         } else {
             0.5
         }
     }
+
+    /// The price at a share of the way.
+    fn at(&self, share: f64) -> Price {
+        let (low, high) = (self.low.0.value(self.units), self.high.0.value(self.units));
+        Price::at(low + share * (high - low))
+    }
+}
+
+/// What is looked for: the watched node, and what shall be drawn below it.
+#[derive(Clone, Copy)]
+struct Goal {
+    k: usize,
+    kw: f64,
+    tolerance: f64,
+}
+
+impl Goal {
+    fn is_met(&self, kw: f64) -> bool {
+        (kw - self.kw).abs() <= self.tolerance
+    }
 }
 
 impl Market {
-    /// The price at which `goal` is drawn below watched node `k`, between two prices at which less and more is drawn.
+    /// The price at which `kw` is drawn below watched node `k`, between two prices at which less and more is drawn.
     /// Starts from the node's last price. Leaves the flows below it at the price it returns.
     pub(super) fn search(
         &mut self,
         k: usize,
-        goal: f64,
-        (low, low_kw): (f64, f64),
-        (high, high_kw): (f64, f64),
+        kw: f64,
+        low: (Price, f64),
+        high: (Price, f64),
         stop: &dyn Fn() -> bool,
     ) -> Result<Price, Stopped> {
         let mut bracket = Bracket {
             low,
-            low_kw,
             high,
-            high_kw,
+            units: self.units,
         };
         let node = &self.forest.nodes[k];
-        let tolerance = 1e-12 + 2e-16 * (goal.abs() + (node.most - node.least).abs());
-        let near = |kw: f64| (kw - goal).abs() <= tolerance;
+        let tolerance = 1e-12 + 2e-16 * (kw.abs() + (node.most - node.least).abs());
+        let goal = Goal { k, kw, tolerance };
+        if let Some(price) = self.follow_slope(goal, &mut bracket, stop)? {
+            return Ok(price);
+        }
+        if self.steps_below(k) > MANY_STEPS {
+            if let Some(price) = self.halve(goal, &mut bracket, stop)? {
+                return Ok(price);
+            }
+        }
+        if let Some(price) = self.select(goal, &mut bracket, stop)? {
+            return Ok(price);
+        }
+        self.climb(goal, &bracket, stop)
+    }
 
-        let mut guess = self.price[k];
+    fn follow_slope(
+        &mut self,
+        goal: Goal,
+        bracket: &mut Bracket,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Price>, Stopped> {
+        let mut guess = self.price[goal.k];
         for _ in 0..SLOPE_GUESSES {
-            let value = guess.value(self.epsilon);
-            if !bracket.contains(value) {
+            if !bracket.contains(guess) {
                 break;
             }
-            let flow = self.flow(k, guess, stop)?;
-            if near(flow.kw) {
-                return Ok(guess);
+            let flow = self.flow(goal.k, guess, stop)?;
+            if goal.is_met(flow.kw) {
+                return Ok(Some(guess));
             }
-            bracket.narrow(value, flow.kw, goal);
+            bracket.narrow(guess, flow.kw, goal.kw);
             if flow.slope <= 0.0 {
                 break;
             }
-            guess.frac += (goal - flow.kw) / flow.slope;
+            guess.frac += (goal.kw - flow.kw) / flow.slope;
         }
-        let steps = self.steps_below(k);
-        if steps > MANY_STEPS {
-            for turn in 0..PROPORTION_GUESSES {
-                // Away from the end that it crowds, or the far end never moves.
-                let share = bracket.share(goal);
-                let share = if turn % 2 == 0 {
-                    share.mul_add(0.98, 0.01)
-                } else {
-                    share.mul_add(0.9, 0.05)
-                };
-                let value = bracket.low + share * (bracket.high - bracket.low);
-                if !bracket.contains(value) {
-                    break;
-                }
-                let flow = self.flow(k, Price::at(value), stop)?;
-                if near(flow.kw) {
-                    return Ok(Price::at(value));
-                }
-                bracket.narrow(value, flow.kw, goal);
+        Ok(None)
+    }
+
+    /// Cuts the range by proportion, a little away from the end that it crowds, or the far end would never move.
+    fn halve(
+        &mut self,
+        goal: Goal,
+        bracket: &mut Bracket,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Price>, Stopped> {
+        for turn in 0..PROPORTION_GUESSES {
+            let margin = if turn % 2 == 0 { 0.01 } else { 0.05 };
+            let guess = bracket.at(bracket.share(goal.kw).mul_add(1.0 - 2.0 * margin, margin));
+            if !bracket.contains(guess) {
+                break;
             }
+            let flow = self.flow(goal.k, guess, stop)?;
+            if goal.is_met(flow.kw) {
+                return Ok(Some(guess));
+            }
+            bracket.narrow(guess, flow.kw, goal.kw);
         }
-        if let Some(price) = self.select(k, goal, &mut bracket, &near, stop)? {
-            return Ok(price);
-        }
-        self.climb(k, goal, &bracket, &near, stop)
+        Ok(None)
     }
 
     fn steps_below(&self, k: usize) -> usize {
@@ -126,21 +162,21 @@ impl Market {
     /// Narrows the range until no step starts inside it.
     fn select(
         &mut self,
-        k: usize,
-        goal: f64,
+        goal: Goal,
         bracket: &mut Bracket,
-        near: &dyn Fn(f64) -> bool,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Price>, Stopped> {
-        self.gather(k, bracket);
+        self.gather(goal.k, bracket);
+        let units = self.units;
         let mut left = 0..self.candidates.len();
         for turn in 0.. {
             let count = left.len();
             if count == 0 {
                 break;
             }
-            let share = if turn < SELECTIONS || turn % 2 == 0 {
-                bracket.share(goal)
+            let by_share = turn < SELECTIONS || turn % 2 == 0;
+            let share = if by_share {
+                bracket.share(goal.kw).clamp(0.0, 1.0)
             } else {
                 0.5
             };
@@ -149,23 +185,22 @@ impl Market {
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss
             )]
-            let at = ((share.clamp(0.0, 1.0) * count as f64) as usize).min(count - 1);
+            let at = ((share * count as f64) as usize).min(count - 1);
             let window = &mut self.candidates[left.clone()];
-            let pivot = *window.select_nth_unstable_by(at, f64::total_cmp).1;
-            let flow = self.flow(k, Price::at(pivot), stop)?;
-            if near(flow.kw) {
-                return Ok(Some(Price::at(pivot)));
+            let order = |a: &Price, b: &Price| a.value(units).total_cmp(&b.value(units));
+            let pivot = *window.select_nth_unstable_by(at, order).1;
+            let flow = self.flow(goal.k, pivot, stop)?;
+            if goal.is_met(flow.kw) {
+                return Ok(Some(pivot));
             }
-            bracket.narrow(pivot, flow.kw, goal);
-            left = if flow.kw > goal {
-                let kept = keep(&mut self.candidates[left.start..left.start + at], |c| {
-                    c < pivot
-                });
-                left.start..left.start + kept
+            bracket.narrow(pivot, flow.kw, goal.kw);
+            let inside = |&price: &Price| bracket.contains(price);
+            left = if flow.kw > goal.kw {
+                let start = left.start;
+                start..start + keep(&mut self.candidates[start..start + at], inside)
             } else {
-                let from = left.start + at + 1;
-                let kept = keep(&mut self.candidates[from..left.end], |c| c > pivot);
-                from..from + kept
+                let start = left.start + at + 1;
+                start..start + keep(&mut self.candidates[start..left.end], inside)
             };
         }
         Ok(None)
@@ -178,22 +213,20 @@ impl Market {
         let levels = self.forest.levels;
         for level in 0..=2 * levels {
             #[allow(clippy::cast_precision_loss)]
-            let shift = (level as f64 - levels as f64) * self.penalties.overload;
+            let levels = levels as f64 - level as f64;
             for segment in &self.forest.segments[node.segment..node.segment_end] {
                 for at in segment.start..segment.end {
-                    let paid = if self.grouped {
-                        let group = self.layout.group[at] as usize;
-                        self.group_price
-                            .get(group)
-                            .map_or(0.0, |price| price.value(self.epsilon))
-                    } else {
-                        0.0
-                    };
-                    for (price, kw) in [
+                    let group = self.layout.group[at] as usize;
+                    let paid = self.group_price.get(group).copied().unwrap_or_default();
+                    for (step, kw) in [
                         (self.steps.down_price[at], self.steps.down_kw[at]),
                         (self.steps.up_price[at], self.steps.up_kw[at]),
                     ] {
-                        let price = price + paid - shift;
+                        let price = Price {
+                            base: step + paid.base,
+                            levels,
+                            frac: paid.frac,
+                        };
                         if kw > 0.0 && bracket.contains(price) {
                             self.candidates.push(price);
                         }
@@ -206,49 +239,47 @@ impl Market {
     /// The place on the ramps that start at or shortly before the lower end of a range in which none starts.
     fn climb(
         &mut self,
-        k: usize,
-        goal: f64,
+        goal: Goal,
         bracket: &Bracket,
-        near: &dyn Fn(f64) -> bool,
         stop: &dyn Fn() -> bool,
     ) -> Result<Price, Stopped> {
-        let base = bracket.low;
-        // A little further than the ramps: rounding of a price may have put its ramp's start just after `base`.
-        let greatest =
-            base.abs() + self.penalties.overload * f64::from(u8::from(self.forest.levels > 0));
-        let width = ((bracket.high - base) / self.epsilon).min(1.0)
-            + 1e-3
-            + 8.0 * f64::EPSILON * greatest / self.epsilon;
-        let mut range = Bracket {
-            low: 0.0,
-            high: width,
-            ..*bracket
+        let start = bracket.low.0;
+        let on = |frac: f64| Price {
+            frac: start.frac + frac,
+            ..start
         };
-        let mut frac = width * range.share(goal).clamp(0.0, 1.0);
-        let mut price = Price { base, frac };
+        let room = bracket.high.0.less(start, self.units).value(self.units) / self.units.epsilon;
+        // A little further than the ramps: rounding may have put the start of one just after.
+        let mut high = room.min(1.0) + 1e-3;
+        let mut low = 0.0;
+        let mut frac = high * bracket.share(goal.kw).clamp(0.0, 1.0);
         for turn in 0..RAMP_GUESSES {
-            let flow = self.flow(k, price, stop)?;
-            if near(flow.kw) || range.high - range.low <= f64::EPSILON {
+            let flow = self.flow(goal.k, on(frac), stop)?;
+            if goal.is_met(flow.kw) || high - low <= f64::EPSILON {
                 break;
             }
-            range.narrow(frac, flow.kw, goal);
-            let by_slope = frac + (goal - flow.kw) / flow.slope;
-            frac = if turn % 4 < 3 && flow.slope > 0.0 && range.contains(by_slope) {
+            if flow.kw > goal.kw {
+                high = frac;
+            } else {
+                low = frac;
+            }
+            let by_slope = frac + (goal.kw - flow.kw) / flow.slope;
+            let inside = flow.slope > 0.0 && by_slope > low && by_slope < high;
+            frac = if turn % 4 < 3 && inside {
                 by_slope
             } else {
-                0.5 * (range.low + range.high)
+                0.5 * (low + high)
             };
-            price.frac = frac;
         }
-        Ok(price)
+        Ok(on(frac))
     }
 }
 
 /// Moves what fulfils a condition to the front; how many do.
-fn keep(values: &mut [f64], condition: impl Fn(f64) -> bool) -> usize {
+fn keep(values: &mut [Price], condition: impl Fn(&Price) -> bool) -> usize {
     let mut kept = 0;
     for at in 0..values.len() {
-        if condition(values[at]) {
+        if condition(&values[at]) {
             values.swap(kept, at);
             kept += 1;
         }

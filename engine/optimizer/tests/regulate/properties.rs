@@ -79,7 +79,7 @@ proptest! {
     fn limits_are_broken_only_where_they_must((fleet, problem) in case()) {
         // With penalties that far apart, the least cost has the least overload.
         let mut strict = problem.clone();
-        strict.penalties.overload = 1e5;
+        strict.penalties.overload = 1e5 * problem.penalties.commitment;
         let answer = solve(&fleet, &strict);
         let over: f64 = answer.overload_kw.iter().map(|kw| kw.abs()).sum();
         let mut limits_only = strict.clone();

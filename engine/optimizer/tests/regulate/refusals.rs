@@ -123,7 +123,7 @@ fn bounds_that_cross() {
 fn forests_that_are_none() {
     assert_eq!(
         refused(|f, _| f.node_parent[0] = Some(1)),
-        "node 1 is its own ancestor"
+        "node 0 is its own ancestor"
     );
     assert_eq!(
         refused(|f, _| f.node_parent[1] = Some(1)),

@@ -216,3 +216,34 @@ fn a_negative_price_is_earned_where_the_target_allows() {
     assert_near(&answer.draw_kw, &[10.0, 0.0]);
     assert_near(&[answer.objective], &[-0.5]);
 }
+
+#[test]
+fn an_upper_limit_below_a_lower_one_gives_way_where_that_helps() {
+    // Whatever is drawn, one of the two limits is broken by 4 kW in all; the target decides which.
+    let (fleet, mut problem) = chargers(&[Some(1)], &[None, Some(0)]);
+    problem.upper_kw[1] = 0.0;
+    problem.lower_kw[0] = 4.0;
+    problem.target_kw = 6.0;
+    problem.penalties.overload = 1e7;
+    let answer = solved(&fleet, &problem);
+    assert_near(&answer.draw_kw, &[4.0]);
+    assert_near(&answer.overload_kw, &[0.0, 4.0]);
+}
+
+#[test]
+fn an_overload_may_be_cheaper_than_missing_the_target() {
+    // Penalties so close that the cost of moving turns the order; then a commitment that is dearer than both.
+    let (mut fleet, mut problem) = chargers(&[Some(0)], &[None]);
+    problem.upper_kw[0] = 0.0;
+    problem.target_kw = 4.0;
+    problem.fall_price[0] = 0.3;
+    problem.penalties = Penalties {
+        overload: 2.2,
+        commitment: 2.1,
+        tracking: 2.01,
+    };
+    assert_near(&solved(&fleet, &problem).draw_kw, &[4.0]);
+    (fleet.resource_group, fleet.group_count) = (vec![Some(0)], 1);
+    problem.ceiling_kw = vec![1.0];
+    assert_near(&solved(&fleet, &problem).draw_kw, &[1.0]);
+}
