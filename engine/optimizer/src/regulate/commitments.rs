@@ -7,20 +7,23 @@
 //! narrowed until it costs nothing. The Newton matrix comes from the slopes of the resources that are on a ramp: each
 //! part of the forest with a price of its own contributes `diag(s) − s·sᵀ/Σs`, since its draw as a whole is fixed.
 
-use super::curve::Price;
+use super::answer::OPTIMAL;
+use super::curve::{Price, Units};
 use super::dense::solve_in_place;
 use super::market::{Market, Stopped};
 
 /// How much narrower ramps become from one round to the next.
 const NARROWING: f64 = 0.03;
 /// Newton steps in one round, and in the last.
-const STEPS: usize = 12;
-const LAST_STEPS: usize = 40;
+const STEPS: usize = 25;
+const LAST_STEPS: usize = 60;
 /// Settlements in one line search.
-const TRIALS: usize = 14;
+const TRIALS: usize = 60;
 /// A line search ends where the slope along it has fallen to this share.
 const FLAT: f64 = 0.4;
-/// How far, in ramps, a group's price goes in one step when no member is on a ramp.
+/// ... or where what is left of the range is this narrow, in ramps.
+const NARROW: f64 = 1e-9;
+/// How far a group's price goes in the first step when no member is on a ramp.
 const STRIDE: f64 = 8.0;
 
 /// The groups' draw and what belongs to it.
@@ -28,6 +31,17 @@ const STRIDE: f64 = 8.0;
 pub(super) struct Commitments {
     ceiling: Vec<f64>,
     penalty: f64,
+    /// What each group draws at least and at most, and whether its price depends on anything.
+    least: Vec<f64>,
+    most: Vec<f64>,
+    open: Vec<bool>,
+    /// How far, in ramps, a group's price goes in one step when no member is on a ramp.
+    stride: Vec<f64>,
+    /// The groups' draw above their ceilings before the step.
+    before: Vec<f64>,
+    /// What moving costs, CNY/h, and how much of it is due to ramps that are not steps.
+    cost: f64,
+    ramp_cost: f64,
     /// Draw above the ceiling, kW.
     pub(super) excess: Vec<f64>,
     /// Slope of each watched node's members by group, kW.
@@ -43,6 +57,15 @@ impl Commitments {
         let groups = market.layout.groups;
         let mut new = Self::default();
         new.excess.resize(groups, 0.0);
+        for column in [
+            &mut new.least,
+            &mut new.most,
+            &mut new.stride,
+            &mut new.before,
+        ] {
+            column.resize(groups, 0.0);
+        }
+        new.open.resize(groups, false);
         new.slopes
             .reserve((market.layout.nodes() + 1) * (groups + 1));
         new.matrix.reserve(groups * groups);
@@ -66,19 +89,13 @@ impl Commitments {
         self.penalty = market.penalties.commitment;
         let was = market.units;
         market.units.epsilon = narrowest;
-        for (price, ceiling) in market.group_price.iter_mut().zip(ceiling) {
-            let value = if ceiling.is_finite() {
-                price.value(was)
-            } else {
-                0.0
-            };
-            *price = Price::at(value.clamp(0.0, self.penalty));
-        }
+        self.open(market, was);
         market.grouped = market.group_price.iter().any(|price| price.base > 0.0);
-        if !market.grouped {
+        if self.group_prices_are_settled(market) {
             market.settle(stop)?;
             self.measure(market);
-            if self.excess.iter().all(|&excess| excess <= 0.0) {
+            let kept = |(&excess, &open): (&f64, &bool)| excess <= 0.0 || !open;
+            if self.excess.iter().zip(&self.open).all(kept) {
                 return Ok(());
             }
             market.grouped = true;
@@ -93,13 +110,53 @@ impl Commitments {
         market.settle(stop)?;
         self.measure(market);
         loop {
-            let last = market.units.epsilon <= narrowest;
-            self.round(market, last, stop)?;
-            if last {
-                return Ok(());
+            let narrow = market.units.epsilon <= narrowest;
+            if narrow || self.ramps_are_cheap() {
+                self.round(market, LAST_STEPS, true, stop)?;
+                if narrow || self.ramps_are_cheap() {
+                    return Ok(());
+                }
+            } else {
+                self.round(market, STEPS, false, stop)?;
             }
             self.narrow(market, narrowest, stop)?;
         }
+    }
+
+    /// Whether no group's price that depends on anything is above 0.
+    fn group_prices_are_settled(&self, market: &Market) -> bool {
+        let mut prices = market.group_price.iter().zip(&self.open);
+        prices.all(|(price, open)| !open || price.base <= 0.0)
+    }
+
+    /// Sets the prices to start from: those of the last solve, but those of groups that keep their ceiling, or break
+    /// it, whatever they do are known.
+    fn open(&mut self, market: &mut Market, was: Units) {
+        self.least.fill(0.0);
+        self.most.fill(0.0);
+        for (at, &group) in market.layout.group.iter().enumerate() {
+            let group = group as usize;
+            if group < self.least.len() {
+                self.least[group] += market.steps.low[at];
+                self.most[group] += market.steps.high[at];
+            }
+        }
+        for (g, price) in market.group_price.iter_mut().enumerate() {
+            let ceiling = self.ceiling[g];
+            let (kept, broken) = (self.most[g] <= ceiling, self.least[g] >= ceiling);
+            self.open[g] = !kept && !broken;
+            *price = Price::at(if kept {
+                0.0
+            } else if broken {
+                self.penalty
+            } else {
+                price.value(was).clamp(0.0, self.penalty)
+            });
+        }
+    }
+
+    fn ramps_are_cheap(&self) -> bool {
+        self.ramp_cost <= 0.1 * OPTIMAL * self.cost.abs().max(1.0)
     }
 
     fn narrow(
@@ -125,16 +182,13 @@ impl Commitments {
     fn round(
         &mut self,
         market: &mut Market,
-        last: bool,
+        steps: usize,
+        fully: bool,
         stop: &dyn Fn() -> bool,
     ) -> Result<(), Stopped> {
-        let mut stride = STRIDE;
-        for _ in 0..if last { LAST_STEPS } else { STEPS } {
+        self.stride.fill(STRIDE);
+        for _ in 0..steps {
             self.choose(market);
-            eprintln!(
-                "DBG eps {} excess {:?} price {:?}",
-                market.units.epsilon, self.excess, market.group_price
-            );
             let wrong = self
                 .free
                 .iter()
@@ -143,16 +197,10 @@ impl Commitments {
             if self.free.is_empty() || wrong <= 1e-11 * (1.0 + market.steps.room * 1e-3) {
                 return Ok(());
             }
-            self.aim(market, stride);
-            let longest = self
-                .step
-                .iter()
-                .fold(0.0_f64, |most, step| most.max(step.abs()));
+            self.aim(market);
             let reach = self.walk(market, stop)?;
-            if reach > 1.5 {
-                stride *= 4.0;
-            }
-            if !last && longest * reach < 0.5 {
+            self.adapt(reach);
+            if !fully && self.longest() * reach < 0.5 {
                 return Ok(());
             }
         }
@@ -167,20 +215,21 @@ impl Commitments {
             let stuck = excess == 0.0
                 || (excess < 0.0 && price <= 0.0)
                 || (excess > 0.0 && price >= self.penalty);
-            if self.ceiling[g].is_finite() && !stuck {
+            if self.open[g] && !stuck {
                 self.free.push(g);
             }
         }
     }
 
     /// The Newton step, in ramps, of the free groups.
-    fn aim(&mut self, market: &Market, stride: f64) {
+    fn aim(&mut self, market: &Market) {
         self.assemble(market);
         let count = self.free.len();
         self.step.clear();
         for (row, &g) in self.free.iter().enumerate() {
             let diagonal = &mut self.matrix[row * count + row];
-            *diagonal += 1e-12 * *diagonal + self.excess[g].abs() / stride + f64::MIN_POSITIVE;
+            *diagonal +=
+                1e-12 * *diagonal + self.excess[g].abs() / self.stride[g] + f64::MIN_POSITIVE;
             self.step.push(self.excess[g]);
         }
         solve_in_place(&mut self.matrix, &mut self.step);
@@ -220,7 +269,23 @@ impl Commitments {
         }
     }
 
-    /// Walks along the step to where the dual function is flat; how far, in steps.
+    /// How far the step moves the price that it moves most, in ramps.
+    fn longest(&self) -> f64 {
+        self.step
+            .iter()
+            .fold(0.0, |most, step| step.abs().max(most))
+    }
+
+    /// Groups that still want to go the same way may go further in the next step; others less far.
+    fn adapt(&mut self, reach: f64) {
+        for &g in &self.free {
+            let onwards = self.excess[g] * self.before[g] > 0.0;
+            let factor = if onwards && reach >= 1.0 { 4.0 } else { 0.25 };
+            self.stride[g] = (self.stride[g] * factor).max(1.0);
+        }
+    }
+
+    /// Walks along the step, all of it at most, to where the dual function is flat; how far, in steps.
     fn walk(&mut self, market: &mut Market, stop: &dyn Fn() -> bool) -> Result<f64, Stopped> {
         self.from.clear();
         self.from.extend_from_slice(&market.group_price);
@@ -232,10 +297,11 @@ impl Commitments {
             .sum();
         let (mut short, mut short_slope) = (0.0, start);
         let mut long: Option<(f64, f64)> = None;
+        self.before.copy_from_slice(&self.excess);
         let mut reach = 1.0;
-        for _ in 0..TRIALS {
+        for trial in 0..TRIALS {
             let slope = self.try_at(market, reach, stop)?;
-            if slope.abs() <= FLAT * start {
+            if slope.abs() <= FLAT * start || (slope > 0.0 && reach >= 1.0) {
                 break;
             }
             if slope > 0.0 {
@@ -245,10 +311,14 @@ impl Commitments {
             }
             reach = match long {
                 Some((long, long_slope)) => {
+                    if (long - short) * self.longest() < NARROW {
+                        break;
+                    }
                     let share = short_slope / (short_slope - long_slope);
-                    short + (long - short) * share.clamp(0.1, 0.9)
+                    let share = if trial % 2 == 0 { share } else { 0.5 };
+                    short + (long - short) * share.clamp(0.05, 0.95)
                 }
-                None => reach * 4.0,
+                None => break,
             };
         }
         for price in &mut market.group_price {
@@ -281,9 +351,9 @@ impl Commitments {
         for (&g, step) in self.free.iter().zip(&self.step) {
             let value = market.group_price[g].value(market.units);
             let at_bound = (value <= 0.0 && *step < 0.0) || (value >= self.penalty && *step > 0.0);
-            if !at_bound {
-                inside += self.excess[g] * step;
-            }
+            let slope = self.excess[g] * step;
+            // At its bound a price wants to go no further, but it may have come too far.
+            inside += if at_bound { slope.min(0.0) } else { slope };
         }
         Ok(inside)
     }
@@ -302,6 +372,8 @@ impl Commitments {
             };
         }
         let steepness = 1.0 / market.units.epsilon;
+        let steps = &market.steps;
+        (self.cost, self.ramp_cost) = (steps.constant, 0.0);
         for segment in &market.forest.segments {
             let above = market.price[segment.owner];
             let slopes = &mut self.slopes[segment.owner * (groups + 1)..][..=groups];
@@ -309,10 +381,15 @@ impl Commitments {
                 let group = market.layout.group[at] as usize;
                 let paid = market.group_price.get(group).copied().unwrap_or_default();
                 let price = above.less(paid, market.units);
-                let flow = market.steps.risen_at(at, price, steepness);
+                let flow = steps.risen_at(at, price, steepness);
                 slopes[group] += flow.slope;
+                let plan = steps.down_kw[at];
+                self.cost += steps.up_price[at] * (flow.kw - plan).max(0.0);
+                self.cost -= steps.down_price[at] * (plan - flow.kw).max(0.0);
+                // On a ramp at share θ of w kW the price is off by ε·θ or ε·(1 − θ): at most ε·w/4 in all.
+                self.ramp_cost += 0.25 * market.units.epsilon * flow.slope;
                 if let Some(excess) = self.excess.get_mut(group) {
-                    *excess += market.steps.low[at] + flow.kw;
+                    *excess += steps.low[at] + flow.kw;
                 }
             }
         }

@@ -50,14 +50,26 @@ impl Price {
         }
     }
 
-    /// This price less another, without levels of its own.
-    #[inline]
+    /// This price less another, without levels of its own. What rounding cuts off the base goes to `frac`.
     pub(super) fn less(self, other: Self, units: Units) -> Self {
         let levels = self.levels - other.levels;
+        let (raised, lost_raising) = two_sum(self.base, levels * units.overload);
+        let (base, lost) = two_sum(raised, -other.base);
+        let frac = (self.frac - other.frac) + (lost_raising + lost) / units.epsilon;
         Self {
-            base: (self.base + levels * units.overload) - other.base,
+            base,
             levels: 0.0,
-            frac: self.frac - other.frac,
+            frac,
+        }
+    }
+
+    /// Where a ramp starts for somebody who pays this price: `step` higher.
+    pub(super) fn above_step(self, step: f64, units: Units) -> Self {
+        let (base, lost) = two_sum(self.base, step);
+        Self {
+            base,
+            frac: self.frac + lost / units.epsilon,
+            ..self
         }
     }
 
@@ -67,6 +79,13 @@ impl Price {
         let frac = ((self.base - base) + from * self.frac) / to;
         Self { base, frac, ..self }
     }
+}
+
+/// A sum and what rounding cut off it (Knuth).
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let of_b = sum - a;
+    (sum, (a - (sum - of_b)) + (b - of_b))
 }
 
 /// A quantity and how fast it grows with `frac`.

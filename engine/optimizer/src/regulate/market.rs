@@ -234,7 +234,10 @@ impl Market {
             }
         }
         self.own_price[k] = true;
-        self.search(k, node.upper, low, high, stop)
+        let found = self.search(k, node.upper, low, high, stop)?;
+        // Rounding must not make a full node dearer for those below than for those above.
+        let dearer = found.less(above, self.units).value(self.units) > 0.0;
+        Ok(if dearer { above } else { found })
     }
 
     /// The price below a node that would draw less than its lower limit at the price above.
@@ -256,7 +259,9 @@ impl Market {
             }
         }
         self.own_price[k] = true;
-        self.search(k, node.lower, low, high, stop)
+        let found = self.search(k, node.lower, low, high, stop)?;
+        let cheaper = found.less(above, self.units).value(self.units) < 0.0;
+        Ok(if cheaper { above } else { found })
     }
 
     /// No step of any resource, with what its group pays, has a price above this.

@@ -222,11 +222,7 @@ impl Market {
                         (self.steps.down_price[at], self.steps.down_kw[at]),
                         (self.steps.up_price[at], self.steps.up_kw[at]),
                     ] {
-                        let price = Price {
-                            base: step + paid.base,
-                            levels,
-                            frac: paid.frac,
-                        };
+                        let price = paid.above_step(step, self.units).shifted(levels);
                         if kw > 0.0 && bracket.contains(price) {
                             self.candidates.push(price);
                         }
