@@ -2,6 +2,7 @@
 //! `cargo run --release -p vpp-benches -- NAME [--json]`, one row (with `--json` one JSON object) a case.
 
 mod cycle;
+mod regulate;
 
 use clap::Parser;
 
@@ -24,12 +25,15 @@ enum Bench {
         #[arg(long, default_value_t = 1_000)]
         cycles: usize,
     },
+    /// Following a signal: the fast solver of one instant beside a general one.
+    Regulate(regulate::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let rows = match arguments.bench {
         Bench::Cycle { cycles } => cycle::measure(cycles)?,
+        Bench::Regulate(asked) => regulate::measure(&asked)?,
     };
     for row in rows {
         println!(
