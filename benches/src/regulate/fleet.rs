@@ -64,7 +64,14 @@ impl Instance {
                 .filter(|(g, _)| **g == Some(group))
                 .map(|(_, plan)| plan)
                 .sum();
-            problem.ceiling_kw.push(planned * draws.between(0.96, 1.06));
+            // Half of them have been called to stay near their plan, or somewhat below.
+            let share = draws.between(0.92, 1.04);
+            let called = group % 2 == 0;
+            problem.ceiling_kw.push(if called {
+                planned * share
+            } else {
+                f64::INFINITY
+            });
         }
         let capacity = problem
             .high_kw

@@ -58,6 +58,7 @@ mod reference;
 mod regulator;
 mod report;
 mod search;
+mod snap;
 mod validate;
 
 pub use answer::{Answer, OPTIMAL, Status};

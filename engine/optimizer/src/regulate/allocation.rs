@@ -22,16 +22,15 @@ impl Allocation {
     }
 
     /// What everybody draws at the prices found.
-    pub(super) fn take_prices(&mut self, market: &Market) {
-        let steepness = 1.0 / market.units.epsilon;
-        let steps = &market.steps;
-        for segment in &market.forest.segments {
-            let above = market.price[segment.owner];
+    pub(super) fn take_prices(&mut self, market: &mut Market) {
+        market.forget();
+        for index in 0..market.forest.segments.len() {
+            let segment = market.forest.segments[index];
+            market.look(market.price[segment.owner]);
+            let steps = &market.steps;
             for at in segment.start..segment.end {
-                let group = market.layout.group[at] as usize;
-                let paid = market.group_price.get(group).copied().unwrap_or_default();
-                let price = above.less(paid, market.units);
-                let risen = steps.risen_at(at, price, steepness).kw;
+                let seen = market.seen[market.layout.group[at] as usize];
+                let risen = steps.risen_at(at, seen, market.units.steepness).kw;
                 self.draw[at] = (steps.low[at] + risen).clamp(steps.low[at], steps.high[at]);
             }
         }

@@ -24,7 +24,7 @@ const FLAT: f64 = 0.4;
 /// ... or where what is left of the range is this narrow, in ramps.
 const NARROW: f64 = 1e-9;
 /// How far a group's price goes in the first step when no member is on a ramp.
-const STRIDE: f64 = 8.0;
+const STRIDE: f64 = 32.0;
 
 /// The groups' draw and what belongs to it.
 #[derive(Debug, Clone, Default)]
@@ -39,9 +39,9 @@ pub(super) struct Commitments {
     stride: Vec<f64>,
     /// The groups' draw above their ceilings before the step.
     before: Vec<f64>,
-    /// What moving costs, CNY/h, and how much of it is due to ramps that are not steps.
-    cost: f64,
-    ramp_cost: f64,
+    /// For each watched node with a price of its own: how far, in ramps, it moves with the step.
+    lead: Vec<f64>,
+    from_price: Vec<Price>,
     /// Draw above the ceiling, kW.
     pub(super) excess: Vec<f64>,
     /// Slope of each watched node's members by group, kW.
@@ -69,6 +69,8 @@ impl Commitments {
         new.slopes
             .reserve((market.layout.nodes() + 1) * (groups + 1));
         new.matrix.reserve(groups * groups);
+        new.lead.reserve(market.layout.nodes() + 1);
+        new.from_price.reserve(market.layout.nodes() + 1);
         new.free.reserve(groups);
         new.step.reserve(groups);
         new.from.reserve(groups);
@@ -88,7 +90,7 @@ impl Commitments {
         self.ceiling.extend_from_slice(ceiling);
         self.penalty = market.penalties.commitment;
         let was = market.units;
-        market.units.epsilon = narrowest;
+        market.units.set_epsilon(narrowest);
         self.open(market, was);
         market.grouped = market.group_price.iter().any(|price| price.base > 0.0);
         if self.group_prices_are_settled(market) {
@@ -100,20 +102,15 @@ impl Commitments {
             }
             market.grouped = true;
         }
-        let widest = 0.3
-            * market
-                .steps
-                .dearest
-                .max(-market.steps.cheapest)
-                .max(narrowest);
-        market.units.epsilon = widest;
+        let widest = market.penalties.tracking;
+        market.units.set_epsilon(widest);
         market.settle(stop)?;
         self.measure(market);
         loop {
             let narrow = market.units.epsilon <= narrowest;
-            if narrow || self.ramps_are_cheap() {
+            if narrow || ramps_are_cheap(market) {
                 self.round(market, LAST_STEPS, true, stop)?;
-                if narrow || self.ramps_are_cheap() {
+                if narrow || ramps_are_cheap(market) {
                     return Ok(());
                 }
             } else {
@@ -155,10 +152,6 @@ impl Commitments {
         }
     }
 
-    fn ramps_are_cheap(&self) -> bool {
-        self.ramp_cost <= 0.1 * OPTIMAL * self.cost.abs().max(1.0)
-    }
-
     fn narrow(
         &mut self,
         market: &mut Market,
@@ -172,7 +165,7 @@ impl Commitments {
         for price in market.group_price.iter_mut().chain(&mut market.price) {
             *price = price.moved(from, to);
         }
-        market.units.epsilon = to;
+        market.units.set_epsilon(to);
         market.settle(stop)?;
         self.measure(market);
         Ok(())
@@ -189,14 +182,6 @@ impl Commitments {
         self.stride.fill(STRIDE);
         for _ in 0..steps {
             self.choose(market);
-            let wrong = self
-                .free
-                .iter()
-                .map(|&g| self.excess[g].abs())
-                .fold(0.0, f64::max);
-            if self.free.is_empty() || wrong <= 1e-11 * (1.0 + market.steps.room * 1e-3) {
-                return Ok(());
-            }
             self.aim(market);
             let reach = self.walk(market, stop)?;
             self.adapt(reach);
@@ -233,6 +218,7 @@ impl Commitments {
             self.step.push(self.excess[g]);
         }
         solve_in_place(&mut self.matrix, &mut self.step);
+        self.lead(market);
     }
 
     fn assemble(&mut self, market: &Market) {
@@ -269,6 +255,26 @@ impl Commitments {
         }
     }
 
+    /// Where prices of parts of the forest go with the step, as long as the same resources stay on their ramps.
+    fn lead(&mut self, market: &Market) {
+        let groups = self.excess.len();
+        self.lead.clear();
+        self.lead.resize(market.price.len(), 0.0);
+        for (k, lead) in self.lead.iter_mut().enumerate() {
+            let fixed = market.own_price[k] && !(k == market.forest.root() && market.off_target);
+            let slopes = &self.slopes[k * (groups + 1)..][..=groups];
+            let total: f64 = slopes.iter().sum();
+            if fixed && total > 0.0 {
+                let moved = self
+                    .free
+                    .iter()
+                    .zip(&self.step)
+                    .map(|(&g, step)| slopes[g] * step);
+                *lead = moved.sum::<f64>() / total;
+            }
+        }
+    }
+
     /// How far the step moves the price that it moves most, in ramps.
     fn longest(&self) -> f64 {
         self.step
@@ -289,6 +295,8 @@ impl Commitments {
     fn walk(&mut self, market: &mut Market, stop: &dyn Fn() -> bool) -> Result<f64, Stopped> {
         self.from.clear();
         self.from.extend_from_slice(&market.group_price);
+        self.from_price.clear();
+        self.from_price.extend_from_slice(&market.price);
         let start: f64 = self
             .free
             .iter()
@@ -346,6 +354,17 @@ impl Commitments {
             }
             market.group_price[g] = price;
         }
+        for ((price, from), lead) in market
+            .price
+            .iter_mut()
+            .zip(&self.from_price)
+            .zip(&self.lead)
+        {
+            *price = Price {
+                frac: from.frac + reach * lead,
+                ..*from
+            };
+        }
         market.settle(stop)?;
         self.measure(market);
         for (&g, step) in self.free.iter().zip(&self.step) {
@@ -359,11 +378,11 @@ impl Commitments {
     }
 
     /// What each group draws above its ceiling at the prices found, and the slopes of those on a ramp.
-    fn measure(&mut self, market: &Market) {
+    fn measure(&mut self, market: &mut Market) {
         let groups = self.excess.len();
         self.slopes.clear();
-        self.slopes
-            .resize(market.forest.nodes.len() * (groups + 1), 0.0);
+        let rows = market.forest.nodes.len() * (groups + 1);
+        self.slopes.resize(rows, 0.0);
         for (excess, ceiling) in self.excess.iter_mut().zip(&self.ceiling) {
             *excess = if ceiling.is_finite() {
                 -ceiling
@@ -371,27 +390,28 @@ impl Commitments {
                 f64::NEG_INFINITY
             };
         }
-        let steepness = 1.0 / market.units.epsilon;
-        let steps = &market.steps;
-        (self.cost, self.ramp_cost) = (steps.constant, 0.0);
-        for segment in &market.forest.segments {
-            let above = market.price[segment.owner];
+        market.forget();
+        for index in 0..market.forest.segments.len() {
+            let segment = market.forest.segments[index];
+            market.look(market.price[segment.owner]);
+            let steps = &market.steps;
             let slopes = &mut self.slopes[segment.owner * (groups + 1)..][..=groups];
             for at in segment.start..segment.end {
                 let group = market.layout.group[at] as usize;
-                let paid = market.group_price.get(group).copied().unwrap_or_default();
-                let price = above.less(paid, market.units);
-                let flow = steps.risen_at(at, price, steepness);
+                let flow = steps.risen_at(at, market.seen[group], market.units.steepness);
                 slopes[group] += flow.slope;
-                let plan = steps.down_kw[at];
-                self.cost += steps.up_price[at] * (flow.kw - plan).max(0.0);
-                self.cost -= steps.down_price[at] * (plan - flow.kw).max(0.0);
-                // On a ramp at share θ of w kW the price is off by ε·θ or ε·(1 − θ): at most ε·w/4 in all.
-                self.ramp_cost += 0.25 * market.units.epsilon * flow.slope;
                 if let Some(excess) = self.excess.get_mut(group) {
                     *excess += steps.low[at] + flow.kw;
                 }
             }
         }
+        market.forget();
     }
+}
+
+/// Whether steps instead of ramps would save less than half of the tolerance.
+fn ramps_are_cheap(market: &mut Market) -> bool {
+    market.forget();
+    let costs = market.snap();
+    costs.ramps <= 0.5 * OPTIMAL * costs.moving.abs().max(1.0)
 }

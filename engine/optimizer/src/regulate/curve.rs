@@ -26,8 +26,16 @@ pub(super) struct Price {
 pub(super) struct Units {
     /// Width of a ramp.
     pub(super) epsilon: f64,
+    /// `1/ε`.
+    pub(super) steepness: f64,
     /// Penalty of overload.
     pub(super) overload: f64,
+}
+
+impl Units {
+    pub(super) fn set_epsilon(&mut self, epsilon: f64) {
+        (self.epsilon, self.steepness) = (epsilon, 1.0 / epsilon);
+    }
 }
 
 impl Price {
@@ -51,11 +59,12 @@ impl Price {
     }
 
     /// This price less another, without levels of its own. What rounding cuts off the base goes to `frac`.
+    #[inline]
     pub(super) fn less(self, other: Self, units: Units) -> Self {
         let levels = self.levels - other.levels;
         let (raised, lost_raising) = two_sum(self.base, levels * units.overload);
         let (base, lost) = two_sum(raised, -other.base);
-        let frac = (self.frac - other.frac) + (lost_raising + lost) / units.epsilon;
+        let frac = (self.frac - other.frac) + (lost_raising + lost) * units.steepness;
         Self {
             base,
             levels: 0.0,
@@ -68,7 +77,7 @@ impl Price {
         let (base, lost) = two_sum(self.base, step);
         Self {
             base,
-            frac: self.frac + lost / units.epsilon,
+            frac: self.frac + lost * units.steepness,
             ..self
         }
     }

@@ -12,6 +12,7 @@ use super::curve::{Flow, Price, Steps, Units};
 use super::forest::{Forced, Forest};
 use super::layout::Layout;
 use super::problem::{Penalties, Problem};
+use super::snap::OnRamp;
 
 /// The caller said stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +42,12 @@ pub(super) struct Market {
     pub(super) off_target: bool,
     /// Flow below each watched node at the last price asked, for each level.
     below: Vec<Flow>,
-    /// Price that each group's members see.
-    seen: Vec<Price>,
+    /// Price that each group's members see, and those in none, where `seen_from` is the price without groups.
+    pub(super) seen: Vec<Price>,
+    seen_from: Option<Price>,
+    /// Prices at the very steps instead of on ramps: for the bound.
+    pub(super) snapped: Vec<Price>,
+    pub(super) on_ramp: Vec<OnRamp>,
     pub(super) candidates: Vec<Price>,
     asked_at: usize,
 }
@@ -60,6 +65,8 @@ impl Market {
         market.price.reserve(nodes);
         market.own_price.reserve(nodes);
         market.below.reserve(nodes);
+        market.snapped.reserve(nodes);
+        market.on_ramp.reserve(nodes);
         market.candidates.reserve(2 * market.layout.resources());
         market
     }
@@ -122,17 +129,13 @@ impl Market {
         price: Price,
         stop: &dyn Fn() -> bool,
     ) -> Result<(), Stopped> {
-        let price = price.less(Price::default(), self.units);
-        for (seen, paid) in self.seen.iter_mut().zip(&self.group_price) {
-            *seen = price.less(*paid, self.units);
-        }
-        if let Some(last) = self.seen.last_mut() {
-            *last = price;
-        }
+        self.seen_from = None;
+        self.look(price);
         let node = self.forest.nodes[k];
         let offset = level * self.forest.nodes.len();
         self.below[offset + node.first..=offset + k].fill(Flow::default());
-        let steepness = 1.0 / self.units.epsilon;
+        let steepness = self.units.steepness;
+        let alone = price.less(Price::default(), self.units);
         for segment in &self.forest.segments[node.segment..node.segment_end] {
             let mut from = segment.start;
             self.below[offset + segment.owner].kw += segment.low;
@@ -150,12 +153,32 @@ impl Market {
                     self.steps
                         .risen_by_group(from..to, group, &self.seen, steepness)
                 } else {
-                    self.steps.risen(from..to, price, steepness)
+                    self.steps.risen(from..to, alone, steepness)
                 };
                 from = to;
             }
         }
         Ok(())
+    }
+
+    /// Fills in what members see at a price. Remembers the last one until flows are asked for again: most parts of the
+    /// forest have the same.
+    pub(super) fn look(&mut self, price: Price) {
+        if self.seen_from == Some(price) {
+            return;
+        }
+        self.seen_from = Some(price);
+        for (seen, paid) in self.seen.iter_mut().zip(&self.group_price) {
+            *seen = price.less(*paid, self.units);
+        }
+        if let Some(last) = self.seen.last_mut() {
+            *last = price.less(Price::default(), self.units);
+        }
+    }
+
+    /// Forgets what was seen: groups' prices or the ramps have changed.
+    pub(super) fn forget(&mut self) {
+        self.seen_from = None;
     }
 
     /// What a watched node lets pass of what is drawn below it.

@@ -2,7 +2,6 @@
 
 use super::allocation::Allocation;
 use super::answer::Answer;
-use super::curve::{Price, Units};
 use super::market::Market;
 use super::problem::Problem;
 
@@ -72,7 +71,7 @@ pub(super) fn quote(market: &Market, answer: &mut Answer) {
     answer.node_price.resize(market.layout.nodes(), 0.0);
     for k in 0..root {
         let node = &market.forest.nodes[k];
-        let price = difference(market.price[node.parent], market.price[k], units);
+        let price = market.difference(market.price[node.parent], market.price[k]);
         answer.node_price[market.layout.node[node.rank] as usize] = price;
     }
     answer.group_price.clear();
@@ -84,23 +83,21 @@ pub(super) fn quote(market: &Market, answer: &mut Answer) {
     answer.target_price = market.price[root].value(units);
 }
 
-fn difference(above: Price, below: Price, units: Units) -> f64 {
-    above.less(below, units).value(units)
-}
-
-/// No draws cost less than this: the dual function at the prices found.
+/// No draws cost less than this: the dual function at the prices found, moved onto steps.
 ///
 /// Each resource does what is best for it at the price that it sees, each limit earns its price, each group pays for
 /// its ceiling, and the target is bought at the total's price.
-pub(super) fn bound(market: &Market, problem: &Problem) -> f64 {
-    let (steps, forest, units) = (&market.steps, &market.forest, market.units);
-    let root = forest.root();
-    let mut bound = steps.constant
-        + problem.penalties.overload * forest.idle_overload
-        + market.price[root].value(units) * problem.target_kw;
+pub(super) fn bound(market: &mut Market, problem: &Problem) -> f64 {
+    market.snap();
+    market.forget();
+    let units = market.units;
+    let root = market.forest.root();
+    let mut bound = market.steps.constant
+        + problem.penalties.overload * market.forest.idle_overload
+        + market.snapped[root].value(units) * problem.target_kw;
     for k in 0..root {
-        let node = &forest.nodes[k];
-        let price = difference(market.price[node.parent], market.price[k], units);
+        let node = &market.forest.nodes[k];
+        let price = market.difference(market.snapped[node.parent], market.snapped[k]);
         if price > 0.0 {
             bound -= price * node.upper;
         } else if price < 0.0 {
@@ -113,13 +110,14 @@ pub(super) fn bound(market: &Market, problem: &Problem) -> f64 {
             bound -= price * ceiling;
         }
     }
-    for segment in &forest.segments {
-        let above = market.price[segment.owner];
+    for index in 0..market.forest.segments.len() {
+        let segment = market.forest.segments[index];
+        market.look(market.snapped[segment.owner]);
+        let steps = &market.steps;
         let mut best = 0.0;
         for at in segment.start..segment.end {
-            let group = market.layout.group[at] as usize;
-            let paid = market.group_price.get(group).copied().unwrap_or_default();
-            let seen = difference(above, paid, units);
+            let seen = market.seen[market.layout.group[at] as usize];
+            let seen = seen.base + units.epsilon * seen.frac;
             let down = steps.down_price[at];
             best -= down * steps.down_kw[at] + seen * steps.low[at];
             best += steps.down_kw[at] * (down - seen).min(0.0);
@@ -127,5 +125,6 @@ pub(super) fn bound(market: &Market, problem: &Problem) -> f64 {
         }
         bound += best;
     }
+    market.forget();
     bound
 }

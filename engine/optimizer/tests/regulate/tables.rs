@@ -41,12 +41,23 @@ fn solved(fleet: &Fleet, problem: &Problem) -> Answer {
     answer
 }
 
+/// Prices are told to within the width of a ramp.
+#[track_caller]
+fn assert_prices(found: &[f64], expected: &[f64]) {
+    assert_within(1e-5, found, expected);
+}
+
 #[track_caller]
 fn assert_near(found: &[f64], expected: &[f64]) {
+    assert_within(1e-7, found, expected);
+}
+
+#[track_caller]
+fn assert_within(tolerance: f64, found: &[f64], expected: &[f64]) {
     let near = found
         .iter()
         .zip(expected)
-        .all(|(f, e)| (f - e).abs() <= 1e-7);
+        .all(|(f, e)| (f - e).abs() <= tolerance);
     assert!(
         near && found.len() == expected.len(),
         "found {found:?}, expected {expected:?}"
@@ -111,7 +122,7 @@ fn a_full_feeder_leaves_the_rest_to_others() {
     problem.target_kw = 21.0;
     let answer = solved(&fleet, &problem);
     assert_near(&answer.draw_kw, &[6.0, 6.0, 9.0]);
-    assert_near(&answer.node_price, &[0.3]);
+    assert_prices(&answer.node_price, &[0.3]);
     assert_near(&[answer.target_price], &[0.4]);
 }
 
@@ -125,7 +136,7 @@ fn nested_limits_bind_together() {
     assert_near(&answer.draw_kw, &[4.0, 6.0, 10.0]);
     assert_near(&[answer.tracking_error_kw], &[-5.0]);
     // At node 0 another kW lets resource 1 rise at 0.1; at node 1 it saves 0.1 of falling and takes 0.1 of rising.
-    assert_near(&answer.node_price, &[9.9, 0.2]);
+    assert_prices(&answer.node_price, &[9.9, 0.2]);
 }
 
 #[test]
@@ -136,7 +147,7 @@ fn exports_are_limited_too() {
     problem.target_kw = -11.0;
     let answer = solved(&fleet, &problem);
     assert_near(&answer.draw_kw, &[-2.0, -9.0]);
-    assert_near(&answer.node_price, &[0.0]);
+    assert_prices(&answer.node_price, &[0.0]);
     problem.fall_price[1] = 0.5;
     assert_near(&solved(&fleet, &problem).node_price, &[-0.4]);
 }
@@ -176,12 +187,12 @@ fn a_commitment_comes_before_the_target_and_has_its_price() {
     assert_near(&answer.draw_kw, &[4.0, 4.0, 8.0]);
     assert_near(&[answer.objective], &[0.2 + 0.9]);
     // Another kW of ceiling saves 0.1 of falling and 0.3 of rising.
-    assert_near(&answer.group_price, &[0.4]);
+    assert_prices(&answer.group_price, &[0.4]);
     problem.target_kw = 40.0;
     let answer = solved(&fleet, &problem);
     assert_near(&answer.draw_kw, &[4.0, 4.0, 10.0]);
     assert_near(&answer.shortfall_kw, &[0.0]);
-    assert_near(&answer.group_price, &[10.1]);
+    assert_prices(&answer.group_price, &[10.1]);
 }
 
 #[test]
@@ -194,7 +205,7 @@ fn a_commitment_that_nobody_can_keep_is_told() {
     let answer = solved(&fleet, &problem);
     assert_near(&answer.draw_kw, &[3.0, 7.0]);
     assert_near(&answer.shortfall_kw, &[2.0]);
-    assert_near(&answer.group_price, &[100.0]);
+    assert_prices(&answer.group_price, &[100.0]);
 }
 
 #[test]
