@@ -182,6 +182,11 @@ impl Commitments {
         self.stride.fill(STRIDE);
         for _ in 0..steps {
             self.choose(market);
+            let wrong =
+                |&g: &usize| self.excess[g].abs() > 1e-10 * (1.0 + 1e-3 * market.steps.room);
+            if !self.free.iter().any(wrong) {
+                return Ok(());
+            }
             self.aim(market);
             let reach = self.walk(market, stop)?;
             self.adapt(reach);
