@@ -53,6 +53,7 @@ mod dense;
 mod forest;
 mod layout;
 mod market;
+mod paid;
 mod problem;
 mod reference;
 mod regulator;

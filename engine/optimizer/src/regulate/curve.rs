@@ -221,7 +221,7 @@ fn ramp(step: f64, kw: f64, price: Price, steepness: f64) -> Flow {
 }
 
 /// Sums of ramps in four lanes, which the compiler turns into vector instructions.
-fn rise(steps: &[f64], kws: &[f64], price: Price, steepness: f64) -> Flow {
+pub(super) fn rise(steps: &[f64], kws: &[f64], price: Price, steepness: f64) -> Flow {
     const LANES: usize = 4;
     let mut lanes = [Flow::default(); LANES];
     let (step_chunks, kw_chunks) = (steps.chunks_exact(LANES), kws.chunks_exact(LANES));

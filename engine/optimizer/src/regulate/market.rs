@@ -11,6 +11,7 @@
 use super::curve::{Flow, Price, Steps, Units};
 use super::forest::{Forced, Forest};
 use super::layout::Layout;
+use super::paid::Paid;
 use super::problem::{Penalties, Problem};
 use super::snap::OnRamp;
 
@@ -48,6 +49,8 @@ pub(super) struct Market {
     /// Prices at the very steps instead of on ramps: for the bound.
     pub(super) snapped: Vec<Price>,
     pub(super) on_ramp: Vec<OnRamp>,
+    /// Steps with what groups pay added.
+    paid: Paid,
     pub(super) candidates: Vec<Price>,
     asked_at: usize,
 }
@@ -67,6 +70,7 @@ impl Market {
         market.below.reserve(nodes);
         market.snapped.reserve(nodes);
         market.on_ramp.reserve(nodes);
+        market.paid.reserve(&market.layout);
         market.candidates.reserve(2 * market.layout.resources());
         market
     }
@@ -148,12 +152,15 @@ impl Market {
                         return Err(Stopped);
                     }
                 }
-                self.below[offset + segment.owner] += if self.grouped {
+                let range = from..to;
+                self.below[offset + segment.owner] += if !self.grouped {
+                    self.steps.risen(range, alone, steepness)
+                } else if self.paid.is_fit(segment.end - segment.start, self.units) {
+                    self.paid.risen(&self.steps, range, alone, steepness)
+                } else {
                     let group = &self.layout.group;
                     self.steps
-                        .risen_by_group(from..to, group, &self.seen, steepness)
-                } else {
-                    self.steps.risen(from..to, alone, steepness)
+                        .risen_by_group(range, group, &self.seen, steepness)
                 };
                 from = to;
             }
@@ -215,6 +222,10 @@ impl Market {
     /// Finds the price of the total and of every watched node, given those of the groups.
     pub(super) fn settle(&mut self, stop: &dyn Fn() -> bool) -> Result<(), Stopped> {
         let root = self.forest.root();
+        if self.grouped {
+            self.paid
+                .load(&self.layout, &self.steps, &self.group_price, self.units);
+        }
         self.settle_root(root, stop)?;
         for k in (0..root).rev() {
             let node = self.forest.nodes[k];

@@ -84,6 +84,12 @@ impl Regulator {
         }
         report::tell(market, problem, allocation, &mut self.flow, answer);
         report::quote(market, answer);
+        if stop() {
+            // No time left to prove what was found.
+            answer.gap = f64::INFINITY;
+            answer.status = Status::Stopped;
+            return Ok(answer.status);
+        }
         answer.gap = (answer.objective - report::bound(market, problem)).max(0.0);
         let proven = answer.gap <= OPTIMAL * answer.objective.abs().max(1.0);
         answer.status = if proven {

@@ -211,19 +211,31 @@ impl Market {
         self.candidates.clear();
         let node = self.forest.nodes[k];
         let levels = self.forest.levels;
+        let ends = (
+            bracket.low.0.value(self.units),
+            bracket.high.0.value(self.units),
+        );
         for level in 0..=2 * levels {
             #[allow(clippy::cast_precision_loss)]
             let levels = levels as f64 - level as f64;
+            let shift = levels * self.units.overload;
+            // Most steps are far outside: a rough look, wide enough for all rounding, comes before the exact one.
+            let margin = 1e-12 * (1.0 + ends.0.abs() + ends.1.abs() + shift.abs());
+            let (low, high) = (ends.0 - shift - margin, ends.1 - shift + margin);
             for segment in &self.forest.segments[node.segment..node.segment_end] {
                 for at in segment.start..segment.end {
                     let group = self.layout.group[at] as usize;
                     let paid = self.group_price.get(group).copied().unwrap_or_default();
+                    let value = paid.base + self.units.epsilon * paid.frac;
                     for (step, kw) in [
                         (self.steps.down_price[at], self.steps.down_kw[at]),
                         (self.steps.up_price[at], self.steps.up_kw[at]),
                     ] {
+                        if kw <= 0.0 || step + value < low || step + value > high {
+                            continue;
+                        }
                         let price = paid.above_step(step, self.units).shifted(levels);
-                        if kw > 0.0 && bracket.contains(price) {
+                        if bracket.contains(price) {
                             self.candidates.push(price);
                         }
                     }
