@@ -13,7 +13,6 @@ use vpp_optimizer::{Backend, Options};
 
 use fleet::Instance;
 
-const AGGREGATORS: usize = 8;
 /// Signals followed before the clock counts.
 const WARM_UP: usize = 3;
 
@@ -29,6 +28,9 @@ pub(crate) struct Arguments {
     /// Stations of each fleet.
     #[arg(long, value_delimiter = ',', default_values_t = [1_080, 10_000, 100_000])]
     sizes: Vec<usize>,
+    /// Aggregators with commitments, half of them called; 0 for none.
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 8])]
+    groups: Vec<usize>,
     /// When the general solver gives up, seconds; 0 leaves it out.
     #[arg(long, default_value_t = 120)]
     limit: u64,
@@ -41,7 +43,7 @@ const fn peer() -> Backend {
 
 pub(crate) fn measure(asked: &Arguments) -> anyhow::Result<Vec<Value>> {
     let mut rows = Vec::new();
-    for groups in [0, AGGREGATORS] {
+    for &groups in &asked.groups {
         let mut times = Vec::new();
         for &stations in &asked.sizes {
             let (row, seconds) = case(asked, stations, groups)?;

@@ -155,7 +155,7 @@ impl Market {
                 let range = from..to;
                 self.below[offset + segment.owner] += if !self.grouped {
                     self.steps.risen(range, alone, steepness)
-                } else if self.paid.is_fit(segment.end - segment.start, self.units) {
+                } else if Paid::is_fit(self.units) {
                     self.paid.risen(&self.steps, range, alone, steepness)
                 } else {
                     let group = &self.layout.group;

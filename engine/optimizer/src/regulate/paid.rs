@@ -1,4 +1,4 @@
-//! Steps with what their groups pay already added: one price for all again, so that long ranges are added up as fast as
+//! Steps with what their groups pay already added: one price for all again, so that ranges are added up as fast as
 //! without groups. Adding rounds, so this is for ramps that are wide beside rounding.
 
 use std::ops::Range;
@@ -8,8 +8,6 @@ use super::layout::Layout;
 
 /// Ramps at least this wide take no harm, CNY/kWh.
 const WIDE: f64 = 1e-6;
-/// Shorter ranges are as fast the exact way.
-const LONG: usize = 64;
 
 /// Prices of the steps of all resources, by position, as they look from above their groups.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +27,7 @@ impl Paid {
     }
 
     pub(super) fn load(&mut self, layout: &Layout, steps: &Steps, paid: &[Price], units: Units) {
-        if units.epsilon < WIDE {
+        if !Self::is_fit(units) {
             return;
         }
         for (value, price) in self.values.iter_mut().zip(paid) {
@@ -47,9 +45,9 @@ impl Paid {
         }
     }
 
-    /// Whether this is the way for a range of some length.
-    pub(super) fn is_fit(&self, length: usize, units: Units) -> bool {
-        length >= LONG && units.epsilon >= WIDE
+    /// Whether ramps are wide enough.
+    pub(super) fn is_fit(units: Units) -> bool {
+        units.epsilon >= WIDE
     }
 
     pub(super) fn risen(
