@@ -93,10 +93,10 @@ impl Market {
         if let Some(price) = self.follow_slope(goal, &mut bracket, stop)? {
             return Ok(price);
         }
-        if self.steps_below(k) > MANY_STEPS {
-            if let Some(price) = self.halve(goal, &mut bracket, stop)? {
-                return Ok(price);
-            }
+        if self.steps_below(k) > MANY_STEPS
+            && let Some(price) = self.halve(goal, &mut bracket, stop)?
+        {
+            return Ok(price);
         }
         if let Some(price) = self.select(goal, &mut bracket, stop)? {
             return Ok(price);
