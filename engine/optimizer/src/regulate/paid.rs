@@ -7,7 +7,7 @@ use super::curve::{Flow, Price, Steps, Units, rise};
 use super::layout::Layout;
 
 /// Ramps at least this wide take no harm, CNY/kWh.
-const WIDE: f64 = 1e-6;
+const WIDE: f64 = 1e-4;
 
 /// Prices of the steps of all resources, by position, as they look from above their groups.
 #[derive(Debug, Clone, Default)]
