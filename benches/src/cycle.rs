@@ -51,9 +51,10 @@ struct Plant {
 }
 
 impl Plant {
-    fn new(scenario: &Scenario) -> anyhow::Result<Plant> {
+    fn new(scenario: &Scenario, horizon: Vec<TimeDelta>) -> anyhow::Result<Plant> {
         let config = Config {
             telemetry_period: TimeDelta::seconds(4),
+            horizon,
             ..Config::default()
         };
         let mut plant = Plant {
@@ -113,6 +114,26 @@ impl Plant {
         }
     }
 
+    /// A few cycles, then an event for half of what is callable.
+    fn settle_and_call(&mut self) -> anyhow::Result<()> {
+        for _ in 0..5 {
+            self.live();
+            self.cycle();
+        }
+        let interval = Interval::new(self.now, self.now + TimeDelta::hours(3))?;
+        let capability = self
+            .engine
+            .capability(self.now, &Scope::All, interval.length())?;
+        let reduction = Power::round_kilowatts(capability.up.callable.as_kilowatts() * 0.5);
+        let programme = Programme::DemandResponse { reduction };
+        let event = EventRequest {
+            programme,
+            interval,
+            scope: Scope::All,
+        };
+        self.ask("event", Request::SubmitEvent(event))
+    }
+
     /// One cycle: milliseconds from state in to commands ready, and the optimizer's part of them.
     fn cycle(&mut self) -> (f64, f64) {
         let started = Instant::now();
@@ -149,24 +170,24 @@ impl Plant {
     }
 }
 
+/// What the engine asks its optimizer during an event of the pilot: six intervals each of 5, 15, 30 and 60 minutes.
+pub(crate) fn plan_problem(stations: usize) -> anyhow::Result<vpp_optimizer::Problem> {
+    let lengths = [5, 15, 30, 60].map(TimeDelta::minutes);
+    let horizon = lengths.into_iter().flat_map(|length| [length; 6]).collect();
+    let mut plant = Plant::new(&fleet_of(stations)?, horizon)?;
+    plant.settle_and_call()?;
+    plant.live();
+    let outputs = plant.engine.step(plant.now, Input::CycleStarted);
+    let mut asked = outputs.into_iter().filter_map(|output| match output {
+        Output::Solve(request) => Some(request.problem),
+        _ => None,
+    });
+    asked.next().context("the engine asks for no plan")
+}
+
 fn case(stations: usize, cycles: usize) -> anyhow::Result<serde_json::Value> {
-    let mut plant = Plant::new(&fleet_of(stations)?)?;
-    for _ in 0..5 {
-        plant.live();
-        plant.cycle();
-    }
-    let interval = Interval::new(plant.now, plant.now + TimeDelta::hours(3))?;
-    let capability = plant
-        .engine
-        .capability(plant.now, &Scope::All, interval.length())?;
-    let reduction = Power::round_kilowatts(capability.up.callable.as_kilowatts() * 0.5);
-    let programme = Programme::DemandResponse { reduction };
-    let event = EventRequest {
-        programme,
-        interval,
-        scope: Scope::All,
-    };
-    plant.ask("event", Request::SubmitEvent(event))?;
+    let mut plant = Plant::new(&fleet_of(stations)?, Config::default().horizon)?;
+    plant.settle_and_call()?;
     let (mut times, mut solves) = (Vec::new(), Vec::new());
     for _ in 0..cycles {
         plant.live();

@@ -2,9 +2,17 @@
 //! `cargo run --release -p vpp-benches -- NAME [--json]`, one row (with `--json` one JSON object) a case.
 
 mod cycle;
+mod instances;
+mod optimizer;
 mod regulate;
+mod save;
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
+
+use optimizer::{Size, Solver, Source};
 
 /// Measures; prints one row a case.
 #[derive(Parser)]
@@ -27,23 +35,58 @@ enum Bench {
     },
     /// Following a signal: the fast solver of one instant beside a general one.
     Regulate(regulate::Arguments),
+    /// The plan's solver beside HiGHS (with the cargo feature `highs`) and Clarabel; then the exponents of growth.
+    Optimizer(optimizer::Arguments),
+    /// Writes an instance of `optimizer` to a file.
+    Instance(save::Arguments),
+    /// One solver on one instance, in this process: what `optimizer` starts.
+    #[command(hide = true)]
+    Case(Case),
+}
+
+#[derive(clap::Args)]
+struct Case {
+    #[arg(long)]
+    solver: Solver,
+    /// Seconds.
+    #[arg(long)]
+    limit: u64,
+    #[arg(long, requires = "seed")]
+    size: Option<Size>,
+    #[arg(long)]
+    seed: Option<u64>,
+    #[arg(long)]
+    pilot: Option<usize>,
+    #[arg(long)]
+    instance: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let rows = match arguments.bench {
-        Bench::Cycle { cycles } => cycle::measure(cycles)?,
-        Bench::Regulate(asked) => regulate::measure(&asked)?,
+    let print = |row: &serde_json::Value| {
+        let text = if arguments.json {
+            row.to_string()
+        } else {
+            plain(row)
+        };
+        println!("{text}");
     };
-    for row in rows {
-        println!(
-            "{}",
-            if arguments.json {
-                row.to_string()
-            } else {
-                plain(&row)
-            }
-        );
+    match arguments.bench {
+        Bench::Cycle { cycles } => cycle::measure(cycles)?.iter().for_each(print),
+        Bench::Optimizer(asked) => optimizer::measure(&asked, print)?,
+        Bench::Regulate(asked) => regulate::measure(&asked, print)?,
+        Bench::Instance(asked) => save::write(&asked)?,
+        Bench::Case(case) => {
+            let source = match (case.size, case.seed, case.pilot, case.instance) {
+                (Some(size), Some(seed), None, None) => Source::Generated { size, seed },
+                (None, None, Some(stations), None) => Source::Pilot { stations },
+                (None, None, None, Some(path)) => Source::File(path),
+                _ => anyhow::bail!("one of --size with --seed, --pilot and --instance"),
+            };
+            let limit = Duration::from_secs(case.limit);
+            let found = optimizer::run_case(&source, case.solver, limit)?;
+            println!("{}", found.unwrap_or_default());
+        }
     }
     Ok(())
 }

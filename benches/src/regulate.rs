@@ -41,22 +41,22 @@ const fn peer() -> Backend {
     Backend::Clarabel
 }
 
-pub(crate) fn measure(asked: &Arguments) -> anyhow::Result<Vec<Value>> {
-    let mut rows = Vec::new();
+/// Prints each row when it is there.
+pub(crate) fn measure(asked: &Arguments, print: impl Fn(&Value)) -> anyhow::Result<()> {
     for &groups in &asked.groups {
         let mut times = Vec::new();
         for &stations in &asked.sizes {
             let (row, seconds) = case(asked, stations, groups)?;
-            rows.push(row);
+            print(&row);
             times.push(seconds);
         }
-        rows.push(json!({
+        print(&json!({
             "bench": "regulate",
             "groups": groups,
             "growth_exponent": round(growth(&asked.sizes, &times), 3),
         }));
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// The slope of a straight line through the times, both axes logarithmic.

@@ -3,6 +3,8 @@
 //! It shares no code with the solvers or the repair, so an error there does not hide here. It knows nothing of
 //! optimality: only whether every hard limit holds and whether the solution says of itself what is true.
 
+use std::collections::BTreeMap;
+
 use crate::problem::{Node, Problem, Requirement, Resource};
 use crate::solution::{RelaxedLimit, ResourceSchedule, Shortfall, Solution};
 
@@ -56,14 +58,25 @@ pub fn violations(problem: &Problem, solution: &Solution, tolerance: f64) -> Vec
         tolerance,
         found: Vec::new(),
     };
+    let widened = Widened::new(solution);
+    let sustain_h = sustained_hours(problem);
     for (i, (resource, plan)) in problem.resources.iter().zip(&solution.schedule).enumerate() {
         check_power(&mut report, i, resource, plan);
-        check_path(&mut report, i, resource, plan, problem, solution);
-        check_energy(&mut report, i, resource, plan, problem, solution);
+        check_path(&mut report, i, resource, plan, problem, &widened);
+        check_energy(
+            &mut report,
+            i,
+            resource,
+            plan,
+            problem,
+            &widened,
+            sustain_h[i],
+        );
     }
-    check_nodes(&mut report, problem, solution);
+    let flows = Flows::new(problem, solution);
+    check_nodes(&mut report, problem, solution, &flows);
     for (index, requirement) in problem.requirements.iter().enumerate() {
-        check_shortfall(&mut report, index, requirement, problem, solution);
+        check_shortfall(&mut report, index, requirement, problem, solution, &flows);
     }
     report.found
 }
@@ -115,15 +128,38 @@ fn check_power(report: &mut Report, i: usize, r: &Resource, plan: &ResourceSched
     }
 }
 
-fn widened(solution: &Solution, resource: usize, limit: RelaxedLimit, interval: usize) -> f64 {
-    let same = |r: &&crate::solution::Relaxation| {
-        r.resource == resource && r.limit == limit && r.interval == interval
-    };
-    solution
-        .relaxed
-        .iter()
-        .find(same)
-        .map_or(0.0, |relaxation| relaxation.by)
+/// Own limits that the solution reports as relaxed, by resource, limit and interval.
+struct Widened(BTreeMap<(usize, u8, usize), f64>);
+
+impl Widened {
+    fn new(solution: &Solution) -> Self {
+        let mut widened = BTreeMap::new();
+        for r in &solution.relaxed {
+            // The first report of a limit counts.
+            let key = (r.resource, r.limit as u8, r.interval);
+            widened.entry(key).or_insert(r.by);
+        }
+        Self(widened)
+    }
+
+    fn by(&self, resource: usize, limit: RelaxedLimit, interval: usize) -> f64 {
+        let key = (resource, limit as u8, interval);
+        self.0.get(&key).copied().unwrap_or(0.0)
+    }
+}
+
+/// For each resource, how long its regulation must be sustained; `None` where it is asked for none.
+fn sustained_hours(problem: &Problem) -> Vec<Option<f64>> {
+    let mut hours = vec![None; problem.resources.len()];
+    for requirement in &problem.requirements {
+        if let Requirement::Regulation {
+            members, sustain_h, ..
+        } = requirement
+        {
+            members.iter().for_each(|&i| hours[i] = Some(*sustain_h));
+        }
+    }
+    hours
 }
 
 /// Ramp and throughput.
@@ -133,19 +169,19 @@ fn check_path(
     r: &Resource,
     plan: &ResourceSchedule,
     problem: &Problem,
-    solution: &Solution,
+    widened: &Widened,
 ) {
     let mut before = r.initial_power_kw;
     let mut exported = 0.0;
     for (t, &dt) in problem.intervals_h.iter().enumerate() {
         let net = plan.charge_kw[t] - plan.discharge_kw[t];
-        let step = r.ramp_kw_per_h * dt + widened(solution, i, RelaxedLimit::Ramp, t);
+        let step = r.ramp_kw_per_h * dt + widened.by(i, RelaxedLimit::Ramp, t);
         report.at_most(HardLimit::Ramp, (i, t), (net - before).abs(), step);
         exported += plan.discharge_kw[t] * dt;
         before = net;
     }
     let last = problem.horizon() - 1;
-    let most = r.throughput_max_kwh + widened(solution, i, RelaxedLimit::Throughput, last);
+    let most = r.throughput_max_kwh + widened.by(i, RelaxedLimit::Throughput, last);
     report.at_most(HardLimit::Throughput, (i, last), exported, most);
 }
 
@@ -156,23 +192,15 @@ fn check_energy(
     r: &Resource,
     plan: &ResourceSchedule,
     problem: &Problem,
-    solution: &Solution,
+    widened: &Widened,
+    sustain_h: Option<f64>,
 ) {
     let unmet: f64 = plan.unmet_kwh.iter().sum();
-    let sustain_h = problem
-        .requirements
-        .iter()
-        .find_map(|requirement| match requirement {
-            Requirement::Regulation {
-                members, sustain_h, ..
-            } if members.contains(&i) => Some(*sustain_h),
-            _ => None,
-        });
     let mut energy = 0.0;
     for (t, &dt) in problem.intervals_h.iter().enumerate() {
         let (c, d) = (plan.charge_kw[t], plan.discharge_kw[t]);
         energy += (r.charge_efficiency * c - d / r.discharge_efficiency) * dt;
-        let full = r.energy_max_kwh[t] + widened(solution, i, RelaxedLimit::EnergyMax, t);
+        let full = r.energy_max_kwh[t] + widened.by(i, RelaxedLimit::EnergyMax, t);
         report.at_most(HardLimit::EnergyMax, (i, t), energy, full);
         report.at_most(
             HardLimit::Unmet,
@@ -206,49 +234,79 @@ fn check_energy(
     }
 }
 
-fn is_below(nodes: &[Node], start: Option<usize>, above: usize) -> bool {
-    let mut node = start;
-    while let Some(current) = node {
-        if current == above {
-            return true;
-        }
-        node = nodes[current].parent;
-    }
-    false
+/// What flows through each node in each interval, base load included.
+struct Flows {
+    /// As scheduled.
+    net_kw: Vec<Vec<f64>>,
+    /// With all down regulation in use.
+    highest_kw: Vec<Vec<f64>>,
+    /// With all up regulation in use.
+    lowest_kw: Vec<Vec<f64>>,
 }
 
-/// Base load at and below a node, and the resources below it.
-fn gather(problem: &Problem, node: usize) -> (Vec<f64>, Vec<usize>) {
-    let mut base = vec![0.0; problem.horizon()];
-    for (n, other) in problem.nodes.iter().enumerate() {
-        if is_below(&problem.nodes, Some(n), node) {
-            base.iter_mut()
-                .zip(&other.base_kw)
-                .for_each(|(sum, kw)| *sum += kw);
+impl Flows {
+    fn new(problem: &Problem, solution: &Solution) -> Self {
+        let flow = |of: fn(&ResourceSchedule, usize) -> f64| {
+            let mut kw: Vec<Vec<f64>> = problem.nodes.iter().map(|n| n.base_kw.clone()).collect();
+            for (resource, plan) in problem.resources.iter().zip(&solution.schedule) {
+                if let Some(node) = resource.node {
+                    let row = kw[node].iter_mut().enumerate();
+                    row.for_each(|(t, sum)| *sum += of(plan, t));
+                }
+            }
+            // From the deepest nodes up, each into the one above it.
+            let mut by_depth: Vec<(usize, usize)> = (0..problem.nodes.len())
+                .map(|n| (depth(&problem.nodes, n), n))
+                .collect();
+            by_depth.sort_unstable_by(|a, b| b.cmp(a));
+            for (_, n) in by_depth {
+                if let Some(above) = problem.nodes[n].parent {
+                    let row = kw[n].clone();
+                    kw[above]
+                        .iter_mut()
+                        .zip(row)
+                        .for_each(|(sum, kw)| *sum += kw);
+                }
+            }
+            kw
+        };
+        Self {
+            net_kw: flow(ResourceSchedule::net_kw),
+            highest_kw: flow(|plan, t| plan.net_kw(t) + plan.down_kw[t]),
+            lowest_kw: flow(|plan, t| plan.net_kw(t) - plan.up_kw[t]),
         }
     }
-    let resources = (0..problem.resources.len())
-        .filter(|&i| is_below(&problem.nodes, problem.resources[i].node, node))
-        .collect();
-    (base, resources)
 }
 
-fn check_nodes(report: &mut Report, problem: &Problem, solution: &Solution) {
-    for (n, node) in problem.nodes.iter().enumerate() {
-        let (base, below) = gather(problem, n);
-        for (t, &base) in base.iter().enumerate() {
-            let sum = |of: fn(&ResourceSchedule, usize) -> f64| -> f64 {
-                below.iter().map(|&i| of(&solution.schedule[i], t)).sum()
-            };
-            let highest = base + sum(|plan, t| plan.net_kw(t) + plan.down_kw[t]);
-            let lowest = base + sum(|plan, t| plan.net_kw(t) - plan.up_kw[t]);
-            let over = &solution.overloads[n];
+fn depth(nodes: &[Node], node: usize) -> usize {
+    std::iter::successors(Some(node), |&n| nodes[n].parent).count()
+}
+
+fn check_nodes(report: &mut Report, problem: &Problem, solution: &Solution, flows: &Flows) {
+    for (n, (node, over)) in problem.nodes.iter().zip(&solution.overloads).enumerate() {
+        for t in 0..problem.horizon() {
             let import = node.import_limit_kw[t] + over.import_kw[t];
-            report.at_most(HardLimit::Import, (n, t), highest, import);
+            report.at_most(HardLimit::Import, (n, t), flows.highest_kw[n][t], import);
             let export = node.export_limit_kw[t] + over.export_kw[t];
-            report.at_most(HardLimit::Export, (n, t), -lowest, export);
+            report.at_most(HardLimit::Export, (n, t), -flows.lowest_kw[n][t], export);
         }
     }
+}
+
+/// Sum over some resources, for each interval.
+fn sum_over(
+    problem: &Problem,
+    solution: &Solution,
+    members: &[usize],
+    of: fn(&ResourceSchedule, usize) -> f64,
+) -> Vec<f64> {
+    let mut sums = vec![0.0; problem.horizon()];
+    for &i in members {
+        for (t, sum) in sums.iter_mut().enumerate() {
+            *sum += of(&solution.schedule[i], t);
+        }
+    }
+    sums
 }
 
 fn check_shortfall(
@@ -257,62 +315,59 @@ fn check_shortfall(
     requirement: &Requirement,
     problem: &Problem,
     solution: &Solution,
+    flows: &Flows,
 ) {
-    let sum = |members: &[usize], t: usize, of: fn(&ResourceSchedule, usize) -> f64| -> f64 {
-        members.iter().map(|&i| of(&solution.schedule[i], t)).sum()
+    let mut at_least = |t: usize, got: f64, wanted: f64| {
+        report.at_most(HardLimit::Shortfall, (index, t), wanted, got);
     };
-    for t in 0..problem.horizon() {
-        let mut at_least = |got: f64, wanted: f64| {
-            report.at_most(HardLimit::Shortfall, (index, t), wanted, got);
-        };
-        match (requirement, &solution.shortfalls[index]) {
-            (
-                Requirement::DemandResponse {
-                    members,
-                    baseline_kw,
-                    commitment_kw,
-                    ..
-                },
-                Shortfall::DemandResponse { shortfall_kw },
-            ) => {
-                let reduced = baseline_kw[t] - sum(members, t, ResourceSchedule::net_kw);
-                if commitment_kw[t] > 0.0 {
-                    at_least(reduced + shortfall_kw[t], commitment_kw[t]);
-                }
+    let intervals = 0..problem.horizon();
+    match (requirement, &solution.shortfalls[index]) {
+        (
+            Requirement::DemandResponse {
+                members,
+                baseline_kw,
+                commitment_kw,
+                ..
+            },
+            Shortfall::DemandResponse { shortfall_kw },
+        ) => {
+            let drawn = sum_over(problem, solution, members, ResourceSchedule::net_kw);
+            for t in intervals.filter(|&t| commitment_kw[t] > 0.0) {
+                let reduced = baseline_kw[t] - drawn[t];
+                at_least(t, reduced + shortfall_kw[t], commitment_kw[t]);
             }
-            (
-                Requirement::Regulation {
-                    members,
-                    up_kw,
-                    down_kw,
-                    ..
-                },
-                Shortfall::Regulation {
-                    up_kw: short_up,
-                    down_kw: short_down,
-                },
-            ) => {
-                at_least(
-                    sum(members, t, |plan, t| plan.up_kw[t]) + short_up[t],
-                    up_kw[t],
-                );
-                at_least(
-                    sum(members, t, |plan, t| plan.down_kw[t]) + short_down[t],
-                    down_kw[t],
-                );
-            }
-            (
-                Requirement::PeakShaving {
-                    node, ceiling_kw, ..
-                },
-                Shortfall::PeakShaving { over_kw, peak_kw },
-            ) => {
-                let (base, below) = gather(problem, *node);
-                let flow = base[t] + sum(&below, t, ResourceSchedule::net_kw);
-                at_least(ceiling_kw[t] + over_kw[t], flow);
-                at_least(*peak_kw, flow);
-            }
-            _ => at_least(f64::NEG_INFINITY, 0.0),
         }
+        (
+            Requirement::Regulation {
+                members,
+                up_kw,
+                down_kw,
+                ..
+            },
+            Shortfall::Regulation {
+                up_kw: short_up,
+                down_kw: short_down,
+            },
+        ) => {
+            let up = sum_over(problem, solution, members, |plan, t| plan.up_kw[t]);
+            let down = sum_over(problem, solution, members, |plan, t| plan.down_kw[t]);
+            for t in intervals {
+                at_least(t, up[t] + short_up[t], up_kw[t]);
+                at_least(t, down[t] + short_down[t], down_kw[t]);
+            }
+        }
+        (
+            Requirement::PeakShaving {
+                node, ceiling_kw, ..
+            },
+            Shortfall::PeakShaving { over_kw, peak_kw },
+        ) => {
+            for t in intervals {
+                let flow = flows.net_kw[*node][t];
+                at_least(t, ceiling_kw[t] + over_kw[t], flow);
+                at_least(t, *peak_kw, flow);
+            }
+        }
+        _ => at_least(0, f64::NEG_INFINITY, 0.0),
     }
 }

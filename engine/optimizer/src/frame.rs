@@ -71,6 +71,31 @@ impl<'a> Frame<'a> {
             .collect()
     }
 
+    /// For each node and interval, the sum of a quantity (by resource and interval) over all resources below it.
+    pub(crate) fn sums_below(&self, of: impl Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
+        let horizon = self.problem.horizon();
+        let mut sums = vec![vec![0.0; horizon]; self.problem.nodes.len()];
+        for (i, resource) in self.problem.resources.iter().enumerate() {
+            if let Some(node) = resource.node {
+                let row = sums[node].iter_mut().enumerate();
+                row.for_each(|(t, sum)| *sum += of(i, t));
+            }
+        }
+        add_upwards(self.problem, &self.forest.upwards, &mut sums);
+        sums
+    }
+
+    /// For one interval and each node, the sum of a quantity over the resources that hang directly under it.
+    pub(crate) fn sums_at(&self, of: impl Fn(usize) -> f64) -> Vec<f64> {
+        let mut sums = vec![0.0; self.problem.nodes.len()];
+        for (i, resource) in self.problem.resources.iter().enumerate() {
+            if let Some(node) = resource.node {
+                sums[node] += of(i);
+            }
+        }
+        sums
+    }
+
     /// Regulation that the resource's requirement asks for in an interval: up, down.
     pub(crate) fn regulation_asked_kw(&self, resource: usize, t: usize) -> (f64, f64) {
         let holding = self.regulation[resource];
@@ -85,10 +110,7 @@ impl Forest {
     fn new(problem: &Problem) -> Self {
         let nodes = &problem.nodes;
         let path = |start: Option<usize>| std::iter::successors(start, |&n| nodes[n].parent);
-        let mut upwards: Vec<usize> = (0..nodes.len()).collect();
-        let depth: Vec<usize> = upwards.iter().map(|&n| path(Some(n)).count()).collect();
-        upwards.sort_by_key(|&n| std::cmp::Reverse(depth[n]));
-
+        let upwards = upwards(problem);
         let mut resources = vec![Vec::new(); nodes.len()];
         for (i, resource) in problem.resources.iter().enumerate() {
             for node in path(resource.node) {
@@ -96,19 +118,45 @@ impl Forest {
             }
         }
         let mut base_kw: Vec<Vec<f64>> = nodes.iter().map(|node| node.base_kw.clone()).collect();
-        for &node in &upwards {
-            if let Some(parent) = nodes[node].parent {
-                let below = base_kw[node].clone();
-                base_kw[parent]
-                    .iter_mut()
-                    .zip(below)
-                    .for_each(|(sum, kw)| *sum += kw);
-            }
-        }
+        add_upwards(problem, &upwards, &mut base_kw);
         Self {
             upwards,
             resources,
             base_kw,
+        }
+    }
+}
+
+/// Nodes, those below before those above. Without cycles each is reached from the roots.
+fn upwards(problem: &Problem) -> Vec<usize> {
+    let nodes = &problem.nodes;
+    let mut below: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+    let mut order: Vec<usize> = Vec::with_capacity(nodes.len());
+    for (n, node) in nodes.iter().enumerate() {
+        match node.parent {
+            Some(parent) => below[parent].push(n),
+            None => order.push(n),
+        }
+    }
+    let mut next = 0;
+    while next < order.len() {
+        order.append(&mut below[order[next]]);
+        next += 1;
+    }
+    order.reverse();
+    order
+}
+
+/// Adds each node's row to the row of the node above, from the bottom up.
+fn add_upwards(problem: &Problem, upwards: &[usize], rows: &mut [Vec<f64>]) {
+    for &node in upwards {
+        if let Some(parent) = problem.nodes[node].parent {
+            let row = std::mem::take(&mut rows[node]);
+            rows[parent]
+                .iter_mut()
+                .zip(&row)
+                .for_each(|(sum, kw)| *sum += kw);
+            rows[node] = row;
         }
     }
 }

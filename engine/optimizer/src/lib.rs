@@ -58,8 +58,11 @@
 #[cfg(test)]
 extern crate self as vpp_optimizer;
 
+pub mod fast;
+mod extended;
 mod frame;
 mod limits;
+mod reach;
 mod repair;
 mod score;
 
@@ -72,6 +75,8 @@ pub mod solution;
 pub mod validate;
 
 pub use problem::{Node, Penalties, Problem, Requirement, Resource};
+#[cfg(feature = "highs")]
+pub use reference::HighsMethod;
 pub use reference::{Backend, Options, SolveError, solve};
 pub use rules::rules;
 pub use solution::{

@@ -2,8 +2,12 @@
 //!
 //! Units: kW, kWh, h and CNY. Power is positive when a resource draws from the grid. Every `Vec` without another
 //! remark has one entry for each interval of [`Problem::intervals_h`].
+//!
+//! Every type here can be written with serde. In JSON an infinite limit is the text `"inf"` or `"-inf"`.
 
 use serde::{Deserialize, Serialize};
+
+use crate::extended::{number, series};
 
 /// One dispatch problem: everything that [`crate::solve`] needs, and nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,13 +42,17 @@ pub struct Resource {
     /// Greatest discharging power; finite, 0 where nothing can export.
     pub discharge_max_kw: Vec<f64>,
     /// Least net draw, also with up regulation in use: `x − u ≥ power_min`. Above zero it forces a draw.
+    #[serde(with = "series")]
     pub power_min_kw: Vec<f64>,
     /// Greatest net draw, also with down regulation in use: `x + v ≤ power_max`. Below zero it forces an export.
+    #[serde(with = "series")]
     pub power_max_kw: Vec<f64>,
     /// Least battery-side energy gained since the start of the horizon, at the end of each interval. Elastic: what is
     /// missing is unmet departure energy. `−INFINITY` where nothing is needed.
+    #[serde(with = "series")]
     pub energy_min_kwh: Vec<f64>,
     /// Greatest battery-side energy gained since the start of the horizon, at the end of each interval. Hard.
+    #[serde(with = "series")]
     pub energy_max_kwh: Vec<f64>,
     /// Battery-side energy for each kWh drawn, in (0, 1].
     pub charge_efficiency: f64,
@@ -54,8 +62,10 @@ pub struct Resource {
     pub initial_power_kw: f64,
     /// Greatest change of net draw for each hour; `INFINITY` for none. The net draw of interval `t` may differ from
     /// that of the interval before (from `initial_power_kw` when `t = 0`) by at most `ramp × intervals_h[t]`.
+    #[serde(with = "number")]
     pub ramp_kw_per_h: f64,
     /// Greatest energy exported over the horizon (warranty); `INFINITY` for none.
+    #[serde(with = "number")]
     pub throughput_max_kwh: f64,
     /// CNY paid for each kWh drawn.
     pub energy_price: Vec<f64>,
@@ -75,8 +85,10 @@ pub struct Node {
     /// The node above, `None` at a root.
     pub parent: Option<usize>,
     /// Greatest draw; `INFINITY` for no limit.
+    #[serde(with = "series")]
     pub import_limit_kw: Vec<f64>,
     /// Greatest export, as a magnitude; `INFINITY` for no limit.
+    #[serde(with = "series")]
     pub export_limit_kw: Vec<f64>,
     /// Draw at this node that nobody steers. Only its own: those of the nodes below are added to it.
     pub base_kw: Vec<f64>,
@@ -118,6 +130,7 @@ pub enum Requirement {
         /// Index of the node that pays for its peak.
         node: usize,
         /// Promised ceiling; `INFINITY` in intervals without one.
+        #[serde(with = "series")]
         ceiling_kw: Vec<f64>,
         /// CNY for each kW of the greatest draw over the horizon; may be 0.
         peak_price: f64,

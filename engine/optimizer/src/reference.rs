@@ -5,6 +5,8 @@
 mod coupling;
 pub(crate) mod lp;
 mod model;
+mod mps;
+pub(crate) mod solvers;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +21,9 @@ use crate::solution::{Prices, ResourceSchedule, Solution, Status};
 use crate::validate::{ProblemError, validate};
 
 use coupling::Coupling;
-use lp::{Answer, Lp};
+use lp::Lp;
 use model::Block;
+use solvers::{Answer, Model};
 
 /// How to solve.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +42,25 @@ pub enum Backend {
     Clarabel,
     /// Simplex: slow on anything large, independent of the other, so a check on it. Gives no prices.
     Microlp,
+    /// HiGHS, in C++: the general solver to compare with.
+    ///
+    /// Only with the cargo feature `highs`, which builds it: on Debian, `apt-get install cmake clang libclang-dev`, and
+    /// some minutes.
+    #[cfg(feature = "highs")]
+    Highs(HighsMethod),
+}
+
+/// The methods of HiGHS. Its newer interior point method, HiPO, is not among them: it needs a BLAS library, which the
+/// build would fetch and compile as well.
+#[cfg(feature = "highs")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HighsMethod {
+    /// Dual simplex.
+    Simplex,
+    /// The interior point method IPX, ended where it has converged.
+    InteriorPoint,
+    /// The same, followed by crossover to a vertex: HiGHS's own default for it.
+    InteriorPointCrossover,
 }
 
 /// Why there is no solution.
@@ -147,6 +169,104 @@ fn hold_directions<'a>(frame: &Frame<'a>, schedule: &[ResourceSchedule]) -> Opti
     any.then_some(one_way)
 }
 
+/// The program of a problem in the solver's own form, not yet solved: for those who measure the solver and not the
+/// making of its input. Others call [`solve`].
+pub struct Program {
+    blocks: Vec<Block>,
+    coupling: Coupling,
+    model: Model,
+    intervals_h: Vec<f64>,
+}
+
+/// What a solver claims of a [`Program`], before any repair.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// CNY.
+    pub objective: f64,
+    /// Whether it holds this for the optimum; else it stopped early.
+    pub optimal: bool,
+    /// The solver's own word for how it ended.
+    pub ending: String,
+    /// The solver's own time; `None` where it does not tell.
+    pub took: Option<Duration>,
+}
+
+impl Program {
+    /// Writes the program down for a solver.
+    ///
+    /// # Errors
+    ///
+    /// [`SolveError::Problem`] if the problem has no meaning, [`SolveError::Unsolved`] if the solver refuses the program.
+    pub fn new(problem: &Problem, backend: Backend) -> Result<Self, SolveError> {
+        validate(problem)?;
+        Self::of_frame(&Frame::new(problem), backend)
+    }
+
+    fn of_frame(frame: &Frame<'_>, backend: Backend) -> Result<Self, SolveError> {
+        let (lp, blocks, coupling) = write_down(frame);
+        Ok(Self {
+            blocks,
+            coupling,
+            model: Model::new(lp, backend)?,
+            intervals_h: frame.problem.intervals_h.clone(),
+        })
+    }
+
+    /// Solves it; does nothing else of size.
+    ///
+    /// # Errors
+    ///
+    /// [`SolveError::Unsolved`] if the solver came to no end that has a schedule.
+    pub fn run(self, time_limit: Option<Duration>) -> Result<Claim, SolveError> {
+        let answer = self.model.run(time_limit)?;
+        Ok(Claim {
+            objective: answer.objective,
+            optimal: answer.optimal,
+            ending: answer.ending,
+            took: answer.took,
+        })
+    }
+
+    fn solve(self, time_limit: Option<Duration>) -> Result<Raw, SolveError> {
+        let answer = self.model.run(time_limit)?;
+        Ok(Raw {
+            schedule: self
+                .blocks
+                .iter()
+                .map(|block| read(block, &answer))
+                .collect(),
+            objective: answer.objective,
+            optimal: answer.optimal,
+            prices: self.coupling.prices(&answer, &self.intervals_h),
+            took: answer.took.unwrap_or_default(),
+            ending: answer.ending,
+        })
+    }
+}
+
+/// The program as text in free MPS format, for any other solver. Its optimum is that of [`solve`] before repair.
+///
+/// Columns are `C0`, `C1`, … and rows `R0`, `R1`, …, in the order of the resources, then of requirements and nodes; the
+/// costs are the row `COST`, to be minimised, with the constant part of the cost (negated, as MPS has it) as its right
+/// hand side.
+///
+/// # Errors
+///
+/// [`ProblemError`] if the problem has no meaning.
+pub fn mps(problem: &Problem) -> Result<String, ProblemError> {
+    validate(problem)?;
+    let (lp, ..) = write_down(&Frame::new(problem));
+    Ok(mps::text(&lp))
+}
+
+fn write_down(frame: &Frame<'_>) -> (Lp, Vec<Block>, Coupling) {
+    let mut lp = Lp::default();
+    let resources = 0..frame.problem.resources.len();
+    let blocks: Vec<Block> = resources.map(|i| Block::new(frame, &mut lp, i)).collect();
+    let coupling = Coupling::new(frame, &mut lp, &blocks);
+    (lp, blocks, coupling)
+}
+
 /// What the solver said, before any repair.
 struct Raw {
     schedule: Vec<ResourceSchedule>,
@@ -159,19 +279,7 @@ struct Raw {
 
 impl Raw {
     fn solve(frame: &Frame<'_>, options: &Options) -> Result<Self, SolveError> {
-        let mut lp = Lp::default();
-        let resources = 0..frame.problem.resources.len();
-        let blocks: Vec<Block> = resources.map(|i| Block::new(frame, &mut lp, i)).collect();
-        let coupling = Coupling::new(frame, &mut lp, &blocks);
-        let answer = lp.solve(options.backend, options.time_limit)?;
-        Ok(Self {
-            schedule: blocks.iter().map(|block| read(block, &answer)).collect(),
-            objective: answer.objective,
-            optimal: answer.optimal,
-            prices: coupling.prices(&answer, &frame.problem.intervals_h),
-            took: answer.took,
-            ending: answer.ending,
-        })
+        Program::of_frame(frame, options.backend)?.solve(options.time_limit)
     }
 }
 

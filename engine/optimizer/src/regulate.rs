@@ -64,6 +64,6 @@ mod validate;
 
 pub use answer::{Answer, OPTIMAL, Status};
 pub use problem::{Fleet, Penalties, Problem};
-pub use reference::{Reference, reference};
+pub use reference::{Program, Reference, reference};
 pub use regulator::Regulator;
 pub use validate::{Place, RegulateError};

@@ -1,7 +1,7 @@
 //! What a schedule costs and what it falls short of, worked out from the schedule alone.
 
 use crate::frame::Frame;
-use crate::problem::{Problem, Requirement, Resource};
+use crate::problem::{Node, Problem, Requirement, Resource};
 use crate::solution::{Overload, ResourceSchedule, Shortfall};
 
 /// The outcome of a schedule.
@@ -21,9 +21,7 @@ pub(crate) fn score(frame: &Frame<'_>, schedule: &mut [ResourceSchedule]) -> Sco
         objective += own_cost(resource, plan, dt);
         objective += problem.penalties.unmet_energy * plan.unmet_kwh.iter().sum::<f64>();
     }
-    let overloads: Vec<Overload> = (0..problem.nodes.len())
-        .map(|node| overload(frame, schedule, node))
-        .collect();
+    let overloads = overloads(frame, schedule);
     for over in &overloads {
         let kw = over
             .import_kw
@@ -49,22 +47,23 @@ pub(crate) fn score(frame: &Frame<'_>, schedule: &mut [ResourceSchedule]) -> Sco
 }
 
 /// Battery-side energy gained by the end of each interval.
-pub(crate) fn energy_kwh(resource: &Resource, plan: &ResourceSchedule, dt: &[f64]) -> Vec<f64> {
+fn energy_kwh<'a>(
+    resource: &'a Resource,
+    plan: &'a ResourceSchedule,
+    dt: &'a [f64],
+) -> impl Iterator<Item = f64> + 'a {
     let mut energy = 0.0;
-    (0..dt.len())
-        .map(|t| {
-            energy += plan.charge_kw[t] * resource.charge_efficiency * dt[t];
-            energy -= plan.discharge_kw[t] / resource.discharge_efficiency * dt[t];
-            energy
-        })
-        .collect()
+    (0..dt.len()).map(move |t| {
+        energy += plan.charge_kw[t] * resource.charge_efficiency * dt[t];
+        energy -= plan.discharge_kw[t] / resource.discharge_efficiency * dt[t];
+        energy
+    })
 }
 
 /// What becomes unmet in each interval: by how much the greatest lack so far grows.
 fn unmet_kwh(resource: &Resource, plan: &ResourceSchedule, dt: &[f64]) -> Vec<f64> {
     let mut worst = 0.0_f64;
     energy_kwh(resource, plan, dt)
-        .iter()
         .zip(&resource.energy_min_kwh)
         .map(|(energy, need)| {
             let grown = (need - energy - worst).max(0.0);
@@ -82,43 +81,41 @@ fn own_cost(resource: &Resource, plan: &ResourceSchedule, dt: &[f64]) -> f64 {
             (drawn + exported) * dt[t]
         })
         .sum();
-    let held = energy_kwh(resource, plan, dt)
-        .last()
-        .copied()
-        .unwrap_or(0.0);
+    let held = energy_kwh(resource, plan, dt).last().unwrap_or(0.0);
     flow - resource.terminal_value * held
 }
 
-/// Flow through a node in interval `t`, without regulation.
-pub(crate) fn node_flow_kw(
-    frame: &Frame<'_>,
-    schedule: &[ResourceSchedule],
-    node: usize,
-    t: usize,
-) -> f64 {
-    let below = frame.forest.resources[node]
-        .iter()
-        .map(|&i| schedule[i].net_kw(t))
-        .sum::<f64>();
-    frame.forest.base_kw[node][t] + below
+fn overloads(frame: &Frame<'_>, schedule: &[ResourceSchedule]) -> Vec<Overload> {
+    let net = frame.sums_below(|i, t| schedule[i].net_kw(t));
+    let up = frame.sums_below(|i, t| schedule[i].up_kw[t]);
+    let down = frame.sums_below(|i, t| schedule[i].down_kw[t]);
+    let nodes = frame.problem.nodes.iter().enumerate();
+    let over = |(n, limits): (usize, &Node)| {
+        let flow = |t: usize| frame.forest.base_kw[n][t] + net[n][t];
+        let import = |t: usize| (flow(t) + down[n][t] - limits.import_limit_kw[t]).max(0.0);
+        let export = |t: usize| (up[n][t] - flow(t) - limits.export_limit_kw[t]).max(0.0);
+        let intervals = 0..frame.problem.horizon();
+        Overload {
+            import_kw: intervals.clone().map(import).collect(),
+            export_kw: intervals.map(export).collect(),
+        }
+    };
+    nodes.map(over).collect()
 }
 
-fn overload(frame: &Frame<'_>, schedule: &[ResourceSchedule], node: usize) -> Overload {
-    let limits = &frame.problem.nodes[node];
-    let below = &frame.forest.resources[node];
-    let horizon = frame.problem.horizon();
-    let mut over = Overload {
-        import_kw: vec![0.0; horizon],
-        export_kw: vec![0.0; horizon],
-    };
-    for t in 0..horizon {
-        let flow = node_flow_kw(frame, schedule, node, t);
-        let up: f64 = below.iter().map(|&i| schedule[i].up_kw[t]).sum();
-        let down: f64 = below.iter().map(|&i| schedule[i].down_kw[t]).sum();
-        over.import_kw[t] = (flow + down - limits.import_limit_kw[t]).max(0.0);
-        over.export_kw[t] = (up - flow - limits.export_limit_kw[t]).max(0.0);
+/// Sum of a quantity over resources, for each interval: resource by resource, as they lie in memory.
+fn total<'a>(
+    schedule: &'a [ResourceSchedule],
+    resources: &[usize],
+    horizon: usize,
+    of: impl Fn(&'a ResourceSchedule, usize) -> f64,
+) -> Vec<f64> {
+    let mut sums = vec![0.0; horizon];
+    for &i in resources {
+        let row = sums.iter_mut().enumerate();
+        row.for_each(|(t, sum)| *sum += of(&schedule[i], t));
     }
-    over
+    sums
 }
 
 fn shortfall(
@@ -126,7 +123,11 @@ fn shortfall(
     schedule: &[ResourceSchedule],
     requirement: &Requirement,
 ) -> Shortfall {
-    let intervals = 0..frame.problem.horizon();
+    let horizon = frame.problem.horizon();
+    let missing = |asked: &[f64], got: &[f64]| -> Vec<f64> {
+        let pairs = asked.iter().zip(got);
+        pairs.map(|(asked, got)| (asked - got).max(0.0)).collect()
+    };
     match requirement {
         Requirement::DemandResponse {
             members,
@@ -134,13 +135,13 @@ fn shortfall(
             commitment_kw,
             ..
         } => {
+            let drawn = total(schedule, members, horizon, ResourceSchedule::net_kw);
             let short = |t: usize| {
-                let drawn: f64 = members.iter().map(|&i| schedule[i].net_kw(t)).sum();
-                let missing = (commitment_kw[t] - (baseline_kw[t] - drawn)).max(0.0);
+                let missing = (commitment_kw[t] - (baseline_kw[t] - drawn[t])).max(0.0);
                 if commitment_kw[t] > 0.0 { missing } else { 0.0 }
             };
             Shortfall::DemandResponse {
-                shortfall_kw: intervals.map(short).collect(),
+                shortfall_kw: (0..horizon).map(short).collect(),
             }
         }
         Requirement::Regulation {
@@ -148,29 +149,25 @@ fn shortfall(
             up_kw,
             down_kw,
             ..
-        } => {
-            let held = |t: usize, of: fn(&ResourceSchedule) -> &[f64]| -> f64 {
-                members.iter().map(|&i| of(&schedule[i])[t]).sum()
-            };
-            let up = |t: usize| (up_kw[t] - held(t, |plan| &plan.up_kw)).max(0.0);
-            let down = |t: usize| (down_kw[t] - held(t, |plan| &plan.down_kw)).max(0.0);
-            Shortfall::Regulation {
-                up_kw: intervals.clone().map(up).collect(),
-                down_kw: intervals.map(down).collect(),
-            }
-        }
+        } => Shortfall::Regulation {
+            up_kw: missing(
+                up_kw,
+                &total(schedule, members, horizon, |plan, t| plan.up_kw[t]),
+            ),
+            down_kw: missing(
+                down_kw,
+                &total(schedule, members, horizon, |plan, t| plan.down_kw[t]),
+            ),
+        },
         Requirement::PeakShaving {
             node, ceiling_kw, ..
         } => {
-            let flow: Vec<f64> = intervals
-                .map(|t| node_flow_kw(frame, schedule, *node, t))
-                .collect();
+            let below = &frame.forest.resources[*node];
+            let mut flow = total(schedule, below, horizon, ResourceSchedule::net_kw);
+            let base = &frame.forest.base_kw[*node];
+            flow.iter_mut().zip(base).for_each(|(sum, kw)| *sum += kw);
             Shortfall::PeakShaving {
-                over_kw: flow
-                    .iter()
-                    .zip(ceiling_kw)
-                    .map(|(kw, top)| (kw - top).max(0.0))
-                    .collect(),
+                over_kw: missing(&flow, ceiling_kw),
                 peak_kw: flow.iter().copied().fold(0.0, f64::max),
             }
         }

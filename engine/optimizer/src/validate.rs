@@ -281,12 +281,19 @@ fn check_node(at: Checker, node: &Node, nodes: usize) -> Result<(), ProblemError
         .map_or(Ok(()), |parent| at.index("parent", parent, nodes))
 }
 
-/// A walk upwards that is longer than the number of nodes has met one of them twice.
+/// Walks upwards from each node until a root or a node that is known to lead to one; a walk that meets itself is a
+/// cycle.
 fn check_cycles(nodes: &[Node]) -> Result<(), ProblemError> {
+    // For each node the walk that has been there; 0 for none.
+    let mut walk = vec![0; nodes.len()];
     for start in 0..nodes.len() {
-        let above = std::iter::successors(Some(start), |&n| nodes[n].parent);
-        if above.take(nodes.len() + 1).count() > nodes.len() {
-            return Err(ProblemError::Cycle { node: start });
+        let mut node = Some(start);
+        while let Some(n) = node.filter(|&n| walk[n] == 0) {
+            walk[n] = start + 1;
+            node = nodes[n].parent;
+        }
+        if let Some(node) = node.filter(|&n| walk[n] == start + 1) {
+            return Err(ProblemError::Cycle { node });
         }
     }
     Ok(())

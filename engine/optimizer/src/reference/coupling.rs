@@ -3,8 +3,9 @@
 //! Letters as in the formulas: net draw `x`, regulation held up `u` and down `v`, overload `o`, shortfall `s`.
 //! All rows are written as `≤`, so that their prices are at least 0. Rows that bounds already keep are left out.
 
-use super::lp::{Answer, Lp, Term};
+use super::lp::{Lp, Term};
 use super::model::Block;
+use super::solvers::Answer;
 use crate::frame::Frame;
 use crate::problem::Requirement;
 use crate::solution::{NodePrices, Prices, RequirementPrices};

@@ -8,12 +8,10 @@
 
 use super::lp::{Lp, Term};
 use crate::frame::Frame;
-use crate::limits::{OwnLimits, net_for_stored_kw, stored_kwh};
+use crate::limits::OwnLimits;
 use crate::problem::Resource;
+use crate::reach::{EnergyReach, EnergyRows, IMPLIED};
 use crate::repair::SustainLoss;
-
-/// Closer than this counts as implied, kWh or kW. Far below the tolerance of any solver.
-const IMPLIED: f64 = 1e-9;
 
 /// The columns of one resource, one entry for each interval.
 pub(super) struct Block {
@@ -23,15 +21,6 @@ pub(super) struct Block {
     pub(super) down: Vec<Term>,
 }
 
-/// Which rows on stored energy are needed at the end of an interval.
-#[derive(Clone, Copy, Default)]
-struct EnergyRows {
-    lower: bool,
-    upper: bool,
-    sustain_up: bool,
-    sustain_down: bool,
-}
-
 impl Block {
     pub(super) fn new(frame: &Frame<'_>, lp: &mut Lp, i: usize) -> Self {
         let mut builder = Builder {
@@ -39,10 +28,12 @@ impl Block {
             resource: &frame.problem.resources[i],
             limits: &frame.limits[i],
             dt: &frame.problem.intervals_h,
-            high_kw: frame.limits[i].reach_high_kw.clone(),
+            reach: EnergyReach::new(
+                &frame.problem.resources[i],
+                &frame.limits[i],
+                &frame.problem.intervals_h,
+            ),
         };
-        builder.cut_to_energy();
-        let highest = builder.highest_energy();
         let (charge, discharge) = builder.power();
         let mut block = Self {
             up: vec![Term::default(); charge.len()],
@@ -50,8 +41,8 @@ impl Block {
             charge,
             discharge,
         };
-        let mut needed = builder.energy_rows(&highest);
-        builder.regulation(frame, i, &mut block, &mut needed, &highest);
+        let mut needed = builder.reach.rows.clone();
+        builder.regulation(frame, i, &mut block, &mut needed);
         builder.energy(frame, i, &block, &needed);
         builder.ramps(&block);
         builder.throughput(&block);
@@ -64,51 +55,17 @@ struct Builder<'a> {
     resource: &'a Resource,
     limits: &'a OwnLimits,
     dt: &'a [f64],
-    /// Highest net draw that energy leaves within reach.
-    high_kw: Vec<f64>,
+    reach: EnergyReach,
 }
 
 impl Builder<'_> {
-    /// Battery-side energy that interval `t` gains at the lowest and at the highest net draw within reach.
-    fn gains(&self, t: usize) -> (f64, f64) {
-        let gain = |net| stored_kwh(self.resource, net, self.dt[t]);
-        (gain(self.limits.reach_low_kw[t]), gain(self.high_kw[t]))
-    }
-
-    /// The most energy that any schedule can hold at the end of each interval.
-    fn highest_energy(&self) -> Vec<f64> {
-        let mut energy = 0.0_f64;
-        (0..self.dt.len())
-            .map(|t| {
-                energy = (energy + self.gains(t).1).min(self.limits.energy_max_kwh[t]);
-                energy
-            })
-            .collect()
-    }
-
-    /// Where nothing can discharge, what is charged stays, so a full battery bounds the power: a bound costs less than
-    /// a row.
-    fn cut_to_energy(&mut self) {
-        if self.limits.reach_low_kw.iter().any(|&low| low < 0.0) {
-            return;
-        }
-        let mut least = 0.0;
-        for (t, &dt) in self.dt.iter().enumerate() {
-            let room = self.limits.energy_max_kwh[t] - least;
-            let low = self.limits.reach_low_kw[t];
-            let fills = net_for_stored_kw(self.resource, room, dt);
-            self.high_kw[t] = self.high_kw[t].min(fills).max(low);
-            least += stored_kwh(self.resource, low, dt);
-        }
-    }
-
     /// `0 ≤ c ≤ C`, `0 ≤ d ≤ D`, with `C` and `D` cut to the net draw within reach. A forced draw is a lower bound.
     /// Paid for each kWh: `price` drawn, `wear − feed-in` exported, and the value of what is held at the end.
     fn power(&mut self) -> (Vec<Term>, Vec<Term>) {
         let r = self.resource;
         let (mut charge, mut discharge) = (Vec::new(), Vec::new());
         for (t, &dt) in self.dt.iter().enumerate() {
-            let (low, high) = (self.limits.reach_low_kw[t], self.high_kw[t]);
+            let (low, high) = (self.limits.reach_low_kw[t], self.reach.high_kw[t]);
             let kept = r.terminal_value * r.charge_efficiency;
             let spent = r.terminal_value / r.discharge_efficiency;
             let drawn = (r.energy_price[t] - kept) * dt;
@@ -117,31 +74,6 @@ impl Builder<'_> {
             discharge.push(self.lp.term((-high).max(0.0), (-low).max(0.0), exported));
         }
         (charge, discharge)
-    }
-
-    /// Which of `E_min ≤ E + s` and `E ≤ E_max` neither bounds nor the same limit one interval earlier or later imply.
-    fn energy_rows(&self, highest: &[f64]) -> Vec<EnergyRows> {
-        let horizon = self.dt.len();
-        let (need, cap) = (&self.resource.energy_min_kwh, &self.limits.energy_max_kwh);
-        let mut rows = vec![EnergyRows::default(); horizon];
-        let (mut sure, mut before) = (0.0_f64, 0.0);
-        for t in 0..horizon {
-            let (falls, rises) = self.gains(t);
-            sure += falls;
-            rows[t].lower = need[t] > sure + IMPLIED;
-            sure = sure.max(need[t]);
-            rows[t].upper = before + rises > cap[t] + IMPLIED;
-            before = highest[t];
-        }
-        let (mut need_later, mut cap_later) = (f64::NEG_INFINITY, f64::INFINITY);
-        for t in (0..horizon).rev() {
-            rows[t].lower &= need_later <= need[t] + IMPLIED;
-            rows[t].upper &= cap_later >= cap[t] - IMPLIED;
-            let (falls, rises) = self.gains(t);
-            need_later = need_later.max(need[t]) - rises;
-            cap_later = cap_later.min(cap[t]) - falls;
-        }
-        rows
     }
 
     /// Columns `u` and `v`, where regulation is asked for, with their headroom:
@@ -171,7 +103,6 @@ impl Builder<'_> {
         i: usize,
         block: &mut Block,
         needed: &mut [EnergyRows],
-        highest: &[f64],
     ) {
         let Some(holding) = frame.regulation[i] else {
             return;
@@ -195,7 +126,7 @@ impl Builder<'_> {
             }
             if down_asked > 0.0 {
                 block.down[t] = self.lp.term(0.0, f64::INFINITY, 0.0);
-                let most = highest[t] + loss.down * (high - low);
+                let most = self.reach.highest_kwh[t] + loss.down * (high - low);
                 needed[t].sustain_down = most > self.limits.energy_max_kwh[t] + IMPLIED;
                 self.lp.at_most(
                     &[(1.0, block.down[t]), (1.0, charge), (-1.0, discharge)],

@@ -6,7 +6,8 @@ use super::layout::Layout;
 use super::problem::{Fleet, Problem};
 use super::validate::{RegulateError, problem as check};
 use crate::reference::lp::{Lp, Term};
-use crate::reference::{Options, SolveError};
+use crate::reference::solvers::Model;
+use crate::reference::{Backend, Options, SolveError};
 
 /// What the reference found.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,8 +16,8 @@ pub struct Reference {
     pub draw_kw: Vec<f64>,
     /// What it costs, CNY for each hour that it lasts.
     pub objective: f64,
-    /// How long the solver itself says it took; zero where it does not tell.
-    pub took: Duration,
+    /// How long the solver itself says it took; `None` where it does not tell.
+    pub took: Option<Duration>,
 }
 
 /// Solves a problem with a general solver.
@@ -29,6 +30,76 @@ pub fn reference(
     problem: &Problem,
     options: &Options,
 ) -> Result<Reference, RegulateError> {
+    Program::new(fleet, problem, options.backend)?.run(options.time_limit)
+}
+
+/// The program of a problem in the solver's own form, not yet solved: for those who measure the solver and not the
+/// making of its input. Others call [`reference()`].
+pub struct Program {
+    model: Model,
+    draws: Vec<Draw>,
+    constant: f64,
+}
+
+/// A resource's draw: where it cannot avoid to be, more, less.
+type Draw = [(f64, Term); 3];
+
+impl Program {
+    /// Writes the program down for a solver.
+    ///
+    /// # Errors
+    ///
+    /// What [`super::Regulator`] refuses, and [`RegulateError::Unsolved`] when the solver refuses the program.
+    pub fn new(fleet: &Fleet, problem: &Problem, backend: Backend) -> Result<Self, RegulateError> {
+        let written = write_down(fleet, problem)?;
+        Ok(Self {
+            model: Model::new(written.lp, backend).map_err(unsolved)?,
+            draws: written.draws,
+            constant: written.constant,
+        })
+    }
+
+    /// Solves it; does nothing else of size.
+    ///
+    /// # Errors
+    ///
+    /// [`RegulateError::Unsolved`] when the solver does not reach an optimum.
+    pub fn run(self, time_limit: Option<Duration>) -> Result<Reference, RegulateError> {
+        let answer = self.model.run(time_limit).map_err(unsolved)?;
+        if !answer.optimal {
+            let ending = answer.ending;
+            return Err(RegulateError::Unsolved { ending });
+        }
+        let value = |terms: &Draw| -> f64 {
+            terms
+                .iter()
+                .map(|&(factor, term)| factor * answer.value(term))
+                .sum()
+        };
+        Ok(Reference {
+            draw_kw: self.draws.iter().map(value).collect(),
+            objective: answer.objective + self.constant,
+            took: answer.took,
+        })
+    }
+}
+
+fn unsolved(error: SolveError) -> RegulateError {
+    let ending = match error {
+        SolveError::Unsolved { ending } => ending,
+        SolveError::Problem(other) => other.to_string(),
+    };
+    RegulateError::Unsolved { ending }
+}
+
+/// The program, what its columns mean, and what is paid whatever they are.
+struct Written {
+    lp: Lp,
+    draws: Vec<Draw>,
+    constant: f64,
+}
+
+fn write_down(fleet: &Fleet, problem: &Problem) -> Result<Written, RegulateError> {
     let layout = Layout::new(fleet)?;
     check(
         problem,
@@ -42,7 +113,7 @@ pub fn reference(
     // x = near + rise − fall, where near is the point of low..high closest to the plan; what is left costs the same
     // whatever is decided.
     let mut constant = 0.0;
-    let mut draws: Vec<[(f64, Term); 3]> = Vec::new();
+    let mut draws: Vec<Draw> = Vec::new();
     for i in 0..problem.low_kw.len() {
         let (low, high, plan) = (problem.low_kw[i], problem.high_kw[i], problem.plan_kw[i]);
         let near = plan.clamp(low, high);
@@ -110,25 +181,5 @@ pub fn reference(
         }
     }
 
-    let unsolved = |ending| RegulateError::Unsolved { ending };
-    let answer = lp
-        .solve(options.backend, options.time_limit)
-        .map_err(|error| match error {
-            SolveError::Unsolved { ending } => unsolved(ending),
-            SolveError::Problem(other) => unsolved(other.to_string()),
-        })?;
-    if !answer.optimal {
-        return Err(unsolved(answer.ending));
-    }
-    let value = |terms: &[(f64, Term); 3]| -> f64 {
-        terms
-            .iter()
-            .map(|&(factor, term)| factor * answer.value(term))
-            .sum()
-    };
-    Ok(Reference {
-        draw_kw: draws.iter().map(value).collect(),
-        objective: answer.objective + constant,
-        took: answer.took,
-    })
+    Ok(Written { lp, draws, constant })
 }

@@ -34,9 +34,10 @@ impl FlowBounds {
 
     /// Widened to the flows that a draft has on purpose.
     pub(super) fn widen_to(&mut self, frame: &Frame<'_>, net: &[Vec<f64>]) {
-        for node in 0..self.low_kw.len() {
-            for t in 0..frame.problem.horizon() {
-                let flow = flow_kw(frame, net, node, t);
+        let sums = frame.sums_below(|i, t| net[i][t]);
+        for (node, sums) in sums.iter().enumerate() {
+            for (t, sum) in sums.iter().enumerate() {
+                let flow = frame.forest.base_kw[node][t] + sum;
                 if flow > self.high_kw[node][t] + ON_PURPOSE_KW {
                     self.high_kw[node][t] = flow + YIELD_KW;
                 }
@@ -48,7 +49,7 @@ impl FlowBounds {
     }
 }
 
-pub(super) fn flow_kw(frame: &Frame<'_>, net: &[Vec<f64>], node: usize, t: usize) -> f64 {
+fn flow_kw(frame: &Frame<'_>, net: &[Vec<f64>], node: usize, t: usize) -> f64 {
     let below = frame.forest.resources[node]
         .iter()
         .map(|&i| net[i][t])
@@ -58,11 +59,21 @@ pub(super) fn flow_kw(frame: &Frame<'_>, net: &[Vec<f64>], node: usize, t: usize
 
 /// Sweeps from the bottom up until all flows are within their bounds, or nothing more can be done.
 pub(super) fn fit_nodes(frame: &Frame<'_>, bounds: &FlowBounds, net: &mut [Vec<f64>]) {
+    let nodes = &frame.problem.nodes;
     for _ in 0..SWEEPS {
         let mut settled = true;
         for t in 0..frame.problem.horizon() {
+            // Each node's flow is its own part and those of the nodes right below, which have been visited before.
+            let mut flows = frame.sums_at(|i| net[i][t]);
             for &node in &frame.forest.upwards {
-                settled &= fit_node(frame, bounds, net, node, t);
+                flows[node] += nodes[node].base_kw[t];
+                if !fit_node(frame, bounds, net, node, t, flows[node]) {
+                    settled = false;
+                    flows[node] = flow_kw(frame, net, node, t);
+                }
+                if let Some(parent) = nodes[node].parent {
+                    flows[parent] += flows[node];
+                }
             }
         }
         if settled {
@@ -78,9 +89,9 @@ fn fit_node(
     net: &mut [Vec<f64>],
     node: usize,
     t: usize,
+    flow: f64,
 ) -> bool {
     let below = &frame.forest.resources[node];
-    let flow = flow_kw(frame, net, node, t);
     let above = flow - bounds.high_kw[node][t];
     let under = bounds.low_kw[node][t] - flow;
     if above <= SETTLED && under <= SETTLED {

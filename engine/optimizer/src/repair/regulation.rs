@@ -1,6 +1,5 @@
 //! Step 3: regulation into the headroom that a settled net draw leaves.
 
-use super::flows::flow_kw;
 use super::{Draft, NOISE_KW};
 use crate::frame::Frame;
 use crate::limits::{OwnLimits, stored_kwh};
@@ -80,28 +79,39 @@ impl SustainLoss {
 
 /// At the nodes: scales regulation down to the room that flows leave, from the bottom up.
 pub(super) fn fit_regulation(frame: &Frame<'_>, draft: &mut Draft) {
+    if frame.regulation.iter().all(Option::is_none) {
+        return;
+    }
+    let nodes = &frame.problem.nodes;
+    let net = frame.sums_below(|i, t| draft.net_kw[i][t]);
+    let flow_kw = |node: usize, t: usize| frame.forest.base_kw[node][t] + net[node][t];
     for t in 0..frame.problem.horizon() {
+        let mut down = frame.sums_at(|i| draft.down_kw[i][t]);
+        let mut up = frame.sums_at(|i| draft.up_kw[i][t]);
         for &node in &frame.forest.upwards {
             let below = &frame.forest.resources[node];
-            let limits = &frame.problem.nodes[node];
-            let flow = flow_kw(frame, &draft.net_kw, node, t);
-            scale(
-                &mut draft.down_kw,
-                below,
-                t,
-                limits.import_limit_kw[t] - flow,
-            );
-            scale(&mut draft.up_kw, below, t, limits.export_limit_kw[t] + flow);
+            let flow = flow_kw(node, t);
+            let import = nodes[node].import_limit_kw[t] - flow;
+            let export = nodes[node].export_limit_kw[t] + flow;
+            down[node] = scale(&mut draft.down_kw, below, t, down[node], import);
+            up[node] = scale(&mut draft.up_kw, below, t, up[node], export);
+            if let Some(parent) = nodes[node].parent {
+                down[parent] += down[node];
+                up[parent] += up[node];
+            }
         }
     }
 }
 
-fn scale(held: &mut [Vec<f64>], resources: &[usize], t: usize, room: f64) {
-    let total: f64 = resources.iter().map(|&i| held[i][t]).sum();
-    if total > room {
-        let share = (room / total).max(0.0);
-        for &i in resources {
-            held[i][t] *= share;
-        }
+/// Scales what is held in total into the room; returns the total then.
+fn scale(held: &mut [Vec<f64>], resources: &[usize], t: usize, total: f64, room: f64) -> f64 {
+    if total <= room {
+        return total;
     }
+    let share = (room / total).max(0.0);
+    let scaled = resources.iter().map(|&i| {
+        held[i][t] *= share;
+        held[i][t]
+    });
+    scaled.sum()
 }

@@ -1,0 +1,112 @@
+//! The fast solver: an interior-point method that knows the structure.
+
+mod chain;
+mod fronts;
+mod interior;
+mod lane;
+mod program;
+mod rows;
+
+use crate::frame::Frame;
+use crate::solution::{NodePrices, Prices, RequirementPrices, ResourceSchedule};
+use interior::{End, Interior};
+use program::{Origin, Program};
+
+/// What the method found, before any repair.
+pub(crate) struct Found {
+    pub(crate) schedule: Vec<ResourceSchedule>,
+    pub(crate) prices: Prices,
+    /// CNY: a lower bound on the optimum, and the cost of the point.
+    pub(crate) bound: f64,
+    pub(crate) cost: f64,
+    pub(crate) end: bool,
+    pub(crate) iterations: usize,
+}
+
+/// Below this many resources × intervals one core is faster than several.
+const PARALLEL: usize = 4_000;
+
+pub(crate) fn find(frame: &Frame<'_>, stop: &(dyn Fn() -> bool + Sync)) -> Found {
+    let problem = frame.problem;
+    let size = problem.resources.len() * problem.horizon();
+    let parallel = size >= PARALLEL;
+    let program = Program::new(frame, parallel);
+    let mut interior = Interior::new(program, parallel, stop);
+    let end = interior.run(std::env::var("MU").ok().and_then(|m| m.parse().ok()).unwrap_or(1.0));
+    Found {
+        schedule: schedule(frame, &interior.program),
+        prices: prices(frame, &interior),
+        bound: interior.bound,
+        cost: interior.cost,
+        end: end == End::Optimal,
+        iterations: interior.iterations,
+    }
+}
+
+fn schedule(frame: &Frame<'_>, program: &Program) -> Vec<ResourceSchedule> {
+    let horizon = frame.problem.horizon();
+    let read = |&(batch, lane): &(u32, u32)| {
+        let batch = &program.batches[batch as usize];
+        let controls = batch.shape.controls();
+        let series = |j: usize| -> Vec<f64> {
+            if j >= controls {
+                return vec![0.0; horizon];
+            }
+            (0..horizon)
+                .map(|t| batch.controls[t * controls + j].0[lane as usize])
+                .collect()
+        };
+        ResourceSchedule {
+            charge_kw: series(0),
+            discharge_kw: series(1),
+            up_kw: series(2),
+            down_kw: series(3),
+            unmet_kwh: vec![0.0; horizon],
+        }
+    };
+    program.places.iter().map(read).collect()
+}
+
+fn prices(frame: &Frame<'_>, interior: &Interior<'_>) -> Prices {
+    let problem = frame.problem;
+    let zero = vec![0.0; problem.horizon()];
+    let mut prices = Prices {
+        nodes: vec![
+            NodePrices {
+                import: zero.clone(),
+                export: zero.clone(),
+            };
+            problem.nodes.len()
+        ],
+        requirements: problem
+            .requirements
+            .iter()
+            .map(|requirement| RequirementPrices {
+                price: zero.clone(),
+                down: match requirement {
+                    crate::Requirement::Regulation { .. } => zero.clone(),
+                    _ => Vec::new(),
+                },
+            })
+            .collect(),
+    };
+    for (r, row) in interior.program.rows.iter().enumerate() {
+        let t = row.interval;
+        let price = interior.row_price(r) / problem.intervals_h[t];
+        match row.origin {
+            Origin::Import(node) => prices.nodes[node].import[t] = price,
+            Origin::Export(node) => prices.nodes[node].export[t] = price,
+            Origin::Requirement(index) => prices.requirements[index].price[t] = price,
+            Origin::Down(index) => prices.requirements[index].down[t] = price,
+            Origin::Peak(_) => {}
+        }
+    }
+    prices
+}
+
+/// Trial.
+pub fn trial(problem: &crate::Problem) -> (f64, f64, bool, usize) {
+    let frame = Frame::new(problem);
+    let found = find(&frame, &|| false);
+    (found.cost, found.bound, found.end, found.iterations)
+}
