@@ -4,6 +4,7 @@
 mod cycle;
 mod instances;
 mod optimizer;
+mod regulate;
 mod save;
 
 use std::path::PathBuf;
@@ -32,6 +33,8 @@ enum Bench {
         #[arg(long, default_value_t = 1_000)]
         cycles: usize,
     },
+    /// Following a signal: the fast solver of one instant beside a general one.
+    Regulate(regulate::Arguments),
     /// The plan's solver beside HiGHS (with the cargo feature `highs`) and Clarabel; then the exponents of growth.
     Optimizer(optimizer::Arguments),
     /// Writes an instance of `optimizer` to a file.
@@ -71,6 +74,7 @@ fn main() -> anyhow::Result<()> {
     match arguments.bench {
         Bench::Cycle { cycles } => cycle::measure(cycles)?.iter().for_each(print),
         Bench::Optimizer(asked) => optimizer::measure(&asked, print)?,
+        Bench::Regulate(asked) => regulate::measure(&asked, print)?,
         Bench::Instance(asked) => save::write(&asked)?,
         Bench::Case(case) => {
             let source = match (case.size, case.seed, case.pilot, case.instance) {

@@ -69,6 +69,7 @@ mod score;
 pub mod check;
 pub mod problem;
 pub mod reference;
+pub mod regulate;
 pub mod rules;
 pub mod solution;
 pub mod validate;

@@ -3,10 +3,10 @@
 //! Readable and right rather than fast; the oracle for every other method behind the same [`Problem`] and [`Solution`].
 
 mod coupling;
-mod lp;
+pub(crate) mod lp;
 mod model;
 mod mps;
-mod solvers;
+pub(crate) mod solvers;
 #[cfg(test)]
 mod tests;
 

@@ -7,7 +7,7 @@ const NARROW: f64 = 1e-9;
 
 /// Columns (variables), rows (constraints) and the objective.
 #[derive(Default)]
-pub(super) struct Lp {
+pub(crate) struct Lp {
     pub(super) columns: ProblemVariables,
     pub(super) handles: Vec<Variable>,
     pub(super) costs: Vec<f64>,
@@ -19,14 +19,14 @@ pub(super) struct Lp {
 
 /// A quantity that is a constant plus, unless its range is empty, a column.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Term {
+pub(crate) struct Term {
     pub(super) offset: f64,
     pub(super) column: Option<usize>,
 }
 
 impl Lp {
     /// A new quantity within bounds, with its cost for each unit.
-    pub(super) fn term(&mut self, min: f64, max: f64, cost: f64) -> Term {
+    pub(crate) fn term(&mut self, min: f64, max: f64, cost: f64) -> Term {
         let offset = if min.is_finite() { min } else { 0.0 };
         self.constant_cost += cost * offset;
         if max - min <= NARROW {
@@ -53,7 +53,7 @@ impl Lp {
     }
 
     /// A new quantity without a lower bound.
-    pub(super) fn free_below(&mut self, max: f64) -> Term {
+    pub(crate) fn free_below(&mut self, max: f64) -> Term {
         self.term(f64::NEG_INFINITY, max, 0.0)
     }
 
@@ -66,7 +66,7 @@ impl Lp {
     }
 
     /// `Σ factor · term ≤ limit`; returns the row's number.
-    pub(super) fn at_most(&mut self, terms: &[(f64, Term)], limit: f64) -> usize {
+    pub(crate) fn at_most(&mut self, terms: &[(f64, Term)], limit: f64) -> usize {
         let mut sum = Expression::with_capacity(terms.len());
         for &(factor, term) in terms {
             self.add(&mut sum, factor, term);
@@ -76,7 +76,7 @@ impl Lp {
     }
 
     /// `Σ factor · term = value`
-    pub(super) fn equal(&mut self, terms: &[(f64, Term)], value: f64) {
+    pub(crate) fn equal(&mut self, terms: &[(f64, Term)], value: f64) {
         let mut sum = Expression::with_capacity(terms.len());
         for &(factor, term) in terms {
             self.add(&mut sum, factor, term);

@@ -17,26 +17,26 @@ const TOLERANCE: f64 = 1e-9;
 const OPTIMAL: f64 = 1e-7;
 
 /// A solver's answer.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     values: Vec<f64>,
     /// Marginal price of each row, at least 0, for rows written as `≤`.
-    pub(super) row_prices: Option<Vec<f64>>,
-    pub(super) objective: f64,
-    pub(super) optimal: bool,
+    pub(crate) row_prices: Option<Vec<f64>>,
+    pub(crate) objective: f64,
+    pub(crate) optimal: bool,
     /// The solver's own word for how it ended.
-    pub(super) ending: String,
+    pub(crate) ending: String,
     /// The solver's own time; `None` where it does not tell.
-    pub(super) took: Option<Duration>,
+    pub(crate) took: Option<Duration>,
 }
 
 impl Answer {
-    pub(super) fn value(&self, term: Term) -> f64 {
+    pub(crate) fn value(&self, term: Term) -> f64 {
         term.offset + term.column.map_or(0.0, |column| self.values[column])
     }
 }
 
 /// A program in a solver's own form.
-pub(super) enum Model {
+pub(crate) enum Model {
     /// Without columns there is nothing to decide, and some solvers refuse.
     Constant {
         cost: f64,
@@ -48,7 +48,7 @@ pub(super) enum Model {
 }
 
 impl Model {
-    pub(super) fn new(lp: Lp, backend: Backend) -> Result<Self, SolveError> {
+    pub(crate) fn new(lp: Lp, backend: Backend) -> Result<Self, SolveError> {
         if lp.handles.is_empty() {
             return Ok(Self::Constant {
                 cost: lp.constant_cost,
@@ -62,7 +62,7 @@ impl Model {
         })
     }
 
-    pub(super) fn run(self, time_limit: Option<Duration>) -> Result<Answer, SolveError> {
+    pub(crate) fn run(self, time_limit: Option<Duration>) -> Result<Answer, SolveError> {
         match self {
             Self::Constant { cost } => Ok(Answer {
                 values: Vec::new(),
@@ -80,7 +80,7 @@ impl Model {
     }
 }
 
-pub(super) struct Clarabel {
+pub(crate) struct Clarabel {
     model: good_lp::solvers::clarabel::ClarabelProblem,
     bound_rows: usize,
     constant_cost: f64,
@@ -130,7 +130,7 @@ impl Clarabel {
     }
 }
 
-pub(super) struct Microlp {
+pub(crate) struct Microlp {
     model: good_lp::solvers::microlp::MicroLpProblem,
     handles: Vec<Variable>,
     costs: Vec<f64>,

@@ -1,0 +1,113 @@
+//! Draws from prices, and the nearest draws that keep every limit.
+
+use super::forest::Forced;
+use super::market::Market;
+
+/// Draws by position, and what projecting them onto the limits needs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Allocation {
+    pub(super) draw: Vec<f64>,
+    /// For each watched node: what is drawn below it before its limit, and what it is given.
+    proposed: Vec<f64>,
+    given: Vec<f64>,
+}
+
+impl Allocation {
+    pub(super) fn new(market: &Market) -> Self {
+        let mut new = Self::default();
+        new.draw.resize(market.layout.resources(), 0.0);
+        new.proposed.reserve(market.layout.nodes() + 1);
+        new.given.reserve(market.layout.nodes() + 1);
+        new
+    }
+
+    /// What everybody draws at the prices found.
+    pub(super) fn take_prices(&mut self, market: &mut Market) {
+        market.forget();
+        for index in 0..market.forest.segments.len() {
+            let segment = market.forest.segments[index];
+            market.look(market.price[segment.owner]);
+            let steps = &market.steps;
+            for at in segment.start..segment.end {
+                let seen = market.seen[market.layout.group[at] as usize];
+                let risen = steps.risen_at(at, seen, market.units.steepness).kw;
+                self.draw[at] = (steps.low[at] + risen).clamp(steps.low[at], steps.high[at]);
+            }
+        }
+    }
+
+    /// What everybody draws by plan, as far as the bounds allow.
+    pub(super) fn take_plan(&mut self, market: &Market) {
+        let steps = &market.steps;
+        for (at, draw) in self.draw.iter_mut().enumerate() {
+            *draw = (steps.low[at] + steps.down_kw[at]).clamp(steps.low[at], steps.high[at]);
+        }
+    }
+
+    /// Moves draws onto the limits: below a node that must give way, all move the same share of the way to the least
+    /// (or the most) that the limits below leave possible. Where those contradict each other, they go as far as they
+    /// can.
+    pub(super) fn project(&mut self, market: &Market) {
+        let forest = &market.forest;
+        let nodes = forest.nodes.len();
+        self.proposed.clear();
+        self.proposed.resize(nodes, 0.0);
+        for segment in &forest.segments {
+            let sum: f64 = self.draw[segment.start..segment.end].iter().sum();
+            self.proposed[segment.owner] += sum;
+        }
+        self.given.clear();
+        self.given.resize(nodes, 0.0);
+        for (k, node) in forest.nodes.iter().enumerate() {
+            self.given[k] = match node.forced {
+                Forced::Above => node.least,
+                Forced::Below => node.most,
+                Forced::No => node.clamp(self.proposed[k]),
+            };
+            if k < forest.root() {
+                self.proposed[node.parent] += self.given[k];
+            }
+        }
+        // From the top: `given` becomes final for each node before its subtree asks for it; `proposed` becomes the
+        // share of the way, downwards if negative.
+        for k in (0..nodes).rev() {
+            let node = &forest.nodes[k];
+            if k < forest.root() {
+                let way = self.proposed[node.parent];
+                let (least, most) = match node.forced {
+                    Forced::Above => (node.least, node.least),
+                    Forced::Below => (node.most, node.most),
+                    Forced::No => (node.clamp(node.least), node.clamp(node.most)),
+                };
+                let end = if way < 0.0 { least } else { most };
+                self.given[k] += way.abs() * (end - self.given[k]);
+            }
+            let moved = self.given[k] - self.proposed[k];
+            let room = if moved < 0.0 {
+                self.proposed[k] - node.least
+            } else {
+                node.most - self.proposed[k]
+            };
+            self.proposed[k] = if moved.abs() <= f64::EPSILON * self.given[k].abs() || room <= 0.0 {
+                0.0
+            } else {
+                (moved / room).clamp(-1.0, 1.0)
+            };
+        }
+        for segment in &forest.segments {
+            let way = self.proposed[segment.owner];
+            if way == 0.0 {
+                continue;
+            }
+            let range = segment.start..segment.end;
+            let (low, high) = (
+                &market.steps.low[range.clone()],
+                &market.steps.high[range.clone()],
+            );
+            for (draw, (&low, &high)) in self.draw[range].iter_mut().zip(low.iter().zip(high)) {
+                let end = if way < 0.0 { low } else { high };
+                *draw = (*draw + way.abs() * (end - *draw)).clamp(low, high);
+            }
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! The groups' prices: what an aggregator that has promised to draw little pays for drawing.
+//!
+//! Groups cut across the forest, so their rows are priced from outside: given their prices, [`Market::settle`] solves
+//! the rest, and what a group then draws above its ceiling is the slope of the dual function in its price. With ramps
+//! of width `ε` that function is smooth and piecewise quadratic, so Newton's method with an exact line search finds its
+//! top in finitely many steps (as Mangasarian's for linear programs); `ε` starts wide, where few steps lead far, and is
+//! narrowed until it costs nothing. The Newton matrix comes from the slopes of the resources that are on a ramp: each
+//! part of the forest with a price of its own contributes `diag(s) − s·sᵀ/Σs`, since its draw as a whole is fixed.
+
+use super::answer::OPTIMAL;
+use super::curve::{Price, Units};
+use super::dense::solve_in_place;
+use super::market::{Market, Stopped};
+
+/// How much narrower ramps become from one round to the next.
+const NARROWING: f64 = 0.03;
+/// Newton steps in one round, and in the last.
+const STEPS: usize = 25;
+const LAST_STEPS: usize = 60;
+/// Settlements in one line search.
+const TRIALS: usize = 60;
+/// A line search ends where the slope along it has fallen to this share.
+const FLAT: f64 = 0.4;
+/// ... or where what is left of the range is this narrow, in ramps.
+const NARROW: f64 = 1e-9;
+/// How far a group's price goes in the first step when no member is on a ramp.
+const STRIDE: f64 = 32.0;
+
+/// The groups' draw and what belongs to it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Commitments {
+    ceiling: Vec<f64>,
+    penalty: f64,
+    /// What each group draws at least and at most, and whether its price depends on anything.
+    least: Vec<f64>,
+    most: Vec<f64>,
+    open: Vec<bool>,
+    /// How far, in ramps, a group's price goes in one step when no member is on a ramp.
+    stride: Vec<f64>,
+    /// The groups' draw above their ceilings before the step.
+    before: Vec<f64>,
+    /// For each watched node with a price of its own: how far, in ramps, it moves with the step.
+    lead: Vec<f64>,
+    from_price: Vec<Price>,
+    /// Draw above the ceiling, kW.
+    pub(super) excess: Vec<f64>,
+    /// Slope of each watched node's members by group, kW.
+    slopes: Vec<f64>,
+    matrix: Vec<f64>,
+    free: Vec<usize>,
+    step: Vec<f64>,
+    from: Vec<Price>,
+}
+
+impl Commitments {
+    pub(super) fn new(market: &Market) -> Self {
+        let groups = market.layout.groups;
+        let mut new = Self::default();
+        new.excess.resize(groups, 0.0);
+        for column in [
+            &mut new.least,
+            &mut new.most,
+            &mut new.stride,
+            &mut new.before,
+        ] {
+            column.resize(groups, 0.0);
+        }
+        new.open.resize(groups, false);
+        new.slopes
+            .reserve((market.layout.nodes() + 1) * (groups + 1));
+        new.matrix.reserve(groups * groups);
+        new.lead.reserve(market.layout.nodes() + 1);
+        new.from_price.reserve(market.layout.nodes() + 1);
+        new.free.reserve(groups);
+        new.step.reserve(groups);
+        new.from.reserve(groups);
+        new.ceiling.reserve(groups);
+        new
+    }
+
+    /// Finds the groups' prices, and with them everybody's. `narrowest` is the width of the ramps in the end.
+    pub(super) fn settle(
+        &mut self,
+        market: &mut Market,
+        ceiling: &[f64],
+        narrowest: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        self.ceiling.clear();
+        self.ceiling.extend_from_slice(ceiling);
+        self.penalty = market.penalties.commitment;
+        let was = market.units;
+        market.units.set_epsilon(narrowest);
+        self.open(market, was);
+        market.grouped = market.group_price.iter().any(|price| price.base > 0.0);
+        if self.group_prices_are_settled(market) {
+            market.settle(stop)?;
+            self.measure(market);
+            let kept = |(&excess, &open): (&f64, &bool)| excess <= 0.0 || !open;
+            if self.excess.iter().zip(&self.open).all(kept) {
+                return Ok(());
+            }
+            market.grouped = true;
+        }
+        let widest = market.penalties.tracking;
+        market.units.set_epsilon(widest);
+        market.settle(stop)?;
+        self.measure(market);
+        loop {
+            let narrow = market.units.epsilon <= narrowest;
+            if narrow || ramps_are_cheap(market) {
+                self.round(market, LAST_STEPS, true, stop)?;
+                if narrow || ramps_are_cheap(market) {
+                    return Ok(());
+                }
+            } else {
+                self.round(market, STEPS, false, stop)?;
+            }
+            self.narrow(market, narrowest, stop)?;
+        }
+    }
+
+    /// Whether no group's price that depends on anything is above 0.
+    fn group_prices_are_settled(&self, market: &Market) -> bool {
+        let mut prices = market.group_price.iter().zip(&self.open);
+        prices.all(|(price, open)| !open || price.base <= 0.0)
+    }
+
+    /// Sets the prices to start from: those of the last solve, but those of groups that keep their ceiling, or break
+    /// it, whatever they do are known.
+    fn open(&mut self, market: &mut Market, was: Units) {
+        self.least.fill(0.0);
+        self.most.fill(0.0);
+        for (at, &group) in market.layout.group.iter().enumerate() {
+            let group = group as usize;
+            if group < self.least.len() {
+                self.least[group] += market.steps.low[at];
+                self.most[group] += market.steps.high[at];
+            }
+        }
+        for (g, price) in market.group_price.iter_mut().enumerate() {
+            let ceiling = self.ceiling[g];
+            let (kept, broken) = (self.most[g] <= ceiling, self.least[g] >= ceiling);
+            self.open[g] = !kept && !broken;
+            *price = Price::at(if kept {
+                0.0
+            } else if broken {
+                self.penalty
+            } else {
+                price.value(was).clamp(0.0, self.penalty)
+            });
+        }
+    }
+
+    fn narrow(
+        &mut self,
+        market: &mut Market,
+        narrowest: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        let (from, to) = (
+            market.units.epsilon,
+            (market.units.epsilon * NARROWING).max(narrowest),
+        );
+        for price in market.group_price.iter_mut().chain(&mut market.price) {
+            *price = price.moved(from, to);
+        }
+        market.units.set_epsilon(to);
+        market.settle(stop)?;
+        self.measure(market);
+        Ok(())
+    }
+
+    /// Newton steps with ramps of one width.
+    fn round(
+        &mut self,
+        market: &mut Market,
+        steps: usize,
+        fully: bool,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        self.stride.fill(STRIDE);
+        for _ in 0..steps {
+            self.choose(market);
+            let wrong =
+                |&g: &usize| self.excess[g].abs() > 1e-10 * (1.0 + 1e-3 * market.steps.room);
+            if !self.free.iter().any(wrong) {
+                return Ok(());
+            }
+            self.aim(market);
+            let reach = self.walk(market, stop)?;
+            self.adapt(reach);
+            if !fully && self.longest() * reach < 0.5 {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Groups whose price can move the way it wants to.
+    fn choose(&mut self, market: &Market) {
+        self.free.clear();
+        for (g, &excess) in self.excess.iter().enumerate() {
+            let price = market.group_price[g].value(market.units);
+            let stuck = excess == 0.0
+                || (excess < 0.0 && price <= 0.0)
+                || (excess > 0.0 && price >= self.penalty);
+            if self.open[g] && !stuck {
+                self.free.push(g);
+            }
+        }
+    }
+
+    /// The Newton step, in ramps, of the free groups.
+    fn aim(&mut self, market: &Market) {
+        self.assemble(market);
+        let count = self.free.len();
+        self.step.clear();
+        for (row, &g) in self.free.iter().enumerate() {
+            let diagonal = &mut self.matrix[row * count + row];
+            *diagonal +=
+                1e-12 * *diagonal + self.excess[g].abs() / self.stride[g] + f64::MIN_POSITIVE;
+            self.step.push(self.excess[g]);
+        }
+        solve_in_place(&mut self.matrix, &mut self.step);
+        self.lead(market);
+    }
+
+    fn assemble(&mut self, market: &Market) {
+        let (groups, count) = (self.excess.len(), self.free.len());
+        self.matrix.clear();
+        self.matrix.resize(count * count, 0.0);
+        let root = market.forest.root();
+        for k in 0..=root {
+            let row = k * (groups + 1);
+            let total: f64 = self.slopes[row..=row + groups].iter().sum();
+            if total <= 0.0 {
+                continue;
+            }
+            if !market.own_price[k] && k < root {
+                let above = market.forest.nodes[k].parent * (groups + 1);
+                for g in 0..=groups {
+                    self.slopes[above + g] += self.slopes[row + g];
+                }
+                continue;
+            }
+            let fixed = !(k == root && market.off_target);
+            for (i, &g) in self.free.iter().enumerate() {
+                let slope = self.slopes[row + g];
+                if slope <= 0.0 {
+                    continue;
+                }
+                self.matrix[i * count + i] += slope;
+                if fixed {
+                    for (j, &h) in self.free.iter().enumerate() {
+                        self.matrix[i * count + j] -= slope * self.slopes[row + h] / total;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where prices of parts of the forest go with the step, as long as the same resources stay on their ramps.
+    fn lead(&mut self, market: &Market) {
+        let groups = self.excess.len();
+        self.lead.clear();
+        self.lead.resize(market.price.len(), 0.0);
+        for (k, lead) in self.lead.iter_mut().enumerate() {
+            let fixed = market.own_price[k] && !(k == market.forest.root() && market.off_target);
+            let slopes = &self.slopes[k * (groups + 1)..][..=groups];
+            let total: f64 = slopes.iter().sum();
+            if fixed && total > 0.0 {
+                let moved = self
+                    .free
+                    .iter()
+                    .zip(&self.step)
+                    .map(|(&g, step)| slopes[g] * step);
+                *lead = moved.sum::<f64>() / total;
+            }
+        }
+    }
+
+    /// How far the step moves the price that it moves most, in ramps.
+    fn longest(&self) -> f64 {
+        self.step
+            .iter()
+            .fold(0.0, |most, step| step.abs().max(most))
+    }
+
+    /// Groups that still want to go the same way may go further in the next step; others less far.
+    fn adapt(&mut self, reach: f64) {
+        for &g in &self.free {
+            let onwards = self.excess[g] * self.before[g] > 0.0;
+            let factor = if onwards && reach >= 1.0 { 4.0 } else { 0.25 };
+            self.stride[g] = (self.stride[g] * factor).max(1.0);
+        }
+    }
+
+    /// Walks along the step, all of it at most, to where the dual function is flat; how far, in steps.
+    fn walk(&mut self, market: &mut Market, stop: &dyn Fn() -> bool) -> Result<f64, Stopped> {
+        self.from.clear();
+        self.from.extend_from_slice(&market.group_price);
+        self.from_price.clear();
+        self.from_price.extend_from_slice(&market.price);
+        let start: f64 = self
+            .free
+            .iter()
+            .zip(&self.step)
+            .map(|(&g, d)| self.excess[g] * d)
+            .sum();
+        let (mut short, mut short_slope) = (0.0, start);
+        let mut long: Option<(f64, f64)> = None;
+        self.before.copy_from_slice(&self.excess);
+        let mut reach = 1.0;
+        for trial in 0..TRIALS {
+            let slope = self.try_at(market, reach, stop)?;
+            if slope.abs() <= FLAT * start || (slope > 0.0 && reach >= 1.0) {
+                break;
+            }
+            if slope > 0.0 {
+                (short, short_slope) = (reach, slope);
+            } else {
+                long = Some((reach, slope));
+            }
+            reach = match long {
+                Some((long, long_slope)) => {
+                    if (long - short) * self.longest() < NARROW {
+                        break;
+                    }
+                    let share = short_slope / (short_slope - long_slope);
+                    let share = if trial % 2 == 0 { share } else { 0.5 };
+                    short + (long - short) * share.clamp(0.05, 0.95)
+                }
+                None => break,
+            };
+        }
+        for price in &mut market.group_price {
+            *price = price.moved(market.units.epsilon, market.units.epsilon);
+        }
+        Ok(reach)
+    }
+
+    /// Settles with prices moved along the step; the slope of the dual function along it there.
+    fn try_at(
+        &mut self,
+        market: &mut Market,
+        reach: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<f64, Stopped> {
+        let mut inside = 0.0;
+        for (&g, step) in self.free.iter().zip(&self.step) {
+            let mut price = self.from[g];
+            price.frac += reach * step;
+            let value = price.value(market.units);
+            if value <= 0.0 {
+                price = Price::at(0.0);
+            } else if value >= self.penalty {
+                price = Price::at(self.penalty);
+            }
+            market.group_price[g] = price;
+        }
+        for ((price, from), lead) in market
+            .price
+            .iter_mut()
+            .zip(&self.from_price)
+            .zip(&self.lead)
+        {
+            *price = Price {
+                frac: from.frac + reach * lead,
+                ..*from
+            };
+        }
+        market.settle(stop)?;
+        self.measure(market);
+        for (&g, step) in self.free.iter().zip(&self.step) {
+            let value = market.group_price[g].value(market.units);
+            let at_bound = (value <= 0.0 && *step < 0.0) || (value >= self.penalty && *step > 0.0);
+            let slope = self.excess[g] * step;
+            // At its bound a price wants to go no further, but it may have come too far.
+            inside += if at_bound { slope.min(0.0) } else { slope };
+        }
+        Ok(inside)
+    }
+
+    /// What each group draws above its ceiling at the prices found, and the slopes of those on a ramp.
+    fn measure(&mut self, market: &mut Market) {
+        let groups = self.excess.len();
+        self.slopes.clear();
+        let rows = market.forest.nodes.len() * (groups + 1);
+        self.slopes.resize(rows, 0.0);
+        for (excess, ceiling) in self.excess.iter_mut().zip(&self.ceiling) {
+            *excess = if ceiling.is_finite() {
+                -ceiling
+            } else {
+                f64::NEG_INFINITY
+            };
+        }
+        market.forget();
+        for index in 0..market.forest.segments.len() {
+            let segment = market.forest.segments[index];
+            market.look(market.price[segment.owner]);
+            let steps = &market.steps;
+            let slopes = &mut self.slopes[segment.owner * (groups + 1)..][..=groups];
+            for at in segment.start..segment.end {
+                let group = market.layout.group[at] as usize;
+                let flow = steps.risen_at(at, market.seen[group], market.units.steepness);
+                slopes[group] += flow.slope;
+                if let Some(excess) = self.excess.get_mut(group) {
+                    *excess += steps.low[at] + flow.kw;
+                }
+            }
+        }
+        market.forget();
+    }
+}
+
+/// Whether steps instead of ramps would save less than half of the tolerance.
+fn ramps_are_cheap(market: &mut Market) -> bool {
+    market.forget();
+    let costs = market.snap();
+    costs.ramps <= 0.5 * OPTIMAL * costs.moving.abs().max(1.0)
+}

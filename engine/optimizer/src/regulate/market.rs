@@ -1,0 +1,343 @@
+//! Flows through the forest at given prices, and the prices of one part of it read back down.
+//!
+//! At a price, a node passes what its members draw, cut to its limits. Where it cuts, its members see a price of
+//! their own: the one at which they draw just the limit. Merging the members' curves is adding them up, so flows at
+//! one price cost one pass over the resources; only nodes that cut search for a price of their own, in their own part.
+//!
+//! Overloading is a price too: a node above its limit passes on what its members draw when the price is lower by the
+//! penalty. Where nobody has to choose who overloads (nearly always), no flow at a shifted price matters; else the
+//! flows at the prices `± penalty · level` are carried along, for as many levels as nodes nest.
+
+use super::curve::{Flow, Price, Steps, Units};
+use super::forest::{Forced, Forest};
+use super::layout::Layout;
+use super::paid::Paid;
+use super::problem::{Penalties, Problem};
+use super::snap::OnRamp;
+
+/// The caller said stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stopped;
+
+/// Resources to add up between two questions whether to stop: some 0.2 ms.
+const BETWEEN_QUESTIONS: usize = 65_536;
+
+/// Everything that solving works on. Buffers keep their size from one problem to the next.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Market {
+    pub(super) layout: Layout,
+    pub(super) steps: Steps,
+    pub(super) forest: Forest,
+    pub(super) penalties: Penalties,
+    pub(super) target: f64,
+    pub(super) units: Units,
+    /// Whether any group has a price.
+    pub(super) grouped: bool,
+    /// What each group pays for drawing.
+    pub(super) group_price: Vec<Price>,
+    /// What each watched node's members see.
+    pub(super) price: Vec<Price>,
+    /// Whether a watched node's price moves on its own, and not with that of the node above.
+    pub(super) own_price: Vec<bool>,
+    /// Whether the total's price is at the penalty for missing the target.
+    pub(super) off_target: bool,
+    /// Flow below each watched node at the last price asked, for each level.
+    below: Vec<Flow>,
+    /// Price that each group's members see, and those in none, where `seen_from` is the price without groups.
+    pub(super) seen: Vec<Price>,
+    seen_from: Option<Price>,
+    /// Prices at the very steps instead of on ramps: for the bound.
+    pub(super) snapped: Vec<Price>,
+    pub(super) on_ramp: Vec<OnRamp>,
+    /// Steps with what groups pay added.
+    paid: Paid,
+    pub(super) candidates: Vec<Price>,
+    asked_at: usize,
+}
+
+impl Market {
+    pub(super) fn new(layout: Layout) -> Self {
+        let mut market = Self {
+            layout,
+            ..Self::default()
+        };
+        let nodes = market.layout.nodes() + 1;
+        market.forest.reserve(&market.layout);
+        market.group_price = vec![Price::default(); market.layout.groups];
+        market.seen = vec![Price::default(); market.layout.groups + 1];
+        market.price.reserve(nodes);
+        market.own_price.reserve(nodes);
+        market.below.reserve(nodes);
+        market.snapped.reserve(nodes);
+        market.on_ramp.reserve(nodes);
+        market.paid.reserve(&market.layout);
+        market.candidates.reserve(2 * market.layout.resources());
+        market
+    }
+
+    pub(super) fn load(&mut self, problem: &Problem) {
+        self.steps.load(&self.layout, problem);
+        self.forest.build(&self.layout, problem, &self.steps);
+        self.penalties = problem.penalties;
+        self.units.overload = problem.penalties.overload;
+        self.target = problem.target_kw;
+        let nodes = self.forest.nodes.len();
+        self.price.clear();
+        self.price.resize(nodes, Price::default());
+        self.own_price.clear();
+        self.own_price.resize(nodes, false);
+        self.below.resize(nodes * self.width(), Flow::default());
+    }
+
+    fn width(&self) -> usize {
+        2 * self.forest.levels + 1
+    }
+
+    /// What is drawn below watched node `k` when its members see `price` (before its own limit). Leaves the same for
+    /// all watched nodes of its subtree in `below`.
+    pub(super) fn flow(
+        &mut self,
+        k: usize,
+        price: Price,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Flow, Stopped> {
+        let levels = self.forest.levels;
+        for level in 0..self.width() {
+            #[allow(clippy::cast_precision_loss)]
+            let shifted = price.shifted(level as f64 - levels as f64);
+            self.add_segments(k, level, shifted, stop)?;
+        }
+        for j in self.forest.nodes[k].first..k {
+            let parent = self.forest.nodes[j].parent;
+            for level in 0..self.width() {
+                let passed = self.passed(j, level);
+                self.below[level * self.forest.nodes.len() + parent] += passed;
+            }
+        }
+        Ok(self.below(k))
+    }
+
+    /// What is drawn below watched node `k` at the price last asked of it or of a node above.
+    pub(super) fn below(&self, k: usize) -> Flow {
+        self.below_at(k, self.forest.levels)
+    }
+
+    fn below_at(&self, k: usize, level: usize) -> Flow {
+        self.below[level * self.forest.nodes.len() + k]
+    }
+
+    fn add_segments(
+        &mut self,
+        k: usize,
+        level: usize,
+        price: Price,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        self.seen_from = None;
+        self.look(price);
+        let node = self.forest.nodes[k];
+        let offset = level * self.forest.nodes.len();
+        self.below[offset + node.first..=offset + k].fill(Flow::default());
+        let steepness = self.units.steepness;
+        let alone = price.less(Price::default(), self.units);
+        for segment in &self.forest.segments[node.segment..node.segment_end] {
+            let mut from = segment.start;
+            self.below[offset + segment.owner].kw += segment.low;
+            while from < segment.end {
+                let to = segment.end.min(from + BETWEEN_QUESTIONS);
+                self.asked_at += to - from;
+                if self.asked_at >= BETWEEN_QUESTIONS {
+                    self.asked_at = 0;
+                    if stop() {
+                        return Err(Stopped);
+                    }
+                }
+                let range = from..to;
+                self.below[offset + segment.owner] += if !self.grouped {
+                    self.steps.risen(range, alone, steepness)
+                } else if Paid::is_fit(self.units) {
+                    self.paid.risen(&self.steps, range, alone, steepness)
+                } else {
+                    let group = &self.layout.group;
+                    self.steps
+                        .risen_by_group(range, group, &self.seen, steepness)
+                };
+                from = to;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills in what members see at a price. Remembers the last one until flows are asked for again: most parts of the
+    /// forest have the same.
+    pub(super) fn look(&mut self, price: Price) {
+        if self.seen_from == Some(price) {
+            return;
+        }
+        self.seen_from = Some(price);
+        for (seen, paid) in self.seen.iter_mut().zip(&self.group_price) {
+            *seen = price.less(*paid, self.units);
+        }
+        if let Some(last) = self.seen.last_mut() {
+            *last = price.less(Price::default(), self.units);
+        }
+    }
+
+    /// Forgets what was seen: groups' prices or the ramps have changed.
+    pub(super) fn forget(&mut self) {
+        self.seen_from = None;
+    }
+
+    /// What a watched node lets pass of what is drawn below it.
+    fn passed(&self, k: usize, level: usize) -> Flow {
+        let node = &self.forest.nodes[k];
+        let cut = |kw| Flow { kw, slope: 0.0 };
+        match node.forced {
+            Forced::Above => return cut(node.least),
+            Forced::Below => return cut(node.most),
+            Forced::No => {}
+        }
+        let flow = self.below_at(k, level);
+        if flow.kw > node.upper {
+            if level > 0 {
+                let lower = self.below_at(k, level - 1);
+                if lower.kw > node.upper {
+                    return lower;
+                }
+            }
+            cut(node.upper)
+        } else if flow.kw < node.lower {
+            if level + 1 < self.width() {
+                let higher = self.below_at(k, level + 1);
+                if higher.kw < node.lower {
+                    return higher;
+                }
+            }
+            cut(node.lower)
+        } else {
+            flow
+        }
+    }
+
+    /// Finds the price of the total and of every watched node, given those of the groups.
+    pub(super) fn settle(&mut self, stop: &dyn Fn() -> bool) -> Result<(), Stopped> {
+        let root = self.forest.root();
+        if self.grouped {
+            self.paid
+                .load(&self.layout, &self.steps, &self.group_price, self.units);
+        }
+        self.settle_root(root, stop)?;
+        for k in (0..root).rev() {
+            let node = self.forest.nodes[k];
+            let above = self.price[node.parent];
+            let flow = self.below(k).kw;
+            self.own_price[k] = false;
+            self.price[k] = match node.forced {
+                Forced::Above => self.shift(k, above.shifted(-1.0), stop)?,
+                Forced::Below => self.shift(k, above.shifted(1.0), stop)?,
+                Forced::No if flow > node.upper => self.settle_full(k, above, flow, stop)?,
+                Forced::No if flow < node.lower => self.settle_empty(k, above, flow, stop)?,
+                Forced::No => above,
+            };
+        }
+        Ok(())
+    }
+
+    /// Draws below a node at another price.
+    fn shift(&mut self, k: usize, price: Price, stop: &dyn Fn() -> bool) -> Result<Price, Stopped> {
+        self.flow(k, price, stop)?;
+        Ok(price)
+    }
+
+    /// The price below a node that would draw more than its upper limit at the price above.
+    fn settle_full(
+        &mut self,
+        k: usize,
+        above: Price,
+        flow: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Price, Stopped> {
+        let node = self.forest.nodes[k];
+        let high = (above, flow);
+        let mut low = (Price::at(self.steps.cheapest - 1.0), node.least);
+        if self.forest.levels > 0 {
+            let overloaded = above.shifted(-1.0);
+            low = (overloaded, self.flow(k, overloaded, stop)?.kw);
+            if low.1 >= node.upper {
+                return Ok(overloaded);
+            }
+        }
+        self.own_price[k] = true;
+        let found = self.search(k, node.upper, low, high, stop)?;
+        // Rounding must not make a full node dearer for those below than for those above.
+        let dearer = found.less(above, self.units).value(self.units) > 0.0;
+        Ok(if dearer { above } else { found })
+    }
+
+    /// The price below a node that would draw less than its lower limit at the price above.
+    fn settle_empty(
+        &mut self,
+        k: usize,
+        above: Price,
+        flow: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Price, Stopped> {
+        let node = self.forest.nodes[k];
+        let low = (above, flow);
+        let mut high = (Price::at(self.highest_step() + 1.0), node.most);
+        if self.forest.levels > 0 {
+            let overloaded = above.shifted(1.0);
+            high = (overloaded, self.flow(k, overloaded, stop)?.kw);
+            if high.1 <= node.lower {
+                return Ok(overloaded);
+            }
+        }
+        self.own_price[k] = true;
+        let found = self.search(k, node.lower, low, high, stop)?;
+        let cheaper = found.less(above, self.units).value(self.units) < 0.0;
+        Ok(if cheaper { above } else { found })
+    }
+
+    /// No step of any resource, with what its group pays, has a price above this.
+    fn highest_step(&self) -> f64 {
+        let paid = self.group_price.iter().map(|price| price.value(self.units));
+        self.steps.dearest + self.units.epsilon + paid.fold(0.0, f64::max)
+    }
+
+    fn settle_root(&mut self, root: usize, stop: &dyn Fn() -> bool) -> Result<(), Stopped> {
+        let top = self.penalties.tracking;
+        self.off_target = true;
+        self.own_price[root] = true;
+        let known = self.forest.levels == 0;
+        let node = self.forest.nodes[root];
+        let high = if known && self.highest_step() < top {
+            node.most
+        } else {
+            self.flow(root, Price::at(top), stop)?.kw
+        };
+        if high <= self.target {
+            self.price[root] = Price::at(top);
+            self.flow(root, self.price[root], stop)?;
+            return Ok(());
+        }
+        let low = if known && self.steps.cheapest >= -top {
+            node.least
+        } else {
+            self.flow(root, Price::at(-top), stop)?.kw
+        };
+        if low >= self.target {
+            self.price[root] = Price::at(-top);
+            self.flow(root, self.price[root], stop)?;
+            return Ok(());
+        }
+        self.off_target = false;
+        self.price[root] = self.search(
+            root,
+            self.target,
+            (Price::at(-top), low),
+            (Price::at(top), high),
+            stop,
+        )?;
+        Ok(())
+    }
+}

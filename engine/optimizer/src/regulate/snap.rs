@@ -1,0 +1,124 @@
+//! Prices moved from somewhere on a ramp to where the step really is, and what ramps cost.
+//!
+//! In each part of the forest with a price of its own, usually one resource is on its ramp. At exactly its step's price
+//! it does not matter to it what it draws, so the bound that prices prove is exact for it. Only others on a ramp at the
+//! same time cost something: at share `θ` of `w` kW the price is off by at most `ε`, which makes `ε·w/4` at most.
+
+use super::curve::Price;
+use super::market::Market;
+
+/// The heaviest step on a ramp in one part of the forest.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct OnRamp {
+    /// All on ramps, kW.
+    total: f64,
+    heaviest: f64,
+    /// How far up its ramp the heaviest is.
+    place: f64,
+}
+
+/// What a round's ramps and draws cost, CNY/h.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Costs {
+    /// Of moving off the plan.
+    pub(super) moving: f64,
+    /// Of ramps being no steps, at most.
+    pub(super) ramps: f64,
+}
+
+impl Market {
+    /// Fills in the snapped prices.
+    pub(super) fn snap(&mut self) -> Costs {
+        let mut on_ramp = std::mem::take(&mut self.on_ramp);
+        on_ramp.clear();
+        on_ramp.resize(self.forest.nodes.len(), OnRamp::default());
+        let moving = self.find_on_ramps(&mut on_ramp);
+        let mut ramps = 0.0;
+        let root = self.forest.root();
+        for k in 0..=root {
+            let found = on_ramp[k];
+            if self.own_price[k] || k == root {
+                // The price of a missed target is the penalty: it cannot move. Where overloading is a choice, none does.
+                let bound = (k == root && self.off_target) || self.forest.levels > 0;
+                let freed = if bound { 0.0 } else { found.heaviest };
+                ramps += 0.25 * self.units.epsilon * (found.total - freed);
+                continue;
+            }
+            let above = &mut on_ramp[self.forest.nodes[k].parent];
+            above.total += found.total;
+            if found.heaviest > above.heaviest {
+                (above.heaviest, above.place) = (found.heaviest, found.place);
+            }
+        }
+        ramps += self.move_prices(&on_ramp);
+        self.on_ramp = on_ramp;
+        Costs { moving, ramps }
+    }
+
+    fn find_on_ramps(&mut self, on_ramp: &mut [OnRamp]) -> f64 {
+        let mut cost = self.steps.constant;
+        for index in 0..self.forest.segments.len() {
+            let segment = self.forest.segments[index];
+            self.look(self.price[segment.owner]);
+            let found = &mut on_ramp[segment.owner];
+            for at in segment.start..segment.end {
+                let seen = self.seen[self.layout.group[at] as usize];
+                let steps = [
+                    (self.steps.down_price[at], self.steps.down_kw[at]),
+                    (self.steps.up_price[at], self.steps.up_kw[at]),
+                ];
+                for (step, kw) in steps {
+                    let place = (seen.base - step) * self.units.steepness + seen.frac;
+                    if place > 0.0 && place < 1.0 {
+                        found.total += kw;
+                        if kw > found.heaviest {
+                            (found.heaviest, found.place) = (kw, place);
+                        }
+                    }
+                }
+                let risen = self.steps.risen_at(at, seen, self.units.steepness).kw;
+                let [(down, planned), (up, _)] = steps;
+                cost += up * (risen - planned).max(0.0) - down * (planned - risen).max(0.0);
+            }
+        }
+        cost
+    }
+
+    /// What it costs, at most, that some prices may not move as they would.
+    fn move_prices(&mut self, on_ramp: &[OnRamp]) -> f64 {
+        let mut cost = 0.0;
+        self.snapped.clear();
+        self.snapped.extend_from_slice(&self.price);
+        // Where overloading is a choice, prices may differ by its penalty and not by a ramp more.
+        if self.forest.levels > 0 {
+            return cost;
+        }
+        let root = self.forest.root();
+        for k in (0..=root).rev() {
+            let mut price = self.price[k];
+            if self.own_price[k] && !(k == root && self.off_target) {
+                price.frac -= on_ramp[k].place;
+            }
+            if k < root {
+                let parent = self.forest.nodes[k].parent;
+                let above = self.snapped[parent];
+                let same = above.shifted(price.levels - self.price[parent].levels);
+                let was = self.difference(self.price[parent], self.price[k]);
+                if !self.own_price[k] {
+                    price = same;
+                } else if was * self.difference(above, price) <= 0.0 {
+                    // It would turn round: a limit earns nothing rather than the wrong thing.
+                    price = same;
+                    cost += self.units.epsilon * on_ramp[k].total;
+                }
+            }
+            self.snapped[k] = price;
+        }
+        cost
+    }
+
+    /// How much dearer it is above than below.
+    pub(super) fn difference(&self, above: Price, below: Price) -> f64 {
+        above.less(below, self.units).value(self.units)
+    }
+}
