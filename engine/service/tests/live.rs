@@ -412,6 +412,55 @@ async fn what_was_acknowledged_survives_a_restart_and_is_not_done_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_update_sent_again_after_another_is_not_done_again() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let kafka = Kafka::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = config(&kafka, Some(folder.path()));
+    let plant = start(settings.clone()).await;
+    plant.register().await;
+    let station_id = plant.scenario.fleet.stations[0].id.to_string();
+    let update = |request_id: &str, path: &str, kw: f64| v1::UpdateStationRequest {
+        request_id: request_id.into(),
+        station: Some(v1::Station {
+            station_id: station_id.clone(),
+            ramp_kw_per_second: kw,
+            default_setpoint_kw: kw,
+            ..Default::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec![path.into()],
+        }),
+        ..Default::default()
+    };
+    let first = update("u1", "ramp_kw_per_second", 7.0);
+    let answer = plant.fleet().update_station(first.clone()).await;
+    let answer = answer.expect("changes").into_inner();
+    let second = update("u2", "default_setpoint_kw", 1.0);
+    let now = plant.fleet().update_station(second).await.expect("changes");
+
+    // The very same, before and after a restart: answered as the first time, and the second one stays.
+    let again = plant.fleet().update_station(first.clone()).await;
+    assert_eq!(again.expect("is known").into_inner(), answer);
+    plant.service.stop().await;
+    let plant = start(settings).await;
+    let again = plant.fleet().update_station(first).await;
+    assert_eq!(again.expect("is known").into_inner(), answer);
+    let request = v1::GetStationRequest {
+        station_id: station_id.clone(),
+    };
+    let station = plant.fleet().get_station(request).await.expect("answers");
+    assert_eq!(station.into_inner().station, now.into_inner().station);
+    let other = update("u1", "ramp_kw_per_second", 8.0);
+    let refused = plant.fleet().update_station(other).await;
+    assert_eq!(
+        refused.expect_err("another request").code(),
+        Code::AlreadyExists
+    );
+    plant.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_requests_are_refused_with_the_field() {
     let _turn = ONE_AT_A_TIME.lock().await;
     let kafka = Kafka::start();

@@ -8,7 +8,8 @@ use vpp_core::grid::BaseLoad;
 use vpp_core::{
     Acknowledgement, AcknowledgementStatus, Aggregator, AggregatorId, Command, Energy, Event,
     EventRequest, Interval, Invalid, Node, NodeId, NodeKind, Pile, PileKind, Power, Programme,
-    RequestId, Scope, Session, Station, StationId, StationKind, Telemetry, Timestamp,
+    RequestId, Scope, Session, Station, StationChange, StationId, StationKind, Telemetry,
+    Timestamp,
 };
 use vpp_dispatch::{Answer, Config, CycleReport, Engine, Input, Output, Request, Solved};
 
@@ -154,6 +155,22 @@ pub(crate) fn station(index: usize, feeder: &str) -> Station {
         charge_efficiency: 0.95,
         discharge_efficiency: 0.95,
         regulates: true,
+    }
+}
+
+/// A change of one station's ramp, in kW a second, and of nothing else.
+pub(crate) fn ramp_of(index: usize, kw: i64) -> StationChange {
+    StationChange {
+        id: station_id(index),
+        kind: None,
+        piles: None,
+        import_limit: None,
+        export_limit: None,
+        ramp_per_second: Some(kilowatts(kw)),
+        default_setpoint: None,
+        charge_efficiency: None,
+        discharge_efficiency: None,
+        regulates: None,
     }
 }
 

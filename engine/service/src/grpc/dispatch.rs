@@ -16,7 +16,7 @@ use vpp_proto::v1;
 use super::fleet::{count, parse_scope};
 use super::page::Page;
 use super::regulate;
-use super::status::{refused, request_id, unavailable};
+use super::status::{refused, request_id, unavailable, unexpected};
 use crate::sequencer::Handle;
 
 pub(crate) struct Dispatch {
@@ -41,9 +41,7 @@ impl Dispatch {
             .map_err(unavailable)?;
         match answer.map_err(refused)? {
             Answered::Event(event) => Ok((&event).into()),
-            other => Err(Status::internal(format!(
-                "an event was asked for, {other:?} came"
-            ))),
+            other => Err(unexpected(&other)),
         }
     }
 }

@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use tokio_stream::{Stream, StreamExt as _, wrappers::BroadcastStream};
 use tonic::{Request, Response, Status};
-use vpp_core::{
-    Aggregator, AggregatorId, Invalid, Node, NodeId, Scope, Station, StationId, Timestamp,
-};
+use vpp_core::{Aggregator, AggregatorId, Invalid, Node, Scope, Station, StationId, Timestamp};
 use vpp_dispatch::capability::members;
-use vpp_dispatch::{Engine, Request as Change};
+use vpp_dispatch::{Answer as Changed, Engine, Request as Change};
 use vpp_proto::convert::from_timestamp;
 use vpp_proto::{topics, v1};
 
 use super::page::Page;
-use super::status::{refused, request_id, required, unavailable};
+use super::status::{refused, request_id, required, unavailable, unexpected};
 use crate::kafka::topics::Topics;
 use crate::sequencer::Handle;
 
@@ -27,37 +25,20 @@ pub(crate) struct Fleet {
 
 type Answer<T> = Result<Response<T>, Status>;
 
-/// Takes over the fields that a mask names; all that can change when it is empty.
-macro_rules! merge {
-    ($mask:expr, $new:expr, $old:expr, [$($field:ident),* $(,)?]) => {{
-        let paths: Vec<String> = $mask.unwrap_or_default().paths;
-        let mut merged = $old;
-        if paths.is_empty() {
-            $(merged.$field = $new.$field;)*
-        } else {
-            for path in &paths {
-                match path.as_str() {
-                    $(stringify!($field) => merged.$field.clone_from(&$new.$field),)*
-                    other => {
-                        let problem = format!("{other} is not a field that can be changed");
-                        return Err(refused(Invalid::new("update_mask", problem)));
-                    }
-                }
-            }
-        }
-        merged
-    }};
-}
-
 impl Fleet {
-    async fn change(&self, id: String, validate_only: bool, change: Change) -> Result<(), Status> {
+    async fn change(
+        &self,
+        id: String,
+        validate_only: bool,
+        change: Change,
+    ) -> Result<Changed, Status> {
         let id = request_id(id)?;
         let answer = self
             .handle
             .request(id, validate_only, change)
             .await
             .map_err(unavailable)?;
-        answer.map(|_| ()).map_err(refused)
+        answer.map_err(refused)
     }
 
     async fn ask<T: Send + 'static>(
@@ -98,27 +79,14 @@ impl v1::fleet_service_server::FleetService for Fleet {
         request: Request<v1::UpdateAggregatorRequest>,
     ) -> Answer<v1::UpdateAggregatorResponse> {
         let request = request.into_inner();
-        let new = required("aggregator", request.aggregator)?;
-        let id = AggregatorId::new(new.aggregator_id.clone())
-            .map_err(|e| refused(e.within("aggregator")))?;
-        let old = self
-            .ask(move |engine, _| {
-                let index = engine.fleet().aggregator_index(&id);
-                index
-                    .map(|i| v1::Aggregator::from(&engine.fleet().aggregators()[i]))
-                    .ok_or(id)
-            })
-            .await?
-            .map_err(|id| refused(Invalid::unknown("aggregator.aggregator_id", id)))?;
-        let merged = merge!(request.update_mask, new, old, [display_name]);
-        let aggregator =
-            Aggregator::try_from(merged.clone()).map_err(|e| refused(e.within("aggregator")))?;
-        let change = Change::UpdateAggregator(aggregator);
-        self.change(request.request_id, request.validate_only, change)
-            .await?;
-        Ok(Response::new(v1::UpdateAggregatorResponse {
-            aggregator: Some(merged),
-        }))
+        let (id, validate_only) = (request.request_id.clone(), request.validate_only);
+        let change = Change::UpdateAggregator(request.try_into().map_err(refused)?);
+        match self.change(id, validate_only, change).await? {
+            Changed::Aggregator(aggregator) => Ok(Response::new(v1::UpdateAggregatorResponse {
+                aggregator: Some((&aggregator).into()),
+            })),
+            other => Err(unexpected(&other)),
+        }
     }
 
     async fn list_aggregators(
@@ -154,31 +122,14 @@ impl v1::fleet_service_server::FleetService for Fleet {
         request: Request<v1::UpdateNodeRequest>,
     ) -> Answer<v1::UpdateNodeResponse> {
         let request = request.into_inner();
-        let new = required("node", request.node)?;
-        let id = NodeId::new(new.node_id.clone()).map_err(|e| refused(e.within("node")))?;
-        let old = self
-            .ask(move |engine, _| {
-                let tree = engine.fleet().tree();
-                tree.index_of(&id)
-                    .map(|i| v1::Node::from(&tree.nodes()[i]))
-                    .ok_or(id)
-            })
-            .await?
-            .map_err(|id| refused(Invalid::unknown("node.node_id", id)))?;
-        let fields = merge!(
-            request.update_mask,
-            new,
-            old,
-            [import_limit_kw, export_limit_kw, base_load_kw]
-        );
-        let node = Node::try_from(fields.clone()).map_err(|e| refused(e.within("node")))?;
-        self.change(
-            request.request_id,
-            request.validate_only,
-            Change::UpdateNode(node),
-        )
-        .await?;
-        Ok(Response::new(v1::UpdateNodeResponse { node: Some(fields) }))
+        let (id, validate_only) = (request.request_id.clone(), request.validate_only);
+        let change = Change::UpdateNode(request.try_into().map_err(refused)?);
+        match self.change(id, validate_only, change).await? {
+            Changed::Node(node) => Ok(Response::new(v1::UpdateNodeResponse {
+                node: Some((&node).into()),
+            })),
+            other => Err(unexpected(&other)),
+        }
     }
 
     async fn list_nodes(
@@ -216,32 +167,14 @@ impl v1::fleet_service_server::FleetService for Fleet {
         request: Request<v1::UpdateStationRequest>,
     ) -> Answer<v1::UpdateStationResponse> {
         let request = request.into_inner();
-        let new = required("station", request.station)?;
-        let old = self.station(new.station_id.clone()).await?;
-        let fields = merge!(
-            request.update_mask,
-            new,
-            old,
-            [
-                kind,
-                piles,
-                import_limit_kw,
-                export_limit_kw,
-                ramp_kw_per_second,
-                default_setpoint_kw,
-                charge_efficiency,
-                discharge_efficiency,
-                regulates,
-            ]
-        );
-        let station =
-            Station::try_from(fields.clone()).map_err(|e| refused(e.within("station")))?;
-        let change = Change::UpdateStation(station);
-        self.change(request.request_id, request.validate_only, change)
-            .await?;
-        Ok(Response::new(v1::UpdateStationResponse {
-            station: Some(fields),
-        }))
+        let (id, validate_only) = (request.request_id.clone(), request.validate_only);
+        let change = Change::UpdateStation(request.try_into().map_err(refused)?);
+        match self.change(id, validate_only, change).await? {
+            Changed::Station(station) => Ok(Response::new(v1::UpdateStationResponse {
+                station: Some((&station).into()),
+            })),
+            other => Err(unexpected(&other)),
+        }
     }
 
     async fn get_station(

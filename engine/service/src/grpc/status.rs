@@ -29,6 +29,11 @@ pub(crate) fn unavailable(unavailable: Unavailable) -> Status {
     }
 }
 
+/// The engine answered something else than it was asked: an error of ours.
+pub(crate) fn unexpected(answer: &vpp_dispatch::Answer) -> Status {
+    Status::internal(format!("an answer that does not fit: {answer:?}"))
+}
+
 /// A message that must be there.
 pub(crate) fn required<T>(field: &str, message: Option<T>) -> Result<T, Status> {
     message.ok_or_else(|| refused(Invalid::new(field, "is missing")))
