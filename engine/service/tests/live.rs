@@ -16,6 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tonic::Code;
 use tonic::transport::Channel;
 use vpp_aggregator::{Operator, kafka};
+use vpp_proto::client::register_fleet;
 use vpp_proto::convert::from_timestamp;
 use vpp_proto::v1::dispatch_service_client::DispatchServiceClient;
 use vpp_proto::v1::fleet_service_client::FleetServiceClient;
@@ -85,37 +86,8 @@ impl Plant {
 
     async fn register(&self) {
         let fleet = self.scenario.fleet().expect("sound");
-        for aggregator in fleet.aggregators() {
-            let request = v1::RegisterAggregatorRequest {
-                request_id: format!("a.{}", aggregator.id),
-                validate_only: false,
-                aggregator: Some(aggregator.into()),
-            };
-            self.fleet()
-                .register_aggregator(request)
-                .await
-                .expect("registers");
-        }
-        let nodes = fleet.tree().nodes().iter().map(Into::into).collect();
-        let request = v1::RegisterNodesRequest {
-            request_id: "nodes".into(),
-            validate_only: false,
-            nodes,
-        };
-        self.fleet()
-            .register_nodes(request)
-            .await
-            .expect("registers");
-        let stations = fleet.stations().iter().map(Into::into).collect();
-        let request = v1::RegisterStationsRequest {
-            request_id: "stations".into(),
-            validate_only: false,
-            stations,
-        };
-        self.fleet()
-            .register_stations(request)
-            .await
-            .expect("registers");
+        let registered = register_fleet(self.channel.clone(), "live", &fleet).await;
+        registered.expect("registers");
     }
 
     fn aggregators(&self, kafka: &Kafka, stop: &Arc<AtomicBool>) {

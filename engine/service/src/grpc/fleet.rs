@@ -12,7 +12,7 @@ use vpp_proto::convert::from_timestamp;
 use vpp_proto::{topics, v1};
 
 use super::page::Page;
-use super::status::{refused, request_id, required, unavailable, unexpected};
+use super::status::{refused, required, unexpected};
 use crate::kafka::topics::Topics;
 use crate::sequencer::Handle;
 
@@ -24,30 +24,6 @@ pub(crate) struct Fleet {
 }
 
 type Answer<T> = Result<Response<T>, Status>;
-
-impl Fleet {
-    async fn change(
-        &self,
-        id: String,
-        validate_only: bool,
-        change: Change,
-    ) -> Result<Changed, Status> {
-        let id = request_id(id)?;
-        let answer = self
-            .handle
-            .request(id, validate_only, change)
-            .await
-            .map_err(unavailable)?;
-        answer.map_err(refused)
-    }
-
-    async fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&Engine, Timestamp) -> T + Send + 'static,
-    ) -> Result<T, Status> {
-        self.handle.query(question).await.map_err(unavailable)
-    }
-}
 
 #[tonic::async_trait]
 impl v1::fleet_service_server::FleetService for Fleet {
@@ -64,7 +40,8 @@ impl v1::fleet_service_server::FleetService for Fleet {
         };
         let id = aggregator.id.clone();
         let change = Change::RegisterAggregator(aggregator);
-        self.change(request.request_id, request.validate_only, change)
+        self.handle
+            .change(request.request_id, request.validate_only, change)
             .await?;
         if !request.validate_only {
             // Sent again after a failure, the request is answered from memory and the topic is tried anew.
@@ -81,7 +58,7 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let request = request.into_inner();
         let (id, validate_only) = (request.request_id.clone(), request.validate_only);
         let change = Change::UpdateAggregator(request.try_into().map_err(refused)?);
-        match self.change(id, validate_only, change).await? {
+        match self.handle.change(id, validate_only, change).await? {
             Changed::Aggregator(aggregator) => Ok(Response::new(v1::UpdateAggregatorResponse {
                 aggregator: Some((&aggregator).into()),
             })),
@@ -96,6 +73,7 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let request = request.into_inner();
         let page = Page::parse(request.page_size, &request.page_token)?;
         let (aggregators, next_page_token) = self
+            .handle
             .ask(move |engine, _| page.of(engine.fleet().aggregators().iter().map(Into::into)))
             .await?;
         Ok(Response::new(v1::ListAggregatorsResponse {
@@ -112,7 +90,8 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let nodes: Vec<Node> = all_of("nodes", request.nodes)?;
         let node_count = i32::try_from(nodes.len()).unwrap_or(i32::MAX);
         let change = Change::RegisterNodes(nodes);
-        self.change(request.request_id, request.validate_only, change)
+        self.handle
+            .change(request.request_id, request.validate_only, change)
             .await?;
         Ok(Response::new(v1::RegisterNodesResponse { node_count }))
     }
@@ -124,7 +103,7 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let request = request.into_inner();
         let (id, validate_only) = (request.request_id.clone(), request.validate_only);
         let change = Change::UpdateNode(request.try_into().map_err(refused)?);
-        match self.change(id, validate_only, change).await? {
+        match self.handle.change(id, validate_only, change).await? {
             Changed::Node(node) => Ok(Response::new(v1::UpdateNodeResponse {
                 node: Some((&node).into()),
             })),
@@ -139,6 +118,7 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let request = request.into_inner();
         let page = Page::parse(request.page_size, &request.page_token)?;
         let (nodes, next_page_token) = self
+            .handle
             .ask(move |engine, _| page.of(engine.fleet().tree().nodes().iter().map(Into::into)))
             .await?;
         Ok(Response::new(v1::ListNodesResponse {
@@ -155,7 +135,8 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let stations: Vec<Station> = all_of("stations", request.stations)?;
         let station_count = i32::try_from(stations.len()).unwrap_or(i32::MAX);
         let change = Change::RegisterStations(stations);
-        self.change(request.request_id, request.validate_only, change)
+        self.handle
+            .change(request.request_id, request.validate_only, change)
             .await?;
         Ok(Response::new(v1::RegisterStationsResponse {
             station_count,
@@ -169,7 +150,7 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let request = request.into_inner();
         let (id, validate_only) = (request.request_id.clone(), request.validate_only);
         let change = Change::UpdateStation(request.try_into().map_err(refused)?);
-        match self.change(id, validate_only, change).await? {
+        match self.handle.change(id, validate_only, change).await? {
             Changed::Station(station) => Ok(Response::new(v1::UpdateStationResponse {
                 station: Some((&station).into()),
             })),
@@ -198,13 +179,13 @@ impl v1::fleet_service_server::FleetService for Fleet {
             id => Scope::Aggregator(AggregatorId::new(id).map_err(refused)?),
         };
         let (stations, next_page_token) = self
-            .ask(move |engine, _| {
+            .handle
+            .try_ask(move |engine, _| {
                 let fleet = engine.fleet();
                 let members = members(fleet, &scope)?;
                 Ok(page.of(members.into_iter().map(|i| (&fleet.stations()[i]).into())))
             })
-            .await?
-            .map_err(refused)?;
+            .await?;
         Ok(Response::new(v1::ListStationsResponse {
             stations,
             next_page_token,
@@ -219,7 +200,8 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let page = Page::parse(request.page_size, &request.page_token)?;
         let scope = parse_scope(request.scope)?;
         let answer = self
-            .ask(move |engine, now| {
+            .handle
+            .try_ask(move |engine, now| {
                 let members = members(engine.fleet(), &scope)?;
                 let fresh = members
                     .iter()
@@ -237,8 +219,7 @@ impl v1::fleet_service_server::FleetService for Fleet {
                     active_power_kw: power.as_kilowatts(),
                 })
             })
-            .await?
-            .map_err(refused)?;
+            .await?;
         Ok(Response::new(answer))
     }
 
@@ -296,7 +277,7 @@ async fn changed(
     since: Option<Timestamp>,
 ) -> Result<(v1::WatchFleetStateResponse, Timestamp), Status> {
     handle
-        .query(move |engine, now| {
+        .try_ask(move |engine, now| {
             let reported = |i: &usize| {
                 since.is_none_or(|since| {
                     engine.states()[*i].received_at.is_some_and(|at| at > since)
@@ -317,21 +298,18 @@ async fn changed(
             ))
         })
         .await
-        .map_err(unavailable)?
-        .map_err(refused)
 }
 
 impl Fleet {
     async fn station(&self, id: String) -> Result<v1::Station, Status> {
         let id = StationId::new(id).map_err(refused)?;
-        self.ask(move |engine, _| {
-            let index = engine.fleet().station_index(&id);
-            index
-                .map(|i| v1::Station::from(&engine.fleet().stations()[i]))
-                .ok_or(id)
-        })
-        .await?
-        .map_err(|id| refused(Invalid::unknown("station_id", id)))
+        self.handle
+            .try_ask(move |engine, _| {
+                let index = engine.fleet().station_index(&id);
+                let station = index.map(|i| (&engine.fleet().stations()[i]).into());
+                station.ok_or_else(|| Invalid::unknown("station_id", id))
+            })
+            .await
     }
 }
 
