@@ -181,7 +181,7 @@ async fn what_was_acknowledged_survives_kill_dash_nine_of_any_process() {
         told.push(answer.into_inner().event.unwrap());
     }
     let request = v1::CancelEventRequest {
-        request_id: "call it off".into(),
+        request_id: "call-off".into(),
         event_id: told[2].event_id.clone(),
         ..Default::default()
     };

@@ -217,6 +217,21 @@ impl Engine {
                     .change_fleet(request.clone(), false)
                     .unwrap_or_else(|e| panic!("a recorded change no longer holds: {e}"));
                 self.requests.remember(id, &request, answer);
+                // What the engine before this one told them last is not known.
+                let until = now + self.config.command_lifetime;
+                for state in &mut self.states {
+                    state.unknown_until = Some(until);
+                }
+            }
+            Fact::Baselines(frozen) => {
+                for state in &mut self.states {
+                    state.baseline = None;
+                }
+                for (station, power) in frozen {
+                    if let Some(index) = self.fleet.station_index(&station) {
+                        self.states[index].baseline = Some(power);
+                    }
+                }
             }
             Fact::Event { id, event } => self.restore_event(now, id, event),
             Fact::EventCancelled { id, event } => {

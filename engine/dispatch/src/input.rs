@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use vpp_core::{
     Acknowledgement, Aggregator, AggregatorChange, Command, Event, EventId, EventRequest, Interval,
-    Invalid, Node, NodeChange, Price, RegulationAward, RegulationSignal, RequestId, Station,
-    StationChange, Telemetry,
+    Invalid, Node, NodeChange, Power, Price, RegulationAward, RegulationSignal, RequestId, Station,
+    StationChange, StationId, Telemetry,
 };
 use vpp_optimizer::{Problem, Solution};
 
@@ -135,6 +135,8 @@ pub enum Fact {
         /// The event.
         event: Event,
     },
+    /// Stations with a frozen baseline, all of them: the load before the programme that uses each.
+    Baselines(Vec<(StationId, Power)>),
     /// A cancellation was done.
     EventCancelled {
         /// The request that asked for it.

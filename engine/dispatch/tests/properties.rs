@@ -15,6 +15,7 @@ fn run(
     behaviours: &[u8],
     solver: Solver,
     asked: i64,
+    restart: usize,
 ) -> Result<World, TestCaseError> {
     let n = behaviours.len();
     let import = kilowatts(20 + 20 * i64::try_from(n).unwrap() + tightness);
@@ -44,6 +45,9 @@ fn run(
     let _ = world.submit(world.demand_response(asked, 4, 100));
     let mut last = vec![SequenceNumber::default(); n];
     for cycle in 0..30 {
+        if cycle == restart {
+            world.restart();
+        }
         for (index, kind) in behaviours.iter().enumerate() {
             world.fakes[index].behaviour = match (usize::from(*kind) + cycle / 3 + index) % 9 {
                 0 => Behaviour::Mute,
@@ -76,7 +80,7 @@ fn solver() -> impl Strategy<Value = Solver> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_mix_of_old_and_new_setpoints_breaks_a_limit(
@@ -84,10 +88,11 @@ proptest! {
         behaviours in prop::collection::vec(0_u8..9, 2..7),
         solver in solver(),
         asked in 1_i64..150,
+        restart in 1_usize..60,
     ) {
-        let world = run(tightness, &behaviours, solver, asked)?;
+        let world = run(tightness, &behaviours, solver, asked, restart)?;
         // The same inputs give the same outputs and the same state.
-        let mut twin = Engine::new(world.engine.config().clone(), 7).unwrap();
+        let mut twin = Engine::new(world.engine.config().clone(), world.epoch).unwrap();
         for (at, input, outputs) in &world.steps {
             prop_assert_eq!(&twin.step(*at, input.clone()), outputs);
         }

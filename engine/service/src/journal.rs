@@ -6,7 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
-use vpp_core::{Aggregator, Event, Invalid, Node, RequestId, Station};
+use vpp_core::{Aggregator, Event, Invalid, Node, Power, RequestId, Station, StationId};
 use vpp_dispatch::{Fact, Request};
 use vpp_proto::v1;
 use vpp_proto::v1::journal_record::Record;
@@ -182,6 +182,15 @@ fn from_fact(fact: &Fact) -> Record {
         Fact::Event { id, event } => Record::Event(event_record(id, event)),
         Fact::EventCancelled { id, event } => Record::EventCancelled(event_record(id, event)),
         Fact::FleetChanged { id, request } => from_change(id.to_string(), request),
+        Fact::Baselines(frozen) => Record::Baselines(v1::BaselinesRecord {
+            stations: frozen
+                .iter()
+                .map(|(station, power)| v1::StationBaseline {
+                    station_id: station.to_string(),
+                    baseline_kw: power.as_kilowatts(),
+                })
+                .collect(),
+        }),
     }
 }
 
@@ -270,6 +279,14 @@ fn to_fact(record: Record) -> Result<Fact, Invalid> {
                 id: RequestId::new(wire.request_id)?,
                 event: event.try_into()?,
             })
+        }
+        Record::Baselines(wire) => {
+            let frozen = |wire: v1::StationBaseline| {
+                let power = Power::from_kilowatts("baseline_kw", wire.baseline_kw)?;
+                Ok((StationId::new(wire.station_id)?, power))
+            };
+            let stations = wire.stations.into_iter().map(frozen);
+            Ok(Fact::Baselines(stations.collect::<Result<_, Invalid>>()?))
         }
         Record::EventCancelled(wire) => {
             let event = wire.event.ok_or_else(|| missing("event"))?;

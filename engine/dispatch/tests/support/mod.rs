@@ -11,7 +11,7 @@ use vpp_core::{
     RequestId, Scope, Session, Station, StationChange, StationId, StationKind, Telemetry,
     Timestamp,
 };
-use vpp_dispatch::{Answer, Config, CycleReport, Engine, Input, Output, Request, Solved};
+use vpp_dispatch::{Answer, Config, CycleReport, Engine, Fact, Input, Output, Request, Solved};
 
 /// What a station makes of its commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +125,10 @@ pub(crate) struct World {
     pub(crate) steps: Vec<(Timestamp, Input, Vec<Output>)>,
     /// What was seen at the stations themselves and must never be.
     pub(crate) wrongs: Vec<String>,
+    /// Number of the engine's life.
+    pub(crate) epoch: u64,
+    /// What was recorded in its lives before.
+    facts: Vec<Fact>,
     next_request: u32,
     held_back: Vec<Solved>,
     /// Commands on their way to stations that are [`Behaviour::Delayed`].
@@ -264,6 +268,8 @@ impl World {
     pub(crate) fn with(nodes: Vec<Node>, stations: Vec<Station>) -> World {
         let mut world = World {
             engine: Engine::new(Config::default(), 7).unwrap(),
+            epoch: 7,
+            facts: Vec::new(),
             now: start(),
             fakes: Vec::new(),
             solver: Solver::Works,
@@ -517,6 +523,22 @@ impl World {
             },
             interval: Interval::new(from, from + TimeDelta::seconds(length_s)).unwrap(),
             scope: Scope::All,
+        }
+    }
+
+    /// The engine is gone and another one takes up what was recorded; the stations do not notice.
+    pub(crate) fn restart(&mut self) {
+        let outputs = self.steps.drain(..).flat_map(|(_, _, outputs)| outputs);
+        let recorded = outputs.filter_map(|output| match output {
+            Output::Record(fact) => Some(fact),
+            _ => None,
+        });
+        self.facts.extend(recorded);
+        self.epoch += 1;
+        self.engine = Engine::new(Config::default(), self.epoch).unwrap();
+        self.held_back.clear();
+        for fact in self.facts.clone() {
+            self.step(Input::Restored(fact));
         }
     }
 
