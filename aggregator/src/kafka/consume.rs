@@ -7,7 +7,7 @@
 //! offset: what was acknowledged before a crash is in force again after it. What lies below the committed offset is not
 //! answered a second time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -36,6 +36,15 @@ const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(60);
 /// What the group has committed is on disk this soon.
 const COMMIT_MS: &str = "500";
 
+/// What the control loop hears.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// A record.
+    Record(Received),
+    /// All that was there at the start has been read: what is in force is known.
+    UpToNow,
+}
+
 /// A record of the command topic.
 #[derive(Debug)]
 pub(super) struct Received {
@@ -54,6 +63,8 @@ pub(super) struct Intake {
     stop: Arc<AtomicBool>,
     /// For each assigned partition, the first offset that was not answered by an earlier run.
     unanswered_from: BTreeMap<i32, i64>,
+    /// Partitions whose end has been seen once.
+    read_up: BTreeSet<i32>,
 }
 
 impl Intake {
@@ -68,6 +79,7 @@ impl Intake {
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", COMMIT_MS)
             .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "true")
             // When what was committed is no longer kept, the oldest that is: stale commands do no harm, lost ones do.
             .set("auto.offset.reset", "earliest")
             // Some brokers do not wake a waiting fetch when a record comes; then this is the latency.
@@ -81,12 +93,14 @@ impl Intake {
             clock,
             stop,
             unanswered_from: BTreeMap::new(),
+            read_up: BTreeSet::new(),
         })
     }
 
     /// Hands records on until it shall stop, and stores the offsets of those that are dealt with.
-    pub(super) fn run(mut self, received: &SyncSender<Received>, settled: &Receiver<Place>) {
+    pub(super) fn run(mut self, heard: &SyncSender<Heard>, settled: &Receiver<Place>) {
         let mut offsets = Offsets::default();
+        let mut up_to_now = false;
         let mut look = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
             if Instant::now() >= look {
@@ -113,16 +127,23 @@ impl Intake {
                     }
                     let key = message.key().unwrap_or_default().to_vec();
                     let payload = message.payload().unwrap_or_default().to_vec();
-                    if received
-                        .send(Received {
-                            place,
-                            key,
-                            payload,
-                            answered,
-                        })
-                        .is_err()
-                    {
+                    let received = Received {
+                        place,
+                        key,
+                        payload,
+                        answered,
+                    };
+                    if heard.send(Heard::Record(received)).is_err() {
                         break;
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.read_up.insert(partition);
+                    if !up_to_now && self.read_up.len() == self.unanswered_from.len() {
+                        up_to_now = true;
+                        if heard.send(Heard::UpToNow).is_err() {
+                            break;
+                        }
                     }
                 }
                 Some(Err(error)) => tracing::warn!(%error, "reading commands"),
