@@ -14,8 +14,9 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use vpp_proto::topics;
@@ -35,6 +36,19 @@ const POLL: Duration = Duration::from_millis(20);
 const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(60);
 /// What the group has committed is on disk this soon.
 const COMMIT_MS: &str = "500";
+
+/// Does not log the end of a partition as an error: it is asked for.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::error!(%error, reason, "the Kafka client");
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
 
 /// What the control loop hears.
 #[derive(Debug)]
@@ -57,7 +71,7 @@ pub(super) struct Received {
 
 /// The thread that reads.
 pub(super) struct Intake {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
     topic: String,
     clock: Clock,
     stop: Arc<AtomicBool>,
@@ -88,7 +102,7 @@ impl Intake {
             .set("topic.metadata.refresh.interval.ms", "30000");
         config.finish(&mut client);
         Ok(Intake {
-            consumer: client.create()?,
+            consumer: client.create_with_context(Quiet)?,
             topic: topics::commands(&config.aggregator),
             clock,
             stop,
