@@ -105,14 +105,20 @@ fn a_bad_report_is_refused_by_field_and_changes_nothing() {
 }
 
 #[test]
-fn a_report_that_is_not_newer_is_dropped_without_a_word() {
+fn a_repeated_report_is_dropped_without_a_word_and_time_that_goes_back_is_refused() {
     let mut world = World::new(2);
     let before = world.seen();
-    for back in [0, 1, 3_600] {
+    let at = |world: &World, back| {
         let mut old = world.fakes[0].report(world.now - TimeDelta::seconds(back));
         old.active_power = kilowatts(1);
-        assert_eq!(world.step(Input::Telemetry(old)), [], "{back} s back");
-        assert_eq!(world.seen(), before, "{back} s back");
+        Input::Telemetry(old)
+    };
+    let repeated = at(&world, 0);
+    assert_eq!(world.step(repeated), []);
+    assert_eq!(world.seen(), before);
+    for back in [1, 3_600] {
+        let old = at(&world, back);
+        assert_eq!(rejected(&mut world, old).field, "sample_time");
     }
 }
 
