@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use chrono::TimeDelta;
 use serde_json::json;
 use vpp_aggregator::Operator;
@@ -12,7 +12,7 @@ use vpp_optimizer::Options;
 use vpp_scenarios::Scenario;
 use vpp_scenarios::world::World;
 
-const PILOT: &str = include_str!("../../scenarios/guangzhou-pilot.toml");
+use crate::support::{self, round};
 
 pub(crate) fn measure(cycles: usize) -> anyhow::Result<Vec<serde_json::Value>> {
     [400, 1_080]
@@ -23,7 +23,7 @@ pub(crate) fn measure(cycles: usize) -> anyhow::Result<Vec<serde_json::Value>> {
 
 /// The pilot with another number of stations: the first ones, or all and again the first ones on doubled limits.
 fn fleet_of(stations: usize) -> anyhow::Result<Scenario> {
-    let mut scenario = Scenario::parse(PILOT).map_err(|problems| anyhow!("{}", problems[0]))?;
+    let mut scenario = support::pilot()?;
     let rows = &mut scenario.fleet.stations;
     let again: Vec<_> = rows
         .iter()
@@ -206,8 +206,4 @@ fn case(stations: usize, cycles: usize) -> anyhow::Result<serde_json::Value> {
         "worst_ms": round(times[times.len() - 1]),
         "optimizer_share": round(share),
     }))
-}
-
-fn round(value: f64) -> f64 {
-    (value * 1e3).round() / 1e3
 }

@@ -2,10 +2,13 @@
 //! `cargo run --release -p vpp-benches -- NAME [--json]`, one row (with `--json` one JSON object) a case.
 
 mod cycle;
+mod end_to_end;
+mod ingest;
 mod instances;
 mod optimizer;
 mod regulate;
 mod save;
+mod support;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,12 +36,41 @@ enum Bench {
         #[arg(long, default_value_t = 1_000)]
         cycles: usize,
     },
+    /// Telemetry through the engine's ingest, beside a bare consumer that only counts.
+    Ingest {
+        /// Use this broker, whose topic vpp.telemetry.v1 must be empty, instead of the embedded one.
+        #[arg(long, value_name = "HOST:PORT")]
+        kafka: Option<String>,
+        /// Messages in the topic.
+        #[arg(long, default_value_t = 30_000)]
+        messages: u64,
+        /// How often each reads all of them; the medians count.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// Regulation signal received to command on the broker, and the engine's memory.
+    EndToEnd {
+        /// Use this broker instead of the embedded one.
+        #[arg(long, value_name = "HOST:PORT")]
+        kafka: Option<String>,
+        /// Values of the signal, one every 2 s.
+        #[arg(long, default_value_t = 60)]
+        signals: u64,
+    },
     /// Following a signal: the fast solver of one instant beside a general one.
     Regulate(regulate::Arguments),
     /// The plan's solver beside HiGHS (with the cargo feature `highs`) and Clarabel; then the exponents of growth.
     Optimizer(optimizer::Arguments),
     /// Writes an instance of `optimizer` to a file.
     Instance(save::Arguments),
+    /// The engine's process of `end-to-end`.
+    #[command(hide = true)]
+    Engine {
+        #[arg(long)]
+        kafka: String,
+        #[arg(long)]
+        create_topics: bool,
+    },
     /// One solver on one instance, in this process: what `optimizer` starts.
     #[command(hide = true)]
     Case(Case),
@@ -71,8 +103,25 @@ fn main() -> anyhow::Result<()> {
         };
         println!("{text}");
     };
+    let wait = tokio::runtime::Runtime::new()?;
     match arguments.bench {
         Bench::Cycle { cycles } => cycle::measure(cycles)?.iter().for_each(print),
+        Bench::Ingest {
+            kafka,
+            messages,
+            rounds,
+        } => wait
+            .block_on(ingest::measure(kafka, messages, rounds))?
+            .iter()
+            .for_each(print),
+        Bench::EndToEnd { kafka, signals } => wait
+            .block_on(end_to_end::measure(kafka, signals))?
+            .iter()
+            .for_each(print),
+        Bench::Engine {
+            kafka,
+            create_topics,
+        } => wait.block_on(end_to_end::engine(&kafka, create_topics))?,
         Bench::Optimizer(asked) => optimizer::measure(&asked, print)?,
         Bench::Regulate(asked) => regulate::measure(&asked, print)?,
         Bench::Instance(asked) => save::write(&asked)?,

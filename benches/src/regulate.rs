@@ -5,11 +5,13 @@ mod fleet;
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use serde_json::{Value, json};
 use vpp_optimizer::regulate::check::{cost, violations, worst_overload_kw};
-use vpp_optimizer::regulate::{Answer, Fleet, Problem, Reference, Regulator, Status, reference};
-use vpp_optimizer::{Backend, Options};
+use vpp_optimizer::regulate::reference::{Program, Reference};
+use vpp_optimizer::regulate::{Answer, Fleet, Problem, Regulator, Status};
+use vpp_optimizer::Backend;
+#[cfg(feature = "highs")]
+use vpp_optimizer::HighsMethod;
 
 use fleet::Instance;
 
@@ -36,10 +38,14 @@ pub(crate) struct Arguments {
     limit: u64,
 }
 
-/// The general solver to compare with.
-const fn peer() -> Backend {
-    Backend::Clarabel
-}
+/// The general solvers to compare with: HiGHS where it is built in.
+#[cfg(feature = "highs")]
+const PEERS: &[(&str, Backend)] = &[
+    ("highs-simplex", Backend::Highs(HighsMethod::Simplex)),
+    ("highs-ipm", Backend::Highs(HighsMethod::InteriorPoint)),
+];
+#[cfg(not(feature = "highs"))]
+const PEERS: &[(&str, Backend)] = &[("clarabel", Backend::Clarabel)];
 
 /// Prints each row when it is there.
 pub(crate) fn measure(asked: &Arguments, print: impl Fn(&Value)) -> anyhow::Result<()> {
@@ -115,13 +121,14 @@ fn case(asked: &Arguments, stations: usize, groups: usize) -> anyhow::Result<(Va
         "binding_nodes": answer.node_price.iter().filter(|price| price.abs() > 1e-9).count(),
         "binding_groups": answer.group_price.iter().filter(|price| **price > 1e-9).count(),
         "objective_fast": answer.objective,
-        "objective_reference": other.as_ref().map(|(found, _)| found.objective),
+        "objective_reference": other.as_ref().map(|peer| peer.found.objective),
         // Its own word leaves out what breaking limits by its tolerance costs.
-        "cost_of_reference_draws": other.as_ref().map(|(found, _)| {
-            cost(&instance.fleet, &instance.problem, &found.draw_kw)
+        "cost_of_reference_draws": other.as_ref().map(|peer| {
+            cost(&instance.fleet, &instance.problem, &peer.found.draw_kw)
         }),
-        "reference_seconds": other.as_ref().map(|(_, seconds)| round(*seconds, 4)),
-        "ratio": other.as_ref().map(|(_, seconds)| (seconds / median).round()),
+        "reference": other.as_ref().map(|peer| peer.name),
+        "reference_seconds": other.as_ref().map(|peer| round(peer.seconds, 4)),
+        "ratio": other.as_ref().map(|peer| (peer.seconds / median).round()),
     });
     Ok((row, median))
 }
@@ -158,20 +165,35 @@ fn time_to_stop(
     Ok(worst)
 }
 
-/// What the general solver finds, and how long it takes by itself, without building the model.
-fn general(asked: &Arguments, instance: &Instance) -> Option<(Reference, f64)> {
+/// What the fastest of the general solvers finds, and how long it takes by itself, without building the model.
+fn general(asked: &Arguments, instance: &Instance) -> Option<Peer> {
     let time_limit = (asked.limit > 0).then(|| Duration::from_secs(asked.limit))?;
-    let options = Options {
-        backend: peer(),
-        time_limit: Some(time_limit),
+    let run = |&(name, backend): &(&'static str, Backend)| -> anyhow::Result<Peer> {
+        let program = Program::new(&instance.fleet, &instance.problem, backend)?;
+        let started = Instant::now();
+        let found = program.run(Some(time_limit))?;
+        let seconds = found.took.unwrap_or(started.elapsed()).as_secs_f64();
+        Ok(Peer {
+            name,
+            found,
+            seconds,
+        })
     };
-    let found = reference(&instance.fleet, &instance.problem, &options);
-    let found = found
-        .context("general solver")
-        .inspect_err(|error| eprintln!("{error:#}"));
-    let found = found.ok()?;
-    let seconds = found.took.as_secs_f64();
-    Some((found, seconds))
+    PEERS
+        .iter()
+        .filter_map(|peer| {
+            run(peer)
+                .inspect_err(|error| eprintln!("{}: {error:#}", peer.0))
+                .ok()
+        })
+        .min_by(|one, other| one.seconds.total_cmp(&other.seconds))
+}
+
+/// A general solver's answer.
+struct Peer {
+    name: &'static str,
+    found: Reference,
+    seconds: f64,
 }
 
 fn round(value: f64, digits: i32) -> f64 {

@@ -2,6 +2,7 @@
 //!
 //! `TryFrom` comes in and may refuse, naming the field; `From` goes out and cannot fail.
 
+pub mod client;
 pub mod convert;
 pub mod topics;
 

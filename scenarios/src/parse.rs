@@ -54,7 +54,8 @@ impl Scenario {
     pub fn parse(text: &str) -> Result<Scenario, Vec<Problem>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let locator = Locator::new(text);
-        let scenario: Scenario = toml::from_str(text).map_err(|e| vec![shape(&locator, &e)])?;
+        let scenario: Scenario =
+            toml::from_str(text).map_err(|e| vec![shape(text, &locator, &e)])?;
         let findings = scenario.check();
         if findings.is_empty() {
             return Ok(scenario);
@@ -110,7 +111,12 @@ impl Scenario {
 }
 
 /// The problem behind a refusal of the TOML reader.
-fn shape(locator: &Locator<'_>, error: &toml::de::Error) -> Problem {
+fn shape(text: &str, locator: &Locator<'_>, error: &toml::de::Error) -> Problem {
+    // A file of something else (`*.toml` matches many) is not blamed for its first unknown key.
+    if toml::from_str::<toml::Table>(text).is_ok_and(|table| !table.contains_key("scenario")) {
+        let message = "not a scenario: there is no [scenario] table".into();
+        return locator.at_offset(0, message, String::new());
+    }
     let message = error.message().trim().replace('\n', "; ");
     let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");

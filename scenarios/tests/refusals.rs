@@ -15,6 +15,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("seed = 7", "seed = 7\nseed = 8", "seed = 8", "duplicate key"),
     ("seed = 7", "sed = 7", "sed = 7", "did you mean `seed`?"),
     ("seed = 7\n", "", "[scenario]", "missing field `seed`"),
+    ("[scenario]\n", "[package]\n", "# A fleet", "not a scenario: there is no [scenario] table"),
     ("format = 1", "format = 2", "format = 2", "format 2 is not 1"),
     ("2025-07-15T16:00:00+08:00", "2025-07-15T16:00:00", "start =", "no date-time with offset"),
     ("2025-07-15T16:00:00+08:00", "\"today\"", "start =", "write it bare"),

@@ -7,15 +7,16 @@
 //! offset: what was acknowledged before a crash is in force again after it. What lies below the committed offset is not
 //! answered a second time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use vpp_proto::topics;
@@ -36,6 +37,28 @@ const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(60);
 /// What the group has committed is on disk this soon.
 const COMMIT_MS: &str = "500";
 
+/// Does not log the end of a partition as an error: it is asked for.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::error!(%error, reason, "the Kafka client");
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// What the control loop hears.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// A record.
+    Record(Received),
+    /// All that was there at the start has been read: what is in force is known.
+    UpToNow,
+}
+
 /// A record of the command topic.
 #[derive(Debug)]
 pub(super) struct Received {
@@ -48,12 +71,14 @@ pub(super) struct Received {
 
 /// The thread that reads.
 pub(super) struct Intake {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
     topic: String,
     clock: Clock,
     stop: Arc<AtomicBool>,
     /// For each assigned partition, the first offset that was not answered by an earlier run.
     unanswered_from: BTreeMap<i32, i64>,
+    /// Partitions whose end has been seen once.
+    read_up: BTreeSet<i32>,
 }
 
 impl Intake {
@@ -68,6 +93,7 @@ impl Intake {
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", COMMIT_MS)
             .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "true")
             // When what was committed is no longer kept, the oldest that is: stale commands do no harm, lost ones do.
             .set("auto.offset.reset", "earliest")
             // Some brokers do not wake a waiting fetch when a record comes; then this is the latency.
@@ -76,17 +102,19 @@ impl Intake {
             .set("topic.metadata.refresh.interval.ms", "30000");
         config.finish(&mut client);
         Ok(Intake {
-            consumer: client.create()?,
+            consumer: client.create_with_context(Quiet)?,
             topic: topics::commands(&config.aggregator),
             clock,
             stop,
             unanswered_from: BTreeMap::new(),
+            read_up: BTreeSet::new(),
         })
     }
 
     /// Hands records on until it shall stop, and stores the offsets of those that are dealt with.
-    pub(super) fn run(mut self, received: &SyncSender<Received>, settled: &Receiver<Place>) {
+    pub(super) fn run(mut self, heard: &SyncSender<Heard>, settled: &Receiver<Place>) {
         let mut offsets = Offsets::default();
+        let mut up_to_now = false;
         let mut look = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
             if Instant::now() >= look {
@@ -113,16 +141,23 @@ impl Intake {
                     }
                     let key = message.key().unwrap_or_default().to_vec();
                     let payload = message.payload().unwrap_or_default().to_vec();
-                    if received
-                        .send(Received {
-                            place,
-                            key,
-                            payload,
-                            answered,
-                        })
-                        .is_err()
-                    {
+                    let received = Received {
+                        place,
+                        key,
+                        payload,
+                        answered,
+                    };
+                    if heard.send(Heard::Record(received)).is_err() {
                         break;
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.read_up.insert(partition);
+                    if !up_to_now && self.read_up.len() == self.unanswered_from.len() {
+                        up_to_now = true;
+                        if heard.send(Heard::UpToNow).is_err() {
+                            break;
+                        }
                     }
                 }
                 Some(Err(error)) => tracing::warn!(%error, "reading commands"),

@@ -30,7 +30,7 @@ use vpp_proto::v1;
 
 use crate::operator::{Operator, Statistics};
 use crate::site::Sites;
-use consume::{Intake, Received};
+use consume::{Heard, Intake, Received};
 use offsets::Place;
 use produce::{Acknowledgements, Counters, Reports};
 
@@ -173,6 +173,7 @@ pub fn run<S: Sites>(
         acknowledgements,
         reports,
         done,
+        knows: false,
         report: Report::default(),
     };
     let outcome = control.run(config, &commands, stop);
@@ -196,6 +197,8 @@ struct Control<S> {
     reports: Reports,
     /// Places whose commands are dealt with.
     done: Sender<Place>,
+    /// Whether it knows what is in force. Before that it does not report: it would deny commands of before its start.
+    knows: bool,
     report: Report,
 }
 
@@ -203,7 +206,7 @@ impl<S: Sites> Control<S> {
     fn run(
         &mut self,
         config: &Config,
-        commands: &Receiver<Received>,
+        commands: &Receiver<Heard>,
         stop: &AtomicBool,
     ) -> Result<(), Error> {
         let mut control = Timer::new(config.control_period, HEAR_FIRST);
@@ -226,7 +229,7 @@ impl<S: Sites> Control<S> {
                 self.report.controls += 1;
                 self.report.controls_missed += missed;
             }
-            if telemetry.due().is_some() {
+            if telemetry.due().is_some() && self.knows {
                 let reports = self.operator.telemetry((self.clock)());
                 self.reports.send(&reports);
             }
@@ -236,7 +239,14 @@ impl<S: Sites> Control<S> {
         Ok(())
     }
 
-    fn take(&mut self, received: Received) {
+    fn take(&mut self, heard: Heard) {
+        let received = match heard {
+            Heard::Record(received) => received,
+            Heard::UpToNow => {
+                self.knows = true;
+                return;
+            }
+        };
         let Received {
             place,
             key,

@@ -29,6 +29,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut scenario = plant::scenario(Some(&arguments.scenario))?;
+    let ids: Vec<&str> = scenario.aggregators.iter().map(|a| a.id.as_str()).collect();
+    if !ids.contains(&arguments.id.as_str()) {
+        let (id, known) = (&arguments.id, ids.join(", "));
+        anyhow::bail!("the scenario has no aggregator {id}; it has {known}");
+    }
     // Beside an engine on the wall's clock the world lives now, with the vehicles of this time of day.
     let clock = Clock::wall();
     scenario.header.start = clock.now().fixed_offset();

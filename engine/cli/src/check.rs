@@ -7,7 +7,7 @@ use vpp_scenarios::Scenario;
 
 /// Check scenario files; say what is wrong with line and column.
 ///
-/// Example: vpp check scenarios/*.toml
+/// Example: vpp check scenarios/guangzhou-pilot.toml my-city.toml
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The files.

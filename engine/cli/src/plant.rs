@@ -8,8 +8,7 @@ use tonic::transport::Channel;
 use vpp_core::{Interval, Timestamp};
 use vpp_dispatch::PricePoint;
 use vpp_market_adapters::Tariff;
-use vpp_proto::v1;
-use vpp_proto::v1::fleet_service_client::FleetServiceClient;
+use vpp_proto::client::register_fleet;
 use vpp_scenarios::Scenario;
 
 /// The scenario that is built in.
@@ -41,43 +40,8 @@ pub(crate) fn prices(tariff: &Tariff, start: Timestamp, sharp_day: bool) -> Vec<
 
 /// Registers a scenario's fleet. Sent again, nothing happens twice.
 pub(crate) async fn register(channel: Channel, scenario: &Scenario) -> anyhow::Result<()> {
-    let fleet = scenario.fleet()?;
-    let mut client = FleetServiceClient::new(channel);
-    let name = &scenario.header.name;
-    for aggregator in fleet.aggregators() {
-        let request = v1::RegisterAggregatorRequest {
-            request_id: format!("{name}.{}", aggregator.id),
-            validate_only: false,
-            aggregator: Some(aggregator.into()),
-        };
-        client
-            .register_aggregator(request)
-            .await
-            .with_context(|| format!("registering aggregator {}", aggregator.id))?;
-    }
-    for (batch, nodes) in fleet.tree().nodes().chunks(500).enumerate() {
-        let request = v1::RegisterNodesRequest {
-            request_id: format!("{name}.nodes.{batch}"),
-            validate_only: false,
-            nodes: nodes.iter().map(Into::into).collect(),
-        };
-        client
-            .register_nodes(request)
-            .await
-            .context("registering the electric tree")?;
-    }
-    for (batch, stations) in fleet.stations().chunks(500).enumerate() {
-        let request = v1::RegisterStationsRequest {
-            request_id: format!("{name}.stations.{batch}"),
-            validate_only: false,
-            stations: stations.iter().map(Into::into).collect(),
-        };
-        client
-            .register_stations(request)
-            .await
-            .context("registering stations")?;
-    }
-    Ok(())
+    let registered = register_fleet(channel, &scenario.header.name, &scenario.fleet()?).await;
+    registered.context("registering the fleet")
 }
 
 /// Connects to an engine.

@@ -106,10 +106,7 @@ impl ElectricTree {
     pub fn insert(&mut self, node: Node) -> Result<(), Invalid> {
         node.check()?;
         if self.index.contains_key(&node.id) {
-            return Err(Invalid::new(
-                "node_id",
-                format!("{} is registered already", node.id),
-            ));
+            return Err(Invalid::taken("node_id", &node.id));
         }
         let parent = self.check_parent(&node)?;
         self.index.insert(node.id.clone(), self.nodes.len());
@@ -118,20 +115,9 @@ impl ElectricTree {
         Ok(())
     }
 
-    /// Changes limits and base load of a node. Its place in the tree stays.
-    ///
-    /// # Errors
-    /// An unknown node, a negative limit, or another parent or level than before.
-    pub fn update(&mut self, node: Node) -> Result<(), Invalid> {
+    /// Puts another node in the place of one; the caller keeps name, parent and level.
+    pub(crate) fn replace(&mut self, index: usize, node: Node) -> Result<(), Invalid> {
         node.check()?;
-        let index = self.require(&node.id)?;
-        let old = &self.nodes[index];
-        if old.parent != node.parent {
-            return Err(Invalid::new("parent_node_id", "cannot be changed"));
-        }
-        if old.kind != node.kind {
-            return Err(Invalid::new("kind", "cannot be changed"));
-        }
         self.nodes[index] = node;
         Ok(())
     }

@@ -5,6 +5,7 @@
 //!
 //! Sign: power is positive when a station *draws from* the grid and negative when it exports, everywhere.
 
+pub mod change;
 pub mod command;
 pub mod fleet;
 pub mod flexibility;
@@ -12,14 +13,16 @@ pub mod grid;
 pub mod id;
 pub mod invalid;
 pub mod programme;
+pub mod station;
 pub mod telemetry;
 pub mod time;
 pub mod units;
 
+pub use change::{AggregatorChange, NodeChange, StationChange};
 pub use command::{
     Acknowledgement, AcknowledgementStatus, Command, Decision, Reason, SequenceNumber,
 };
-pub use fleet::{Aggregator, Fleet, Pile, PileKind, Station, StationKind};
+pub use fleet::Fleet;
 pub use flexibility::{EnergyEnvelope, Flexibility};
 pub use grid::{ElectricTree, Node, NodeKind};
 pub use id::{AggregatorId, EventId, NodeId, RequestId, StationId};
@@ -28,6 +31,7 @@ pub use programme::{
     Commitment, Event, EventOutcome, EventRequest, EventState, Programme, RegulationAward,
     RegulationSignal, Scope,
 };
+pub use station::{Aggregator, Pile, PileKind, Station, StationKind};
 pub use telemetry::{Session, Telemetry};
 pub use time::{Interval, Timestamp};
 pub use units::{Energy, Money, Power, Price};

@@ -10,7 +10,7 @@ use vpp_optimizer::Status;
 
 use crate::engine::Engine;
 use crate::guard::Guard;
-use crate::input::{Output, SolveRequest, Solved};
+use crate::input::{Fact, Output, SolveRequest, Solved};
 use crate::issue::{Issued, guarded};
 use crate::plan::PendingSolve;
 use crate::report::Released;
@@ -25,7 +25,7 @@ impl Engine {
         self.expire_regulation(now);
         self.account_until(now);
         self.turn_events(now, outputs);
-        self.engage(now);
+        self.engage(now, outputs);
         if self.states.iter().all(|state| state.baseline.is_none()) {
             self.plan = None;
             self.unsolved_cycles = 0;
@@ -172,18 +172,28 @@ impl Engine {
         self.issue(now, &setpoints, Decision::Optimal, Reason::Release, outputs)
     }
 
-    /// Marks the stations that a programme uses now, and freezes the baseline of those that it begins to use.
-    fn engage(&mut self, now: Timestamp) {
+    /// Marks the stations that a programme uses now, and freezes the baseline of those that it begins to use. One that has
+    /// never reported has none yet.
+    fn engage(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
+        let mut changed = false;
         let used = self.used_stations(now);
         for (station, used) in used.into_iter().enumerate() {
-            if used && self.states[station].baseline.is_none() {
-                self.states[station].baseline = Some(self.baseline_of(station));
+            let baseline = self.baseline_of(station);
+            let state = &mut self.states[station];
+            if used && state.baseline.is_none() && state.sampled_at.is_some() {
+                state.baseline = Some(baseline);
+                changed = true;
             } else if !used {
-                let state = &mut self.states[station];
-                state.baseline = None;
+                changed |= state.baseline.take().is_some();
                 state.schedule = None;
                 state.held = RegulationAward::default();
             }
+        }
+        if changed {
+            // After a restart in the middle of an event its effect could not be told from the load before it.
+            let states = self.fleet.stations().iter().zip(&self.states);
+            let frozen = states.filter_map(|(s, state)| Some((s.id.clone(), state.baseline?)));
+            outputs.push(Output::Record(Fact::Baselines(frozen.collect())));
         }
     }
 }

@@ -139,10 +139,7 @@ impl Engine {
             Request::CancelEvent(event) => {
                 Answer::Event(self.cancel_event(now, &event, validate_only, outputs)?)
             }
-            change => {
-                self.change_fleet(change, validate_only)?;
-                Answer::Done
-            }
+            change => self.change_fleet(change, validate_only)?,
         };
         if !validate_only {
             outputs.push(Output::Record(match (&request, &answer) {
@@ -192,46 +189,12 @@ impl Engine {
         Ok(answer)
     }
 
-    fn change_fleet(&mut self, request: Request, validate_only: bool) -> Result<(), Invalid> {
+    fn change_fleet(&mut self, request: Request, validate_only: bool) -> Result<Answer, Invalid> {
         // A copy is changed and kept only when all of it holds: all or none.
         let mut fleet = self.fleet.clone();
-        match request {
-            Request::RegisterAggregator(aggregator) => {
-                fleet
-                    .insert_aggregator(aggregator)
-                    .map_err(|e| e.within("aggregator"))?;
-            }
-            Request::UpdateAggregator(aggregator) => {
-                fleet
-                    .update_aggregator(aggregator)
-                    .map_err(|e| e.within("aggregator"))?;
-            }
-            Request::RegisterNodes(nodes) => {
-                for (position, node) in nodes.into_iter().enumerate() {
-                    fleet
-                        .insert_node(node)
-                        .map_err(|e| e.within(&format!("nodes[{position}]")))?;
-                }
-            }
-            Request::UpdateNode(node) => fleet.update_node(node).map_err(|e| e.within("node"))?,
-            Request::RegisterStations(stations) => {
-                for (position, station) in stations.into_iter().enumerate() {
-                    fleet
-                        .insert_station(station)
-                        .map_err(|e| e.within(&format!("stations[{position}]")))?;
-                }
-            }
-            Request::UpdateStation(station) => {
-                fleet
-                    .update_station(station)
-                    .map_err(|e| e.within("station"))?;
-            }
-            Request::SubmitEvent(_) | Request::CancelEvent(_) | Request::StartRegulation { .. } => {
-                unreachable!("answered elsewhere")
-            }
-        }
+        let answer = change(&mut fleet, request)?;
         if validate_only {
-            return Ok(());
+            return Ok(answer);
         }
         self.fleet = fleet;
         let first = SequenceNumber {
@@ -243,19 +206,32 @@ impl Engine {
                 last_sequence: first,
                 ..StationState::default()
             });
-        Ok(())
+        Ok(answer)
     }
 
     /// Takes up what somebody was told before a restart.
     fn restore(&mut self, now: Timestamp, fact: Fact) {
         match fact {
             Fact::FleetChanged { id, request } => {
-                let changed = self.change_fleet(request.clone(), false);
-                assert!(
-                    changed.is_ok(),
-                    "a recorded change no longer holds: {changed:?}"
-                );
-                self.requests.remember(id, &request, Answer::Done);
+                let answer = self
+                    .change_fleet(request.clone(), false)
+                    .unwrap_or_else(|e| panic!("a recorded change no longer holds: {e}"));
+                self.requests.remember(id, &request, answer);
+                // What the engine before this one told them last is not known.
+                let until = now + self.config.command_lifetime;
+                for state in &mut self.states {
+                    state.unknown_until = Some(until);
+                }
+            }
+            Fact::Baselines(frozen) => {
+                for state in &mut self.states {
+                    state.baseline = None;
+                }
+                for (station, power) in frozen {
+                    if let Some(index) = self.fleet.station_index(&station) {
+                        self.states[index].baseline = Some(power);
+                    }
+                }
             }
             Fact::Event { id, event } => self.restore_event(now, id, event),
             Fact::EventCancelled { id, event } => {
@@ -321,4 +297,46 @@ impl Engine {
     pub fn late_solutions(&self) -> u64 {
         self.late_solutions
     }
+}
+
+/// Carries out a change of the fleet. One that is refused may be half done.
+fn change(fleet: &mut Fleet, request: Request) -> Result<Answer, Invalid> {
+    let within = |field: &'static str| move |invalid: Invalid| invalid.within(field);
+    let entry = |list: &str, position: usize| format!("{list}[{position}]");
+    match request {
+        Request::RegisterAggregator(aggregator) => {
+            let inserted = fleet.insert_aggregator(aggregator);
+            inserted.map_err(within("aggregator"))?;
+        }
+        Request::RegisterNodes(nodes) => {
+            for (position, node) in nodes.into_iter().enumerate() {
+                let inserted = fleet.insert_node(node);
+                inserted.map_err(|e| e.within(&entry("nodes", position)))?;
+            }
+        }
+        Request::RegisterStations(stations) => {
+            for (position, station) in stations.into_iter().enumerate() {
+                let inserted = fleet.insert_station(station);
+                inserted.map_err(|e| e.within(&entry("stations", position)))?;
+            }
+        }
+        Request::UpdateAggregator(change) => {
+            let updated = fleet.update_aggregator(&change).cloned();
+            return updated
+                .map(Answer::Aggregator)
+                .map_err(within("aggregator"));
+        }
+        Request::UpdateNode(change) => {
+            let updated = fleet.update_node(&change).cloned();
+            return updated.map(Answer::Node).map_err(within("node"));
+        }
+        Request::UpdateStation(change) => {
+            let updated = fleet.update_station(&change).cloned();
+            return updated.map(Answer::Station).map_err(within("station"));
+        }
+        Request::SubmitEvent(_) | Request::CancelEvent(_) | Request::StartRegulation { .. } => {
+            unreachable!("answered elsewhere")
+        }
+    }
+    Ok(Answer::Done)
 }

@@ -13,6 +13,7 @@ use crate::state::{Exposure, StationState};
 /// What may flow through the nodes, at worst, while commands are in the air.
 pub(crate) struct Guard<'a> {
     fleet: &'a Fleet,
+    states: &'a [StationState],
     exposures: Vec<Exposure>,
     /// For each node: the worst import and the worst export below it, base load included.
     below: Vec<Exposure>,
@@ -20,7 +21,7 @@ pub(crate) struct Guard<'a> {
 
 impl<'a> Guard<'a> {
     /// Adds up where every station may be now.
-    pub(crate) fn new(fleet: &'a Fleet, states: &[StationState], now: Timestamp) -> Guard<'a> {
+    pub(crate) fn new(fleet: &'a Fleet, states: &'a [StationState], now: Timestamp) -> Guard<'a> {
         let exposures: Vec<Exposure> = fleet
             .stations()
             .iter()
@@ -54,6 +55,7 @@ impl<'a> Guard<'a> {
             .collect();
         Guard {
             fleet,
+            states,
             exposures,
             below,
         }
@@ -63,6 +65,7 @@ impl<'a> Guard<'a> {
     pub(crate) fn release(&mut self, station: usize, wanted: Power) -> Power {
         let Self {
             fleet,
+            states,
             exposures,
             below,
         } = self;
@@ -70,7 +73,11 @@ impl<'a> Guard<'a> {
         let now_at = exposures[station];
         let mut high = now_at.high;
         let mut low = now_at.low;
-        let within = wanted.limited_to(-limits.rated_export(), limits.rated_draw());
+        let mut within = wanted.limited_to(-limits.rated_export(), limits.rated_draw());
+        if states[station].unknown_until.is_some() {
+            // It counts with its whole range, which proves nothing. Up to its default it is safe: all defaults fit.
+            within = within.limited_to(Power::ZERO, limits.default_setpoint);
+        }
         if within > high {
             let room = smallest(fleet, station, |node| {
                 fleet.tree().nodes()[node].import_limit - below[node].high

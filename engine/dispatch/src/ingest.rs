@@ -8,8 +8,8 @@ use crate::engine::Engine;
 use crate::state::StationState;
 
 impl Engine {
-    /// Takes a report. One that is not newer than the last is dropped without a word: duplicates and reordering are
-    /// ordinary.
+    /// Takes a report. A repeated one is dropped without a word, one that is older than the last is refused: both change
+    /// nothing.
     pub(crate) fn ingest_telemetry(
         &mut self,
         now: Timestamp,
@@ -30,11 +30,13 @@ impl Engine {
         }
         let config = &self.config;
         let state = &mut self.states[station];
-        if state
-            .sampled_at
-            .is_some_and(|last| telemetry.sampled_at <= last)
-        {
-            return Ok(());
+        match state.sampled_at {
+            Some(last) if telemetry.sampled_at == last => return Ok(()),
+            Some(last) if telemetry.sampled_at < last => {
+                let problem = format!("{} is before the last, {last}", telemetry.sampled_at);
+                return Err(Invalid::new("sample_time", problem));
+            }
+            _ => {}
         }
         state.follow_report(
             now,

@@ -2,8 +2,9 @@
 
 use chrono::TimeDelta;
 use vpp_core::{
-    Acknowledgement, Aggregator, Command, Event, EventId, EventRequest, Interval, Invalid, Node,
-    Price, RegulationAward, RegulationSignal, RequestId, Station, Telemetry,
+    Acknowledgement, Aggregator, AggregatorChange, Command, Event, EventId, EventRequest, Interval,
+    Invalid, Node, NodeChange, Power, Price, RegulationAward, RegulationSignal, RequestId, Station,
+    StationChange, StationId, Telemetry,
 };
 use vpp_optimizer::{Problem, Solution};
 
@@ -16,15 +17,15 @@ pub enum Request {
     /// Register an aggregator.
     RegisterAggregator(Aggregator),
     /// Change an aggregator.
-    UpdateAggregator(Aggregator),
+    UpdateAggregator(AggregatorChange),
     /// Register nodes, parents first; all or none.
     RegisterNodes(Vec<Node>),
     /// Change a node.
-    UpdateNode(Node),
+    UpdateNode(NodeChange),
     /// Register stations; all or none.
     RegisterStations(Vec<Station>),
     /// Change a station.
-    UpdateStation(Station),
+    UpdateStation(StationChange),
     /// Call an event.
     SubmitEvent(EventRequest),
     /// Call an event off.
@@ -41,8 +42,14 @@ pub enum Request {
 /// What a request led to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// The fleet is as asked.
+    /// What was to be registered is.
     Done,
+    /// The aggregator as it is now.
+    Aggregator(Aggregator),
+    /// The node as it is now.
+    Node(Node),
+    /// The station as it is now.
+    Station(Station),
     /// The event, with what was promised.
     Event(Event),
     /// The capacity promised, and by how many stations.
@@ -128,6 +135,8 @@ pub enum Fact {
         /// The event.
         event: Event,
     },
+    /// Stations with a frozen baseline, all of them: the load before the programme that uses each.
+    Baselines(Vec<(StationId, Power)>),
     /// A cancellation was done.
     EventCancelled {
         /// The request that asked for it.

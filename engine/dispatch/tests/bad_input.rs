@@ -8,7 +8,8 @@ use chrono::TimeDelta;
 use support::{World, aggregator_id, kilowatts, station, station_id};
 use vpp_core::{
     Acknowledgement, AcknowledgementStatus, AggregatorId, Energy, EventRequest, Interval,
-    InvalidKind, NodeId, Power, Programme, RequestId, Scope, SequenceNumber, Telemetry,
+    InvalidKind, NodeId, Power, Programme, RequestId, Scope, SequenceNumber, StationChange,
+    Telemetry,
 };
 use vpp_dispatch::{Answer, Input, Output, Request};
 
@@ -104,14 +105,20 @@ fn a_bad_report_is_refused_by_field_and_changes_nothing() {
 }
 
 #[test]
-fn a_report_that_is_not_newer_is_dropped_without_a_word() {
+fn a_repeated_report_is_dropped_without_a_word_and_time_that_goes_back_is_refused() {
     let mut world = World::new(2);
     let before = world.seen();
-    for back in [0, 1, 3_600] {
+    let at = |world: &World, back| {
         let mut old = world.fakes[0].report(world.now - TimeDelta::seconds(back));
         old.active_power = kilowatts(1);
-        assert_eq!(world.step(Input::Telemetry(old)), [], "{back} s back");
-        assert_eq!(world.seen(), before, "{back} s back");
+        Input::Telemetry(old)
+    };
+    let repeated = at(&world, 0);
+    assert_eq!(world.step(repeated), []);
+    assert_eq!(world.seen(), before);
+    for back in [1, 3_600] {
+        let old = at(&world, back);
+        assert_eq!(rejected(&mut world, old).field, "sample_time");
     }
 }
 
@@ -312,6 +319,31 @@ fn a_request_sent_twice_is_done_once_and_answered_the_same() {
 }
 
 #[test]
+fn a_partial_change_sent_again_after_another_is_done_once() {
+    let mut world = World::new(2);
+    let ramp = Request::UpdateStation(support::ramp_of(0, 5));
+    let first = world.ask_as(RequestId::new("a").unwrap(), false, ramp.clone());
+    let other = StationChange {
+        regulates: Some(false),
+        ramp_per_second: None,
+        ..support::ramp_of(0, 5)
+    };
+    world.ask(Request::UpdateStation(other)).unwrap();
+    let after = world.seen();
+    let again = world.ask_as(RequestId::new("a").unwrap(), false, ramp);
+    assert_eq!(again, first, "answered as the first time");
+    assert_eq!(world.seen(), after);
+    let station = &world.engine.fleet().stations()[0];
+    assert_eq!(
+        (station.ramp_per_second, station.regulates),
+        (kilowatts(5), false)
+    );
+    let differs = Request::UpdateStation(support::ramp_of(0, 6));
+    let invalid = world.ask_as(RequestId::new("a").unwrap(), false, differs);
+    assert_eq!(invalid.unwrap_err().kind, InvalidKind::Taken);
+}
+
+#[test]
 fn validating_changes_nothing() {
     let mut world = World::new(4);
     let event = world.submit(world.demand_response(20, 60, 600)).unwrap();
@@ -323,7 +355,7 @@ fn validating_changes_nothing() {
         Request::SubmitEvent(world.demand_response(20, 3_600, 600)),
         Request::CancelEvent(event.id),
         Request::RegisterStations(vec![station(50, "feeder-0")]),
-        Request::UpdateStation(world.fakes[0].station.clone()),
+        Request::UpdateStation(support::ramp_of(0, 5)),
         Request::RegisterNodes(vec![support::node(
             "new",
             Some("substation"),

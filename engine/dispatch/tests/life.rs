@@ -34,6 +34,30 @@ fn an_event_is_delivered_and_its_stations_are_let_go() {
 }
 
 #[test]
+fn an_event_goes_on_over_a_restart_with_the_same_baseline() {
+    let mut world = World::new(6);
+    let event = world.submit(world.demand_response(120, 8, 120)).unwrap();
+    world.run_until(event.request.interval.start() + TimeDelta::seconds(30));
+    let drawn = world.draw();
+    world.restart();
+    // Two cycles without a report, as after a real start.
+    for _ in 0..2 {
+        world.step(Input::CycleStarted);
+        world.wait(TimeDelta::seconds(4));
+    }
+    world.report();
+    let mut delivered = Vec::new();
+    for outputs in world.run_until(event.request.interval.end() + TimeDelta::seconds(8)) {
+        delivered.push(report(&outputs).delivered);
+    }
+    assert_eq!(delivered[3], kilowatts(300) - drawn, "{delivered:?}");
+    let ended = &world.engine.events()[&event.id];
+    assert_eq!(ended.outcome, Some(EventOutcome::Delivered), "{ended:?}");
+    assert_eq!(world.draw(), kilowatts(300), "all draw again as before");
+    assert_eq!(world.wrongs, Vec::<String>::new());
+}
+
+#[test]
 fn the_share_of_stations_that_fail_moves_to_the_others() {
     for behaviour in [Behaviour::Refuses, Behaviour::Mute] {
         let mut world = World::new(6);

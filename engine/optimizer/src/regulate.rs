@@ -55,7 +55,7 @@ mod layout;
 mod market;
 mod paid;
 mod problem;
-mod reference;
+pub mod reference;
 mod regulator;
 mod report;
 mod search;

@@ -6,7 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
-use vpp_core::{Aggregator, Event, Invalid, Node, RequestId, Station};
+use vpp_core::{Aggregator, Event, Invalid, Node, Power, RequestId, Station, StationId};
 use vpp_dispatch::{Fact, Request};
 use vpp_proto::v1;
 use vpp_proto::v1::journal_record::Record;
@@ -182,6 +182,15 @@ fn from_fact(fact: &Fact) -> Record {
         Fact::Event { id, event } => Record::Event(event_record(id, event)),
         Fact::EventCancelled { id, event } => Record::EventCancelled(event_record(id, event)),
         Fact::FleetChanged { id, request } => from_change(id.to_string(), request),
+        Fact::Baselines(frozen) => Record::Baselines(v1::BaselinesRecord {
+            stations: frozen
+                .iter()
+                .map(|(station, power)| v1::StationBaseline {
+                    station_id: station.to_string(),
+                    baseline_kw: power.as_kilowatts(),
+                })
+                .collect(),
+        }),
     }
 }
 
@@ -189,50 +198,37 @@ fn from_change(request_id: String, request: &Request) -> Record {
     let validate_only = false;
     match request {
         Request::RegisterAggregator(aggregator) => {
-            let aggregator = Some(aggregator.into());
             Record::RegisterAggregator(v1::RegisterAggregatorRequest {
                 request_id,
                 validate_only,
-                aggregator,
+                aggregator: Some(aggregator.into()),
             })
         }
-        Request::UpdateAggregator(aggregator) => {
-            let aggregator = Some(aggregator.into());
-            let update_mask = None;
-            Record::UpdateAggregator(v1::UpdateAggregatorRequest {
-                request_id,
-                validate_only,
-                aggregator,
-                update_mask,
-            })
-        }
-        Request::RegisterNodes(nodes) => {
-            let nodes = nodes.iter().map(v1::Node::from).collect();
-            Record::RegisterNodes(v1::RegisterNodesRequest {
-                request_id,
-                validate_only,
-                nodes,
-            })
-        }
-        Request::UpdateNode(node) => Record::UpdateNode(v1::UpdateNodeRequest {
+        Request::RegisterNodes(nodes) => Record::RegisterNodes(v1::RegisterNodesRequest {
             request_id,
             validate_only,
-            node: Some(node.into()),
-            update_mask: None,
+            nodes: nodes.iter().map(Into::into).collect(),
         }),
         Request::RegisterStations(stations) => {
-            let stations = stations.iter().map(v1::Station::from).collect();
             Record::RegisterStations(v1::RegisterStationsRequest {
                 request_id,
                 validate_only,
-                stations,
+                stations: stations.iter().map(Into::into).collect(),
             })
         }
-        Request::UpdateStation(station) => Record::UpdateStation(v1::UpdateStationRequest {
+        Request::UpdateAggregator(change) => {
+            Record::UpdateAggregator(v1::UpdateAggregatorRequest {
+                request_id,
+                ..change.into()
+            })
+        }
+        Request::UpdateNode(change) => Record::UpdateNode(v1::UpdateNodeRequest {
             request_id,
-            validate_only,
-            station: Some(station.into()),
-            update_mask: None,
+            ..change.into()
+        }),
+        Request::UpdateStation(change) => Record::UpdateStation(v1::UpdateStationRequest {
+            request_id,
+            ..change.into()
         }),
         Request::SubmitEvent(_) | Request::CancelEvent(_) | Request::StartRegulation { .. } => {
             unreachable!("recorded as what they led to")
@@ -257,38 +253,40 @@ fn to_fact(record: Record) -> Result<Fact, Invalid> {
                 Request::RegisterAggregator(Aggregator::try_from(aggregator)?),
             )
         }
-        Record::UpdateAggregator(wire) => {
-            let aggregator = wire.aggregator.ok_or_else(|| missing("aggregator"))?;
-            change(
-                wire.request_id,
-                Request::UpdateAggregator(Aggregator::try_from(aggregator)?),
-            )
-        }
+        Record::UpdateAggregator(wire) => change(
+            wire.request_id.clone(),
+            Request::UpdateAggregator(wire.try_into()?),
+        ),
         Record::RegisterNodes(wire) => {
             let nodes: Result<_, _> = wire.nodes.into_iter().map(Node::try_from).collect();
             change(wire.request_id, Request::RegisterNodes(nodes?))
         }
-        Record::UpdateNode(wire) => {
-            let node = wire.node.ok_or_else(|| missing("node"))?;
-            change(wire.request_id, Request::UpdateNode(Node::try_from(node)?))
-        }
+        Record::UpdateNode(wire) => change(
+            wire.request_id.clone(),
+            Request::UpdateNode(wire.try_into()?),
+        ),
         Record::RegisterStations(wire) => {
             let stations: Result<_, _> = wire.stations.into_iter().map(Station::try_from).collect();
             change(wire.request_id, Request::RegisterStations(stations?))
         }
-        Record::UpdateStation(wire) => {
-            let station = wire.station.ok_or_else(|| missing("station"))?;
-            change(
-                wire.request_id,
-                Request::UpdateStation(Station::try_from(station)?),
-            )
-        }
+        Record::UpdateStation(wire) => change(
+            wire.request_id.clone(),
+            Request::UpdateStation(wire.try_into()?),
+        ),
         Record::Event(wire) => {
             let event = wire.event.ok_or_else(|| missing("event"))?;
             Ok(Fact::Event {
                 id: RequestId::new(wire.request_id)?,
                 event: event.try_into()?,
             })
+        }
+        Record::Baselines(wire) => {
+            let frozen = |wire: v1::StationBaseline| {
+                let power = Power::from_kilowatts("baseline_kw", wire.baseline_kw)?;
+                Ok((StationId::new(wire.station_id)?, power))
+            };
+            let stations = wire.stations.into_iter().map(frozen);
+            Ok(Fact::Baselines(stations.collect::<Result<_, Invalid>>()?))
         }
         Record::EventCancelled(wire) => {
             let event = wire.event.ok_or_else(|| missing("event"))?;

@@ -21,6 +21,5 @@ pub use clock::Clock;
 pub use config::{ConfigError, ServiceConfig};
 pub use journal::JournalError;
 pub use kafka::EmbeddedBroker;
-pub use kafka::ingest::{IngestStatistics, decode};
 pub use service::{Service, ServiceError};
 pub use statistics::{Distribution, Statistics};

@@ -16,6 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tonic::Code;
 use tonic::transport::Channel;
 use vpp_aggregator::{Operator, kafka};
+use vpp_proto::client::register_fleet;
 use vpp_proto::convert::from_timestamp;
 use vpp_proto::v1::dispatch_service_client::DispatchServiceClient;
 use vpp_proto::v1::fleet_service_client::FleetServiceClient;
@@ -85,37 +86,8 @@ impl Plant {
 
     async fn register(&self) {
         let fleet = self.scenario.fleet().expect("sound");
-        for aggregator in fleet.aggregators() {
-            let request = v1::RegisterAggregatorRequest {
-                request_id: format!("a.{}", aggregator.id),
-                validate_only: false,
-                aggregator: Some(aggregator.into()),
-            };
-            self.fleet()
-                .register_aggregator(request)
-                .await
-                .expect("registers");
-        }
-        let nodes = fleet.tree().nodes().iter().map(Into::into).collect();
-        let request = v1::RegisterNodesRequest {
-            request_id: "nodes".into(),
-            validate_only: false,
-            nodes,
-        };
-        self.fleet()
-            .register_nodes(request)
-            .await
-            .expect("registers");
-        let stations = fleet.stations().iter().map(Into::into).collect();
-        let request = v1::RegisterStationsRequest {
-            request_id: "stations".into(),
-            validate_only: false,
-            stations,
-        };
-        self.fleet()
-            .register_stations(request)
-            .await
-            .expect("registers");
+        let registered = register_fleet(self.channel.clone(), "live", &fleet).await;
+        registered.expect("registers");
     }
 
     fn aggregators(&self, kafka: &Kafka, stop: &Arc<AtomicBool>) {
@@ -274,6 +246,7 @@ async fn bad_records_go_to_the_dead_letter_topic_and_change_nothing() {
         (with(&|t| t.station_id = "nobody".into()), "station_id"),
         (with(&|t| t.sample_time = None), "sample_time"),
         (with(&|t| t.sample_time = later(400)), "sample_time"),
+        (with(&|t| t.sample_time = later(-10)), "sample_time"),
         (
             with(&|t| t.sessions = vec![session(-1.0)]),
             "sessions[0].energy_needed_kwh",
@@ -292,13 +265,8 @@ async fn bad_records_go_to_the_dead_letter_topic_and_change_nothing() {
         producer.send(record).expect("queued");
     };
     send(&good.encode_to_vec(), &id);
-    // Time that goes back is no error: reordering is ordinary. It changes nothing.
-    let old = v1::Telemetry {
-        active_power_kw: 7.0,
-        sample_time: later(-10),
-        ..good.clone()
-    };
-    send(&old.encode_to_vec(), &id);
+    // The same once more is no error: it is ordinary.
+    send(&good.encode_to_vec(), &id);
     for (payload, _) in &bad {
         send(payload, &id);
     }
@@ -408,6 +376,55 @@ async fn what_was_acknowledged_survives_a_restart_and_is_not_done_twice() {
         .await
         .expect_err("another request");
     assert_eq!(other.code(), Code::AlreadyExists);
+    plant.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_sent_again_after_another_is_not_done_again() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let kafka = Kafka::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = config(&kafka, Some(folder.path()));
+    let plant = start(settings.clone()).await;
+    plant.register().await;
+    let station_id = plant.scenario.fleet.stations[0].id.to_string();
+    let update = |request_id: &str, path: &str, kw: f64| v1::UpdateStationRequest {
+        request_id: request_id.into(),
+        station: Some(v1::Station {
+            station_id: station_id.clone(),
+            ramp_kw_per_second: kw,
+            default_setpoint_kw: kw,
+            ..Default::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec![path.into()],
+        }),
+        ..Default::default()
+    };
+    let first = update("u1", "ramp_kw_per_second", 7.0);
+    let answer = plant.fleet().update_station(first.clone()).await;
+    let answer = answer.expect("changes").into_inner();
+    let second = update("u2", "default_setpoint_kw", 1.0);
+    let now = plant.fleet().update_station(second).await.expect("changes");
+
+    // The very same, before and after a restart: answered as the first time, and the second one stays.
+    let again = plant.fleet().update_station(first.clone()).await;
+    assert_eq!(again.expect("is known").into_inner(), answer);
+    plant.service.stop().await;
+    let plant = start(settings).await;
+    let again = plant.fleet().update_station(first).await;
+    assert_eq!(again.expect("is known").into_inner(), answer);
+    let request = v1::GetStationRequest {
+        station_id: station_id.clone(),
+    };
+    let station = plant.fleet().get_station(request).await.expect("answers");
+    assert_eq!(station.into_inner().station, now.into_inner().station);
+    let other = update("u1", "ramp_kw_per_second", 8.0);
+    let refused = plant.fleet().update_station(other).await;
+    assert_eq!(
+        refused.expect_err("another request").code(),
+        Code::AlreadyExists
+    );
     plant.service.stop().await;
 }
 

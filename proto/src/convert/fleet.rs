@@ -11,18 +11,19 @@ use crate::v1;
 impl TryFrom<v1::Aggregator> for Aggregator {
     type Error = Invalid;
     fn try_from(wire: v1::Aggregator) -> Result<Aggregator, Invalid> {
-        if wire.display_name.len() > 256 {
-            let length = wire.display_name.len();
-            return Err(Invalid::new(
-                "display_name",
-                format!("has {length} bytes, at most 256"),
-            ));
-        }
         Ok(Aggregator {
             id: AggregatorId::new(wire.aggregator_id)?,
-            display_name: wire.display_name,
+            display_name: display_name(wire.display_name)?,
         })
     }
+}
+
+pub(super) fn display_name(wire: String) -> Result<String, Invalid> {
+    if wire.len() > 256 {
+        let problem = format!("has {} bytes, at most 256", wire.len());
+        return Err(Invalid::new("display_name", problem));
+    }
+    Ok(wire)
 }
 
 impl From<&Aggregator> for v1::Aggregator {
@@ -66,7 +67,7 @@ impl TryFrom<v1::Node> for Node {
     }
 }
 
-fn base_load(wire: &[f64]) -> Result<BaseLoad, Invalid> {
+pub(super) fn base_load(wire: &[f64]) -> Result<BaseLoad, Invalid> {
     let mut powers = [Power::ZERO; 24];
     match wire {
         [] => {}
@@ -101,14 +102,13 @@ impl From<&Node> for v1::Node {
                 .unwrap_or_default(),
             import_limit_kw: node.import_limit.as_kilowatts(),
             export_limit_kw: node.export_limit.as_kilowatts(),
-            base_load_kw: node
-                .base_load
-                .hours()
-                .iter()
-                .map(|power| power.as_kilowatts())
-                .collect(),
+            base_load_kw: base_load_to_wire(&node.base_load),
         }
     }
+}
+
+pub(super) fn base_load_to_wire(load: &BaseLoad) -> Vec<f64> {
+    load.hours().map(Power::as_kilowatts).to_vec()
 }
 
 impl TryFrom<v1::Pile> for Pile {
@@ -136,32 +136,12 @@ impl TryFrom<v1::Pile> for Pile {
 impl TryFrom<v1::Station> for Station {
     type Error = Invalid;
     fn try_from(wire: v1::Station) -> Result<Station, Invalid> {
-        let kind = match wire.kind() {
-            v1::StationKind::Charging => StationKind::Charging,
-            v1::StationKind::Swap => StationKind::Swap,
-            v1::StationKind::Unspecified => {
-                return Err(Invalid::new(
-                    "kind",
-                    format!("{} is not a kind of station", wire.kind),
-                ));
-            }
-        };
-        if wire.piles.len() > 1_000 {
-            let problem = format!("has {} groups, at most 1000", wire.piles.len());
-            return Err(Invalid::new("piles", problem));
-        }
-        let mut piles = Vec::with_capacity(wire.piles.len());
-        for (position, pile) in wire.piles.into_iter().enumerate() {
-            let pile = Pile::try_from(pile)
-                .map_err(|invalid| invalid.within(&format!("piles[{position}]")))?;
-            piles.push(pile);
-        }
         let station = Station {
             id: StationId::new(wire.station_id)?,
             aggregator: AggregatorId::new(wire.aggregator_id)?,
             node: NodeId::new(wire.node_id)?,
-            kind,
-            piles,
+            kind: station_kind(wire.kind)?,
+            piles: piles(wire.piles)?,
             import_limit: Power::from_kilowatts("import_limit_kw", wire.import_limit_kw)?,
             export_limit: Power::from_kilowatts("export_limit_kw", wire.export_limit_kw)?,
             ramp_per_second: Power::from_kilowatts("ramp_kw_per_second", wire.ramp_kw_per_second)?,
@@ -178,17 +158,42 @@ impl TryFrom<v1::Station> for Station {
     }
 }
 
+pub(super) fn station_kind(wire: i32) -> Result<StationKind, Invalid> {
+    match v1::StationKind::try_from(wire) {
+        Ok(v1::StationKind::Charging) => Ok(StationKind::Charging),
+        Ok(v1::StationKind::Swap) => Ok(StationKind::Swap),
+        Ok(v1::StationKind::Unspecified) | Err(_) => {
+            let problem = format!("{wire} is not a kind of station");
+            Err(Invalid::new("kind", problem))
+        }
+    }
+}
+
+pub(super) fn station_kind_to_wire(kind: StationKind) -> i32 {
+    match kind {
+        StationKind::Charging => v1::StationKind::Charging.into(),
+        StationKind::Swap => v1::StationKind::Swap.into(),
+    }
+}
+
+pub(super) fn piles(wire: Vec<v1::Pile>) -> Result<Vec<Pile>, Invalid> {
+    if wire.len() > 1_000 {
+        let problem = format!("has {} groups, at most 1000", wire.len());
+        return Err(Invalid::new("piles", problem));
+    }
+    let convert = |(position, pile)| {
+        Pile::try_from(pile).map_err(|e: Invalid| e.within(&format!("piles[{position}]")))
+    };
+    wire.into_iter().enumerate().map(convert).collect()
+}
+
 impl From<&Station> for v1::Station {
     fn from(station: &Station) -> v1::Station {
-        let kind = match station.kind {
-            StationKind::Charging => v1::StationKind::Charging,
-            StationKind::Swap => v1::StationKind::Swap,
-        };
         v1::Station {
             station_id: station.id.to_string(),
             aggregator_id: station.aggregator.to_string(),
             node_id: station.node.to_string(),
-            kind: kind.into(),
+            kind: station_kind_to_wire(station.kind),
             piles: station.piles.iter().map(v1::Pile::from).collect(),
             import_limit_kw: station.import_limit.as_kilowatts(),
             export_limit_kw: station.export_limit.as_kilowatts(),

@@ -1,5 +1,6 @@
 //! Wire to domain (`TryFrom`: may refuse, naming the field) and domain to wire (`From`: cannot fail).
 
+mod change;
 mod dispatch;
 mod fleet;
 mod kafka;

@@ -8,9 +8,10 @@ use vpp_core::grid::BaseLoad;
 use vpp_core::{
     Acknowledgement, AcknowledgementStatus, Aggregator, AggregatorId, Command, Energy, Event,
     EventRequest, Interval, Invalid, Node, NodeId, NodeKind, Pile, PileKind, Power, Programme,
-    RequestId, Scope, Session, Station, StationId, StationKind, Telemetry, Timestamp,
+    RequestId, Scope, Session, Station, StationChange, StationId, StationKind, Telemetry,
+    Timestamp,
 };
-use vpp_dispatch::{Answer, Config, CycleReport, Engine, Input, Output, Request, Solved};
+use vpp_dispatch::{Answer, Config, CycleReport, Engine, Fact, Input, Output, Request, Solved};
 
 /// What a station makes of its commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub(crate) enum Behaviour {
     Refuses,
     /// Reports, and never answers or follows.
     Mute,
+    /// Follows, and its answers are lost.
+    Unheard,
+    /// Its commands come a cycle late, after younger ones.
+    Delayed,
     /// Neither reports nor answers; draws what it drew.
     Dead,
 }
@@ -50,6 +55,10 @@ pub(crate) struct Fake {
     /// What each of its vehicles could do.
     pub(crate) sessions: Vec<Session>,
     pub(crate) in_force: Option<Command>,
+    /// The ceiling that holds without a command: that of the last command accepted.
+    pub(crate) fallback: Power,
+    /// Commands that it may still come to follow.
+    pub(crate) on_the_way: Vec<Command>,
     /// The power it was last at.
     pub(crate) draw: Power,
 }
@@ -64,7 +73,7 @@ impl Fake {
         match self.behaviour {
             Behaviour::Dead | Behaviour::Mute => return None,
             Behaviour::Refuses => return Some(AcknowledgementStatus::Refused),
-            Behaviour::Obeys | Behaviour::Ignores => {}
+            _ => {}
         }
         if command.valid_until <= now {
             return Some(AcknowledgementStatus::Expired);
@@ -73,19 +82,23 @@ impl Fake {
             return Some(AcknowledgementStatus::Superseded);
         }
         self.in_force = Some(command.clone());
+        self.fallback = command.fallback_setpoint;
         Some(AcknowledgementStatus::Accepted)
+    }
+
+    /// The setpoint that it keeps to now, whatever the engine thinks.
+    pub(crate) fn setpoint(&self, now: Timestamp) -> Power {
+        let alive = self.in_force.as_ref().filter(|c| c.valid_until > now);
+        alive.map_or(self.fallback, |command| command.setpoint)
     }
 
     /// What it draws now.
     pub(crate) fn settle(&mut self, now: Timestamp) {
-        if (self.in_force.as_ref()).is_some_and(|command| command.valid_until <= now) {
-            self.in_force = None;
-        }
         let told = match self.behaviour {
             Behaviour::Ignores => self.station.default_setpoint,
-            _ => (self.in_force.as_ref())
-                .map_or(self.station.default_setpoint, |command| command.setpoint),
+            _ => self.setpoint(now),
         };
+        self.in_force.take_if(|command| command.valid_until <= now);
         let export: Power = self.sessions.iter().map(|s| s.max_discharge).sum();
         self.draw = told.min(self.demand).max(-export);
     }
@@ -110,8 +123,16 @@ pub(crate) struct World {
     pub(crate) solver: Solver,
     /// Every step: when, what came, and what came of it.
     pub(crate) steps: Vec<(Timestamp, Input, Vec<Output>)>,
+    /// What was seen at the stations themselves and must never be.
+    pub(crate) wrongs: Vec<String>,
+    /// Number of the engine's life.
+    pub(crate) epoch: u64,
+    /// What was recorded in its lives before.
+    facts: Vec<Fact>,
     next_request: u32,
     held_back: Vec<Solved>,
+    /// Commands on their way to stations that are [`Behaviour::Delayed`].
+    mail: Vec<Command>,
 }
 
 pub(crate) fn kilowatts(kw: i64) -> Power {
@@ -154,6 +175,22 @@ pub(crate) fn station(index: usize, feeder: &str) -> Station {
         charge_efficiency: 0.95,
         discharge_efficiency: 0.95,
         regulates: true,
+    }
+}
+
+/// A change of one station's ramp, in kW a second, and of nothing else.
+pub(crate) fn ramp_of(index: usize, kw: i64) -> StationChange {
+    StationChange {
+        id: station_id(index),
+        kind: None,
+        piles: None,
+        import_limit: None,
+        export_limit: None,
+        ramp_per_second: Some(kilowatts(kw)),
+        default_setpoint: None,
+        charge_efficiency: None,
+        discharge_efficiency: None,
+        regulates: None,
     }
 }
 
@@ -231,12 +268,16 @@ impl World {
     pub(crate) fn with(nodes: Vec<Node>, stations: Vec<Station>) -> World {
         let mut world = World {
             engine: Engine::new(Config::default(), 7).unwrap(),
+            epoch: 7,
+            facts: Vec::new(),
             now: start(),
             fakes: Vec::new(),
             solver: Solver::Works,
             steps: Vec::new(),
+            wrongs: Vec::new(),
             next_request: 0,
             held_back: Vec::new(),
+            mail: Vec::new(),
         };
         for index in 0..2 {
             let aggregator = Aggregator {
@@ -253,12 +294,14 @@ impl World {
         world.fakes = stations
             .into_iter()
             .map(|station| Fake {
-                station,
                 behaviour: Behaviour::Obeys,
                 demand: kilowatts(50),
                 sessions: vec![session(now, Power::ZERO); 2],
+                fallback: station.default_setpoint,
                 in_force: None,
+                on_the_way: Vec::new(),
                 draw: Power::ZERO,
+                station,
             })
             .collect();
         world
@@ -309,6 +352,50 @@ impl World {
                 fake.settle(self.now);
             }
         }
+        self.observe();
+    }
+
+    /// Looks at the stations themselves: what they keep to, or would if a command that is on its way came now, taken as
+    /// ceilings, must fit every limit; and each must be where the engine thinks that it may be.
+    fn observe(&mut self) {
+        let fleet = self.engine.fleet();
+        let nodes = fleet.tree().nodes();
+        let base = |node: &Node| node.base_load.at(self.now);
+        let mut high: Vec<Power> = nodes.iter().map(base).collect();
+        let mut low = high.clone();
+        let mut wrongs = Vec::new();
+        for (index, (fake, state)) in self.fakes.iter().zip(self.engine.states()).enumerate() {
+            let setpoint = fake.setpoint(self.now);
+            let alive = fake.on_the_way.iter().filter(|c| c.valid_until > self.now);
+            let may: Vec<Power> = alive
+                .map(|c| c.setpoint)
+                .chain([setpoint, Power::ZERO])
+                .collect();
+            high[fleet.node_of(index)] += may.iter().copied().max().unwrap();
+            low[fleet.node_of(index)] += may.into_iter().min().unwrap();
+            let thought = state.exposure(&fake.station);
+            let (least, most) = (thought.low, thought.high.max(fake.station.default_setpoint));
+            if !(least..=most).contains(&setpoint) {
+                let id = &fake.station.id;
+                wrongs.push(format!("{id} keeps to {setpoint}, not {least} to {most}"));
+            }
+        }
+        for index in (1..nodes.len()).rev() {
+            if let Some(parent) = fleet.tree().parent(index) {
+                high[parent] = high[parent] + high[index];
+                low[parent] = low[parent] + low[index];
+            }
+        }
+        for (node, (high, low)) in nodes.iter().zip(high.into_iter().zip(low)) {
+            if high > node.import_limit || -low > node.export_limit {
+                wrongs.push(format!("{} may be at {low} to {high}", node.id));
+            }
+        }
+        self.wrongs.extend(
+            wrongs
+                .into_iter()
+                .map(|wrong| format!("{}: {wrong}", self.now)),
+        );
     }
 
     /// All stations that are alive report.
@@ -328,20 +415,45 @@ impl World {
 
     /// Carries commands to the stations and their answers back.
     pub(crate) fn deliver(&mut self, outputs: &[Output]) {
+        let late = std::mem::take(&mut self.mail);
         for command in commands(outputs) {
             let index = self.engine.fleet().station_index(&command.station).unwrap();
-            let now = self.now;
-            if let Some(status) = self.fakes[index].take(now, command) {
-                let outputs = self.step(Input::Acknowledgement(Acknowledgement {
-                    station: command.station.clone(),
-                    sequence: command.sequence,
-                    status,
-                    detail: String::new(),
-                    acknowledged_at: now,
-                }));
-                assert_eq!(outputs, [], "a good answer leads to nothing");
+            self.fakes[index].on_the_way.push(command.clone());
+            if self.fakes[index].behaviour == Behaviour::Delayed {
+                self.mail.push(command.clone());
+            } else {
+                self.hand_over(index, command);
             }
         }
+        for command in late {
+            let index = self.engine.fleet().station_index(&command.station).unwrap();
+            self.hand_over(index, &command);
+        }
+        self.observe();
+    }
+
+    fn hand_over(&mut self, index: usize, command: &Command) {
+        let now = self.now;
+        let fake = &mut self.fakes[index];
+        let Some(status) = fake.take(now, command) else {
+            return;
+        };
+        // What is older than a command that it follows can have no effect any more.
+        let accepted = status == AcknowledgementStatus::Accepted;
+        let number = command.sequence;
+        fake.on_the_way
+            .retain(|sent| sent.sequence > number || (sent.sequence < number && !accepted));
+        if fake.behaviour == Behaviour::Unheard {
+            return;
+        }
+        let outputs = self.step(Input::Acknowledgement(Acknowledgement {
+            station: command.station.clone(),
+            sequence: number,
+            status,
+            detail: String::new(),
+            acknowledged_at: now,
+        }));
+        assert_eq!(outputs, [], "a good answer leads to nothing");
     }
 
     /// A cycle of 4 s: begins, is decided, its commands are carried out, all report twice.
@@ -411,6 +523,22 @@ impl World {
             },
             interval: Interval::new(from, from + TimeDelta::seconds(length_s)).unwrap(),
             scope: Scope::All,
+        }
+    }
+
+    /// The engine is gone and another one takes up what was recorded; the stations do not notice.
+    pub(crate) fn restart(&mut self) {
+        let outputs = self.steps.drain(..).flat_map(|(_, _, outputs)| outputs);
+        let recorded = outputs.filter_map(|output| match output {
+            Output::Record(fact) => Some(fact),
+            _ => None,
+        });
+        self.facts.extend(recorded);
+        self.epoch += 1;
+        self.engine = Engine::new(Config::default(), self.epoch).unwrap();
+        self.held_back.clear();
+        for fact in self.facts.clone() {
+            self.step(Input::Restored(fact));
         }
     }
 

@@ -16,7 +16,7 @@ use vpp_proto::v1;
 use super::fleet::{count, parse_scope};
 use super::page::Page;
 use super::regulate;
-use super::status::{refused, request_id, unavailable};
+use super::status::{refused, request_id, unexpected};
 use crate::sequencer::Handle;
 
 pub(crate) struct Dispatch {
@@ -33,17 +33,9 @@ impl Dispatch {
         validate_only: bool,
         change: Change,
     ) -> Result<v1::Event, Status> {
-        let id = request_id(id)?;
-        let answer = self
-            .handle
-            .request(id, validate_only, change)
-            .await
-            .map_err(unavailable)?;
-        match answer.map_err(refused)? {
+        match self.handle.change(id, validate_only, change).await? {
             Answered::Event(event) => Ok((&event).into()),
-            other => Err(Status::internal(format!(
-                "an event was asked for, {other:?} came"
-            ))),
+            other => Err(unexpected(&other)),
         }
     }
 }
@@ -60,10 +52,8 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
         let duration = duration.unwrap_or(TimeDelta::minutes(15));
         let capability = self
             .handle
-            .query(move |engine, now| engine.capability(now, &scope, duration))
-            .await
-            .map_err(unavailable)?
-            .map_err(refused)?;
+            .try_ask(move |engine, now| engine.capability(now, &scope, duration))
+            .await?;
         let capability = Some(capability_to_wire(&capability, duration));
         Ok(Response::new(v1::GetCapabilityResponse { capability }))
     }
@@ -85,7 +75,7 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
                         .event_of(&id)
                         .map_or(now, |event| event.request.interval.start())
                 };
-                self.handle.query(question).await.map_err(unavailable)?
+                self.handle.ask(question).await?
             }
         };
         let interval = Interval::new(start, end).map_err(refused)?;
@@ -120,10 +110,11 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
         let id = EventId::new(request.into_inner().event_id).map_err(refused)?;
         let event = self
             .handle
-            .query(move |engine, _| engine.events().get(&id).map(v1::Event::from).ok_or(id))
-            .await
-            .map_err(unavailable)?
-            .map_err(|id| refused(Invalid::unknown("event_id", id)))?;
+            .try_ask(move |engine, _| {
+                let event = engine.events().get(&id).map(v1::Event::from);
+                event.ok_or_else(|| Invalid::unknown("event_id", id))
+            })
+            .await?;
         Ok(Response::new(v1::GetEventResponse { event: Some(event) }))
     }
 
@@ -135,9 +126,8 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
         let page = Page::parse(request.page_size, &request.page_token)?;
         let (events, next_page_token) = self
             .handle
-            .query(move |engine, _| page.of(engine.events().values().rev().map(Into::into)))
-            .await
-            .map_err(unavailable)?;
+            .ask(move |engine, _| page.of(engine.events().values().rev().map(Into::into)))
+            .await?;
         Ok(Response::new(v1::ListEventsResponse {
             events,
             next_page_token,
@@ -158,7 +148,7 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
         let changes = BroadcastStream::new(self.handle.feeds.events.subscribe());
         let open: Vec<Event> = self
             .handle
-            .query(|engine, _| {
+            .ask(|engine, _| {
                 engine
                     .events()
                     .values()
@@ -166,8 +156,7 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
                     .cloned()
                     .collect()
             })
-            .await
-            .map_err(unavailable)?;
+            .await?;
         // A listener that lags loses changes in between; each message is the whole event, so the next one heals it.
         let stream = tokio_stream::iter(open)
             .chain(changes.filter_map(Result::ok))
@@ -187,7 +176,7 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
         };
         let answer = self
             .handle
-            .query(move |engine, _| {
+            .try_ask(move |engine, _| {
                 if let Some(id) = &station
                     && engine.fleet().station_index(id).is_none()
                 {
@@ -198,9 +187,7 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
                     .map(|plan| plan_to_wire(plan, station.as_ref()));
                 Ok(plan.unwrap_or_default())
             })
-            .await
-            .map_err(unavailable)?
-            .map_err(refused)?;
+            .await?;
         Ok(Response::new(answer))
     }
 

@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use tokio_stream::{Stream, StreamExt as _, wrappers::BroadcastStream};
 use tonic::{Request, Response, Status};
-use vpp_core::{
-    Aggregator, AggregatorId, Invalid, Node, NodeId, Scope, Station, StationId, Timestamp,
-};
+use vpp_core::{Aggregator, AggregatorId, Invalid, Node, Scope, Station, StationId, Timestamp};
 use vpp_dispatch::capability::members;
-use vpp_dispatch::{Engine, Request as Change};
+use vpp_dispatch::{Answer as Changed, Engine, Request as Change};
 use vpp_proto::convert::from_timestamp;
 use vpp_proto::{topics, v1};
 
 use super::page::Page;
-use super::status::{refused, request_id, required, unavailable};
+use super::status::{refused, required, unexpected};
 use crate::kafka::topics::Topics;
 use crate::sequencer::Handle;
 
@@ -26,47 +24,6 @@ pub(crate) struct Fleet {
 }
 
 type Answer<T> = Result<Response<T>, Status>;
-
-/// Takes over the fields that a mask names; all that can change when it is empty.
-macro_rules! merge {
-    ($mask:expr, $new:expr, $old:expr, [$($field:ident),* $(,)?]) => {{
-        let paths: Vec<String> = $mask.unwrap_or_default().paths;
-        let mut merged = $old;
-        if paths.is_empty() {
-            $(merged.$field = $new.$field;)*
-        } else {
-            for path in &paths {
-                match path.as_str() {
-                    $(stringify!($field) => merged.$field.clone_from(&$new.$field),)*
-                    other => {
-                        let problem = format!("{other} is not a field that can be changed");
-                        return Err(refused(Invalid::new("update_mask", problem)));
-                    }
-                }
-            }
-        }
-        merged
-    }};
-}
-
-impl Fleet {
-    async fn change(&self, id: String, validate_only: bool, change: Change) -> Result<(), Status> {
-        let id = request_id(id)?;
-        let answer = self
-            .handle
-            .request(id, validate_only, change)
-            .await
-            .map_err(unavailable)?;
-        answer.map(|_| ()).map_err(refused)
-    }
-
-    async fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&Engine, Timestamp) -> T + Send + 'static,
-    ) -> Result<T, Status> {
-        self.handle.query(question).await.map_err(unavailable)
-    }
-}
 
 #[tonic::async_trait]
 impl v1::fleet_service_server::FleetService for Fleet {
@@ -83,7 +40,8 @@ impl v1::fleet_service_server::FleetService for Fleet {
         };
         let id = aggregator.id.clone();
         let change = Change::RegisterAggregator(aggregator);
-        self.change(request.request_id, request.validate_only, change)
+        self.handle
+            .change(request.request_id, request.validate_only, change)
             .await?;
         if !request.validate_only {
             // Sent again after a failure, the request is answered from memory and the topic is tried anew.
@@ -98,27 +56,14 @@ impl v1::fleet_service_server::FleetService for Fleet {
         request: Request<v1::UpdateAggregatorRequest>,
     ) -> Answer<v1::UpdateAggregatorResponse> {
         let request = request.into_inner();
-        let new = required("aggregator", request.aggregator)?;
-        let id = AggregatorId::new(new.aggregator_id.clone())
-            .map_err(|e| refused(e.within("aggregator")))?;
-        let old = self
-            .ask(move |engine, _| {
-                let index = engine.fleet().aggregator_index(&id);
-                index
-                    .map(|i| v1::Aggregator::from(&engine.fleet().aggregators()[i]))
-                    .ok_or(id)
-            })
-            .await?
-            .map_err(|id| refused(Invalid::unknown("aggregator.aggregator_id", id)))?;
-        let merged = merge!(request.update_mask, new, old, [display_name]);
-        let aggregator =
-            Aggregator::try_from(merged.clone()).map_err(|e| refused(e.within("aggregator")))?;
-        let change = Change::UpdateAggregator(aggregator);
-        self.change(request.request_id, request.validate_only, change)
-            .await?;
-        Ok(Response::new(v1::UpdateAggregatorResponse {
-            aggregator: Some(merged),
-        }))
+        let (id, validate_only) = (request.request_id.clone(), request.validate_only);
+        let change = Change::UpdateAggregator(request.try_into().map_err(refused)?);
+        match self.handle.change(id, validate_only, change).await? {
+            Changed::Aggregator(aggregator) => Ok(Response::new(v1::UpdateAggregatorResponse {
+                aggregator: Some((&aggregator).into()),
+            })),
+            other => Err(unexpected(&other)),
+        }
     }
 
     async fn list_aggregators(
@@ -128,6 +73,7 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let request = request.into_inner();
         let page = Page::parse(request.page_size, &request.page_token)?;
         let (aggregators, next_page_token) = self
+            .handle
             .ask(move |engine, _| page.of(engine.fleet().aggregators().iter().map(Into::into)))
             .await?;
         Ok(Response::new(v1::ListAggregatorsResponse {
@@ -144,7 +90,8 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let nodes: Vec<Node> = all_of("nodes", request.nodes)?;
         let node_count = i32::try_from(nodes.len()).unwrap_or(i32::MAX);
         let change = Change::RegisterNodes(nodes);
-        self.change(request.request_id, request.validate_only, change)
+        self.handle
+            .change(request.request_id, request.validate_only, change)
             .await?;
         Ok(Response::new(v1::RegisterNodesResponse { node_count }))
     }
@@ -154,31 +101,14 @@ impl v1::fleet_service_server::FleetService for Fleet {
         request: Request<v1::UpdateNodeRequest>,
     ) -> Answer<v1::UpdateNodeResponse> {
         let request = request.into_inner();
-        let new = required("node", request.node)?;
-        let id = NodeId::new(new.node_id.clone()).map_err(|e| refused(e.within("node")))?;
-        let old = self
-            .ask(move |engine, _| {
-                let tree = engine.fleet().tree();
-                tree.index_of(&id)
-                    .map(|i| v1::Node::from(&tree.nodes()[i]))
-                    .ok_or(id)
-            })
-            .await?
-            .map_err(|id| refused(Invalid::unknown("node.node_id", id)))?;
-        let fields = merge!(
-            request.update_mask,
-            new,
-            old,
-            [import_limit_kw, export_limit_kw, base_load_kw]
-        );
-        let node = Node::try_from(fields.clone()).map_err(|e| refused(e.within("node")))?;
-        self.change(
-            request.request_id,
-            request.validate_only,
-            Change::UpdateNode(node),
-        )
-        .await?;
-        Ok(Response::new(v1::UpdateNodeResponse { node: Some(fields) }))
+        let (id, validate_only) = (request.request_id.clone(), request.validate_only);
+        let change = Change::UpdateNode(request.try_into().map_err(refused)?);
+        match self.handle.change(id, validate_only, change).await? {
+            Changed::Node(node) => Ok(Response::new(v1::UpdateNodeResponse {
+                node: Some((&node).into()),
+            })),
+            other => Err(unexpected(&other)),
+        }
     }
 
     async fn list_nodes(
@@ -188,6 +118,7 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let request = request.into_inner();
         let page = Page::parse(request.page_size, &request.page_token)?;
         let (nodes, next_page_token) = self
+            .handle
             .ask(move |engine, _| page.of(engine.fleet().tree().nodes().iter().map(Into::into)))
             .await?;
         Ok(Response::new(v1::ListNodesResponse {
@@ -204,7 +135,8 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let stations: Vec<Station> = all_of("stations", request.stations)?;
         let station_count = i32::try_from(stations.len()).unwrap_or(i32::MAX);
         let change = Change::RegisterStations(stations);
-        self.change(request.request_id, request.validate_only, change)
+        self.handle
+            .change(request.request_id, request.validate_only, change)
             .await?;
         Ok(Response::new(v1::RegisterStationsResponse {
             station_count,
@@ -216,32 +148,14 @@ impl v1::fleet_service_server::FleetService for Fleet {
         request: Request<v1::UpdateStationRequest>,
     ) -> Answer<v1::UpdateStationResponse> {
         let request = request.into_inner();
-        let new = required("station", request.station)?;
-        let old = self.station(new.station_id.clone()).await?;
-        let fields = merge!(
-            request.update_mask,
-            new,
-            old,
-            [
-                kind,
-                piles,
-                import_limit_kw,
-                export_limit_kw,
-                ramp_kw_per_second,
-                default_setpoint_kw,
-                charge_efficiency,
-                discharge_efficiency,
-                regulates,
-            ]
-        );
-        let station =
-            Station::try_from(fields.clone()).map_err(|e| refused(e.within("station")))?;
-        let change = Change::UpdateStation(station);
-        self.change(request.request_id, request.validate_only, change)
-            .await?;
-        Ok(Response::new(v1::UpdateStationResponse {
-            station: Some(fields),
-        }))
+        let (id, validate_only) = (request.request_id.clone(), request.validate_only);
+        let change = Change::UpdateStation(request.try_into().map_err(refused)?);
+        match self.handle.change(id, validate_only, change).await? {
+            Changed::Station(station) => Ok(Response::new(v1::UpdateStationResponse {
+                station: Some((&station).into()),
+            })),
+            other => Err(unexpected(&other)),
+        }
     }
 
     async fn get_station(
@@ -265,13 +179,13 @@ impl v1::fleet_service_server::FleetService for Fleet {
             id => Scope::Aggregator(AggregatorId::new(id).map_err(refused)?),
         };
         let (stations, next_page_token) = self
-            .ask(move |engine, _| {
+            .handle
+            .try_ask(move |engine, _| {
                 let fleet = engine.fleet();
                 let members = members(fleet, &scope)?;
                 Ok(page.of(members.into_iter().map(|i| (&fleet.stations()[i]).into())))
             })
-            .await?
-            .map_err(refused)?;
+            .await?;
         Ok(Response::new(v1::ListStationsResponse {
             stations,
             next_page_token,
@@ -286,7 +200,8 @@ impl v1::fleet_service_server::FleetService for Fleet {
         let page = Page::parse(request.page_size, &request.page_token)?;
         let scope = parse_scope(request.scope)?;
         let answer = self
-            .ask(move |engine, now| {
+            .handle
+            .try_ask(move |engine, now| {
                 let members = members(engine.fleet(), &scope)?;
                 let fresh = members
                     .iter()
@@ -304,8 +219,7 @@ impl v1::fleet_service_server::FleetService for Fleet {
                     active_power_kw: power.as_kilowatts(),
                 })
             })
-            .await?
-            .map_err(refused)?;
+            .await?;
         Ok(Response::new(answer))
     }
 
@@ -363,7 +277,7 @@ async fn changed(
     since: Option<Timestamp>,
 ) -> Result<(v1::WatchFleetStateResponse, Timestamp), Status> {
     handle
-        .query(move |engine, now| {
+        .try_ask(move |engine, now| {
             let reported = |i: &usize| {
                 since.is_none_or(|since| {
                     engine.states()[*i].received_at.is_some_and(|at| at > since)
@@ -384,21 +298,18 @@ async fn changed(
             ))
         })
         .await
-        .map_err(unavailable)?
-        .map_err(refused)
 }
 
 impl Fleet {
     async fn station(&self, id: String) -> Result<v1::Station, Status> {
         let id = StationId::new(id).map_err(refused)?;
-        self.ask(move |engine, _| {
-            let index = engine.fleet().station_index(&id);
-            index
-                .map(|i| v1::Station::from(&engine.fleet().stations()[i]))
-                .ok_or(id)
-        })
-        .await?
-        .map_err(|id| refused(Invalid::unknown("station_id", id)))
+        self.handle
+            .try_ask(move |engine, _| {
+                let index = engine.fleet().station_index(&id);
+                let station = index.map(|i| (&engine.fleet().stations()[i]).into());
+                station.ok_or_else(|| Invalid::unknown("station_id", id))
+            })
+            .await
     }
 }
 

@@ -29,15 +29,6 @@ const MAX_RECORD: usize = 1 << 20;
 /// So much of a refused record is kept.
 const MAX_DEAD_PAYLOAD: usize = 64 * 1024;
 
-/// Counts of one ingest run, for benches.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct IngestStatistics {
-    /// Records taken.
-    pub records: u64,
-    /// Records refused.
-    pub dead_letters: u64,
-}
-
 /// The consumer's thread; stopping it commits what the engine has.
 pub(crate) struct Ingest {
     stop: Arc<AtomicBool>,
@@ -218,7 +209,7 @@ impl Worker {
 ///
 /// # Errors
 /// What is wrong with it, with the field; an empty field when it could not be read at all.
-pub fn decode(topic: &str, key: Option<&[u8]>, payload: &[u8]) -> Result<Input, Invalid> {
+pub(crate) fn decode(topic: &str, key: Option<&[u8]>, payload: &[u8]) -> Result<Input, Invalid> {
     if payload.len() > MAX_RECORD {
         let problem = format!("record of {} bytes, at most {MAX_RECORD}", payload.len());
         return Err(Invalid::new("", problem));

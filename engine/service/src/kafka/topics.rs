@@ -64,7 +64,10 @@ impl Topics {
                 "min.insync.replicas",
                 if self.replication >= 3 { "2" } else { "1" },
             );
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+        let patience = Some(Duration::from_secs(10));
+        let options = AdminOptions::new()
+            .request_timeout(patience)
+            .operation_timeout(patience);
         let results = admin
             .create_topics([&topic], &options)
             .await

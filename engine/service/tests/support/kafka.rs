@@ -291,7 +291,7 @@ fn jars() -> PathBuf {
 
 /// A port that nobody listens on, below the range that the system gives to outgoing connections: while the broker is
 /// down, no client's connection (not even one to this very port) may take the port from it. No port is given twice.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     const FIRST: u32 = 10_000;
     const COUNT: u32 = 20_000;
     static GIVEN: AtomicU32 = AtomicU32::new(0);

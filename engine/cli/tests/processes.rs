@@ -1,0 +1,337 @@
+//! The real processes on a real Kafka broker, killed with `kill -9` in the middle of an event: what anybody was told must
+//! still be true afterwards.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+#[path = "../../service/tests/support/kafka.rs"]
+mod kafka;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use prost::Message as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{ClientConfig, Message as _};
+use tonic::transport::Channel;
+use vpp_proto::v1::dispatch_service_client::DispatchServiceClient;
+use vpp_proto::v1::fleet_service_client::FleetServiceClient;
+use vpp_proto::v1::submit_event_request::Programme;
+use vpp_proto::{topics, v1};
+
+use kafka::Kafka;
+
+const SCENARIO: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../scenarios/fleet-small.toml"
+);
+const AGGREGATORS: [&str; 2] = ["agg-a", "agg-b"];
+const STATIONS: usize = 12;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process of the `vpp` command; killed as `kill -9` does when it is dropped.
+struct Vpp(Child);
+
+impl Vpp {
+    /// Starts it and waits until it says the words.
+    fn start(arguments: &[&str], words: &str) -> Vpp {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_vpp"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = process.stdout.take().unwrap();
+        let vpp = Vpp(process);
+        let mut lines = BufReader::new(output).lines();
+        let said = lines.any(|line| line.unwrap().contains(words));
+        assert!(said, "vpp {arguments:?} ended without saying {words:?}");
+        vpp
+    }
+
+    fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Vpp {
+    fn drop(&mut self) {
+        let _already_gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+fn serve(config: &Path) -> Vpp {
+    Vpp::start(&["serve", "--config", config.to_str().unwrap()], "gRPC on")
+}
+
+fn aggregator(id: &str, bootstrap: &str) -> Vpp {
+    let arguments = ["aggregator", SCENARIO, "--id", id, "--kafka", bootstrap];
+    Vpp::start(&arguments, "aggregator")
+}
+
+fn register(address: &str) {
+    let status = Command::new(env!("CARGO_BIN_EXE_vpp"))
+        .args(["register", SCENARIO, "--engine", address])
+        .status()
+        .unwrap();
+    assert!(status.success(), "register ends with {status}");
+}
+
+async fn connect(address: &str) -> Channel {
+    let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
+    endpoint.connect().await.unwrap()
+}
+
+async fn fresh_stations(channel: &Channel) -> v1::GetFleetStateResponse {
+    let begun = Instant::now();
+    loop {
+        let request = v1::GetFleetStateRequest::default();
+        let mut client = FleetServiceClient::new(channel.clone());
+        let state = client.get_fleet_state(request).await.unwrap().into_inner();
+        if state.fresh_station_count as usize == STATIONS {
+            return state;
+        }
+        assert!(begun.elapsed() < PATIENCE, "they do not report: {state:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn event(channel: &Channel, id: &str) -> v1::Event {
+    let request = v1::GetEventRequest {
+        event_id: id.into(),
+    };
+    let mut client = DispatchServiceClient::new(channel.clone());
+    let answer = client.get_event(request).await.unwrap();
+    answer.into_inner().event.unwrap()
+}
+
+/// Watches cycles until one is as wanted; no limit is broken meanwhile.
+async fn watch(channel: &Channel, wanted: impl Fn(&v1::WatchDispatchResponse) -> bool) {
+    let mut client = DispatchServiceClient::new(channel.clone());
+    let request = v1::WatchDispatchRequest {};
+    let mut cycles = client.watch_dispatch(request).await.unwrap().into_inner();
+    let begun = Instant::now();
+    loop {
+        let cycle = cycles.message().await.unwrap().unwrap();
+        assert_eq!(cycle.limit_violation_count, 0, "{cycle:?}");
+        if wanted(&cycle) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it does not come: {cycle:?}");
+    }
+}
+
+fn reduction(request_id: &str, kw: f64, from_s: u64, to_s: u64) -> v1::SubmitEventRequest {
+    let after = |seconds| Some((SystemTime::now() + Duration::from_secs(seconds)).into());
+    v1::SubmitEventRequest {
+        request_id: request_id.into(),
+        programme: Some(Programme::DemandResponse(v1::DemandResponse {
+            reduction_kw: kw,
+        })),
+        start_time: after(from_s),
+        end_time: after(to_s),
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_kill_dash_nine_of_any_process() {
+    let kafka = Kafka::start();
+    let bootstrap = kafka.bootstrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("engine.toml");
+    let address = format!("127.0.0.1:{}", kafka::free_port());
+    let text = format!(
+        "grpc_address = \"{address}\"\ndata_dir = {:?}\n[kafka]\nbootstrap = \"{bootstrap}\"\n[dispatch]\ncycle_s = 1.0\n\
+         deadline_s = 1.0\nsolve_budget_s = 0.7\ntelemetry_period_s = 2.0\n",
+        folder.path().join("data")
+    );
+    std::fs::write(&config, text).unwrap();
+
+    let engine = serve(&config);
+    register(&address);
+    register(&address);
+    let mut aggregators: BTreeMap<&str, Vpp> = BTreeMap::new();
+    for id in AGGREGATORS {
+        aggregators.insert(id, aggregator(id, &bootstrap));
+    }
+    let channel = connect(&address).await;
+    fresh_stations(&channel).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+
+    // What the engine says yes to: an event now, one later, one called off.
+    let mut dispatch = DispatchServiceClient::new(channel.clone());
+    let request = v1::GetCapabilityRequest::default();
+    let capability = dispatch.get_capability(request).await.unwrap().into_inner();
+    let callable = capability.capability.unwrap().up.unwrap().callable_kw;
+    assert!(callable > 10.0, "{callable} kW are callable");
+    let asked = reduction("now", callable / 2.0, 0, 45);
+    let called = [
+        asked.clone(),
+        reduction("later", 5.0, 3_600, 4_000),
+        reduction("off", 5.0, 7_200, 8_000),
+    ];
+    let mut told = Vec::new();
+    for request in called {
+        let answer = dispatch.submit_event(request).await.unwrap();
+        told.push(answer.into_inner().event.unwrap());
+    }
+    let request = v1::CancelEventRequest {
+        request_id: "call-off".into(),
+        event_id: told[2].event_id.clone(),
+        ..Default::default()
+    };
+    dispatch.cancel_event(request).await.unwrap();
+    let enough = told[0].accepted_kw * 0.9;
+    watch(&channel, |cycle| cycle.delivered_kw >= enough).await;
+
+    // The engine dies, and comes back after a while.
+    engine.kill();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let engine = serve(&config);
+    let channel = connect(&address).await;
+    let state = fresh_stations(&channel).await;
+    assert_eq!(state.station_count as usize, STATIONS);
+    for before in &told {
+        let now = event(&channel, &before.event_id).await;
+        assert_eq!(now.commitments, before.commitments);
+        assert_eq!(now.end_time, before.end_time);
+    }
+    let off = event(&channel, &told[2].event_id).await;
+    assert_eq!(off.outcome(), v1::EventOutcome::Cancelled);
+    let mut dispatch = DispatchServiceClient::new(channel.clone());
+    let again = dispatch.submit_event(asked).await.unwrap().into_inner();
+    assert_eq!(again.event.unwrap().event_id, told[0].event_id);
+    watch(&channel, |cycle| cycle.delivered_kw >= enough).await;
+
+    // An aggregator dies, and comes back at once.
+    aggregators.remove(AGGREGATORS[0]).unwrap().kill();
+    aggregators.insert(AGGREGATORS[0], aggregator(AGGREGATORS[0], &bootstrap));
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    watch(&channel, |cycle| cycle.delivered_kw >= enough).await;
+
+    let begun = Instant::now();
+    let ended = loop {
+        let now = event(&channel, &told[0].event_id).await;
+        if now.outcome() != v1::EventOutcome::Unspecified {
+            break now;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it does not end: {now:?}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    let short = ended.committed_kwh - ended.delivered_kwh;
+    match ended.outcome() {
+        v1::EventOutcome::Delivered => {}
+        v1::EventOutcome::PartlyDelivered => {
+            let stated = ended.shortfall_kwh.unwrap();
+            assert!((stated - short).abs() < 1e-6, "{ended:?}");
+        }
+        other => panic!("an event that was promised ends as {other:?}"),
+    }
+    assert!(ended.delivered_kwh > 0.0, "{ended:?}");
+    let later = event(&channel, &told[1].event_id).await;
+    assert_eq!(later.outcome(), v1::EventOutcome::Unspecified);
+    drop((engine, aggregators));
+    History::read(&bootstrap).check();
+}
+
+/// What went over the broker.
+#[derive(Default)]
+struct History {
+    /// When each command expires.
+    expiry: BTreeMap<(String, Number), SystemTime>,
+    accepted: Vec<(String, Number, SystemTime)>,
+    reports: Vec<(String, Option<Number>, SystemTime)>,
+}
+
+/// Epoch and number of a command.
+type Number = (u64, u64);
+
+fn number(wire: Option<v1::SequenceNumber>) -> Option<Number> {
+    wire.map(|number| (number.epoch, number.number))
+}
+
+fn time(wire: Option<prost_types::Timestamp>) -> SystemTime {
+    wire.unwrap().try_into().unwrap()
+}
+
+impl History {
+    fn read(bootstrap: &str) -> History {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap)
+            .set("group.id", "history")
+            .set("auto.offset.reset", "earliest")
+            .set("enable.partition.eof", "false")
+            .create()
+            .unwrap();
+        let commands = AGGREGATORS.map(|id| format!("vpp.commands.v1.{id}"));
+        let mut names = vec![topics::TELEMETRY, topics::ACKNOWLEDGEMENTS];
+        names.extend(commands.iter().map(String::as_str));
+        consumer.subscribe(&names).unwrap();
+        let mut history = History::default();
+        let begun = Instant::now();
+        let mut quiet = 0;
+        while quiet < 3 {
+            assert!(begun.elapsed() < PATIENCE, "the broker does not answer");
+            match consumer.poll(Duration::from_secs(1)) {
+                Some(message) => {
+                    let message = message.unwrap();
+                    history.take(message.topic(), message.payload().unwrap());
+                    quiet = 0;
+                }
+                // Nothing comes before the group has its partitions.
+                None => quiet += i32::from(!history.reports.is_empty()),
+            }
+        }
+        history
+    }
+
+    fn take(&mut self, topic: &str, payload: &[u8]) {
+        match topic {
+            topics::TELEMETRY => {
+                let wire = v1::Telemetry::decode(payload).unwrap();
+                let follows = number(wire.command_in_force);
+                self.reports
+                    .push((wire.station_id, follows, time(wire.sample_time)));
+            }
+            topics::ACKNOWLEDGEMENTS => {
+                let wire = v1::Acknowledgement::decode(payload).unwrap();
+                if wire.status() == v1::AcknowledgementStatus::Accepted {
+                    let sequence = number(wire.sequence).unwrap();
+                    self.accepted
+                        .push((wire.station_id, sequence, time(wire.acknowledge_time)));
+                }
+            }
+            _ => {
+                let wire = v1::Command::decode(payload).unwrap();
+                let key = (wire.station_id, number(wire.sequence).unwrap());
+                self.expiry.insert(key, time(wire.expire_time));
+            }
+        }
+    }
+
+    /// A station whose aggregator accepted a command follows it, or a later one, until it expires.
+    fn check(&self) {
+        let mut checked = 0;
+        for (station, accepted, from) in &self.accepted {
+            let until = self.expiry[&(station.clone(), *accepted)];
+            for (reporter, follows, at) in &self.reports {
+                if reporter == station && from < at && *at < until {
+                    assert!(
+                        *follows >= Some(*accepted),
+                        "{station} accepted {accepted:?} at {from:?} and follows {follows:?} at {at:?}"
+                    );
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 100, "only {checked} reports to check");
+        let epochs = self.accepted.iter().map(|(_, (epoch, _), _)| epoch);
+        let epochs: std::collections::BTreeSet<_> = epochs.collect();
+        assert_eq!(epochs.len(), 2, "commands of both lives of the engine");
+    }
+}
