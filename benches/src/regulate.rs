@@ -6,12 +6,11 @@ mod fleet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use vpp_optimizer::regulate::check::{cost, violations, worst_overload_kw};
-use vpp_optimizer::regulate::reference::{Program, Reference};
-use vpp_optimizer::regulate::{Answer, Fleet, Problem, Regulator, Status};
 use vpp_optimizer::Backend;
 #[cfg(feature = "highs")]
 use vpp_optimizer::HighsMethod;
+use vpp_optimizer::regulate::check::{cost, violations, worst_overload_kw};
+use vpp_optimizer::regulate::{Answer, Fleet, Problem, Program, Reference, Regulator, Status};
 
 use fleet::Instance;
 

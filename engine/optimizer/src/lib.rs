@@ -58,8 +58,8 @@
 #[cfg(test)]
 extern crate self as vpp_optimizer;
 
-pub mod fast;
 mod extended;
+pub mod fast;
 mod frame;
 mod limits;
 mod reach;

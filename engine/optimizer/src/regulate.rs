@@ -55,7 +55,7 @@ mod layout;
 mod market;
 mod paid;
 mod problem;
-pub mod reference;
+mod reference;
 mod regulator;
 mod report;
 mod search;

@@ -286,10 +286,7 @@ impl Ports {
     }
 
     pub(super) fn closed(self, to: usize, from: usize) -> usize {
-        2 * self.ports * self.states
-            + self.ports * (self.ports + 1) / 2
-            + to * self.states
-            + from
+        2 * self.ports * self.states + self.ports * (self.ports + 1) / 2 + to * self.states + from
     }
 }
 
@@ -350,7 +347,9 @@ impl Batch {
     /// Unmet energy begins as little as its price wants, or as the rows need.
     #[inline(always)]
     fn start_rows<const NX: usize, const NU: usize>(&mut self, target: f64) {
-        let free = self.unmet_pinned.map(|pinned| if pinned > 0.0 { 0.0 } else { 1.0 });
+        let free = self
+            .unmet_pinned
+            .map(|pinned| if pinned > 0.0 { 0.0 } else { 1.0 });
         let least = Lane::splat(target) / self.unmet_cost.max(Lane::splat(1e-9));
         let mut lack = Lane::ZERO;
         let mut point = Point::<NU>::start(Lane::ZERO);
@@ -375,7 +374,11 @@ impl Batch {
             for of in kinds(self.kinds[t]) {
                 let room = self.limit[row] - point.value(of, &gains);
                 let present = self.present[row];
-                let floor = if of == kind::UNMET { 0.0 } else { envf("FLOOR", 0.1) };
+                let floor = if of == kind::UNMET {
+                    0.0
+                } else {
+                    envf("FLOOR", 0.1)
+                };
                 let least = self.size * floor;
                 let slack = room.max(least);
                 self.slack[row] = present * slack + (Lane::ONE - present);
@@ -463,9 +466,7 @@ impl Batch {
 
     #[inline(always)]
     fn read_feedback<const NX: usize, const NU: usize>(&self, t: usize) -> [[Lane; NX]; NU] {
-        std::array::from_fn(|i| {
-            std::array::from_fn(|q| self.feedback[(t * NU + i) * NX + q])
-        })
+        std::array::from_fn(|i| std::array::from_fn(|q| self.feedback[(t * NU + i) * NX + q]))
     }
 
     /// The covariance of the chain, forwards: what [`Ports`] lays out.
@@ -807,8 +808,9 @@ impl Batch {
         let ports = if NU > 2 { 3 } else { 1 };
         let mut energy = Lane::ZERO;
         let mut before = Lane::ZERO;
-        let unmet = (self.unmet_cost + self.force_unmet)
-            .zip(self.unmet_pinned, |left, pinned| if pinned > 0.0 { 0.0 } else { left });
+        let unmet = (self.unmet_cost + self.force_unmet).zip(self.unmet_pinned, |left, pinned| {
+            if pinned > 0.0 { 0.0 } else { left }
+        });
         let mut worst = unmet.abs();
         let mut total = (-unmet).max(Lane::ZERO) * self.unmet_most;
         let mut row = self.limit.len();
@@ -822,9 +824,7 @@ impl Batch {
             let mut residual = [Lane::ZERO; NU];
             residual[0] = self.force[at] + self.cost[t][0] + net + energy * gains.charge;
             if NU > 1 {
-                residual[1] = self.force[at + 1] + self.cost[t][1]
-                    - net
-                    - energy * gains.discharge
+                residual[1] = self.force[at + 1] + self.cost[t][1] - net - energy * gains.discharge
                     + self.force_exported * gains.hours;
             }
             if NU > 2 {
@@ -867,7 +867,10 @@ impl Batch {
 #[inline(always)]
 fn excess(value: Lane, slack: Lane, limit: Lane) -> Lane {
     let noise = (limit.abs() + Lane::ONE) * ROUNDING;
-    (value + slack - limit).zip(noise, |off, noise| if off.abs() > noise { off } else { 0.0 })
+    (value + slack - limit).zip(
+        noise,
+        |off, noise| if off.abs() > noise { off } else { 0.0 },
+    )
 }
 
 #[inline(always)]
@@ -1036,9 +1039,12 @@ impl<const NU: usize> Pivots<NU> {
                 left -= factor[j][k] * factor[j][k] * pivot[k];
             }
             let least = square[j][j] * CANCELLED;
-            pivot[j] = left.zip(least, |left, least| {
-                if left > least { left } else { PINNED }
-            });
+            pivot[j] = left.zip(
+                least,
+                |left, least| {
+                    if left > least { left } else { PINNED }
+                },
+            );
             factor[j][j] = Lane::ONE / pivot[j];
             for i in j + 1..NU {
                 let mut sum = square[i][j];
@@ -1097,7 +1103,10 @@ impl<const NU: usize> Pivots<NU> {
 }
 
 pub(super) fn envf(name: &str, default: f64) -> f64 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(default)
 }
 
 impl Batch {
@@ -1109,7 +1118,12 @@ impl Batch {
         }
     }
     fn block<const NU: usize>(&mut self) -> [(f64, u32, usize, [f64; 4]); 2] {
-        let list: Vec<(u32, usize)> = self.kinds.iter().enumerate().flat_map(|(t, m)| kinds(*m).map(move |k| (k, t))).collect();
+        let list: Vec<(u32, usize)> = self
+            .kinds
+            .iter()
+            .enumerate()
+            .flat_map(|(t, m)| kinds(*m).map(move |k| (k, t)))
+            .collect();
         let mut row = 0;
         let mut best = [(f64::INFINITY, 99, 0, [0.0; 4]); 2];
         self.along::<NU>(|slack, price, _, _, [sb, pb]| {
@@ -1117,8 +1131,18 @@ impl Batch {
             row += 1;
             for l in 0..WIDTH {
                 let info = [slack.0[l], sb.0[l], price.0[l], pb.0[l]];
-                if sb.0[l] < 0.0 { let r = -slack.0[l] / sb.0[l]; if r < best[0].0 { best[0] = (r, k, t, info); } }
-                if pb.0[l] < 0.0 { let r = -price.0[l] / pb.0[l]; if r < best[1].0 { best[1] = (r, k, t, info); } }
+                if sb.0[l] < 0.0 {
+                    let r = -slack.0[l] / sb.0[l];
+                    if r < best[0].0 {
+                        best[0] = (r, k, t, info);
+                    }
+                }
+                if pb.0[l] < 0.0 {
+                    let r = -price.0[l] / pb.0[l];
+                    if r < best[1].0 {
+                        best[1] = (r, k, t, info);
+                    }
+                }
             }
         });
         best

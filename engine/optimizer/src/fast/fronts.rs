@@ -148,13 +148,19 @@ impl Fronts {
     /// A row far from its limit has a diagonal much larger than the variance of its flow: it hardly answers, and what
     /// it does answer matters to nobody else. Such rows are left out of the elimination, which makes it many times
     /// smaller; each is solved by itself, and what that misses shows as a residual in the next iteration.
-    pub(super) fn factor(&mut self, batches: &[Batch], diagonal: &[f64], keep: impl Fn(usize) -> bool) {
+    pub(super) fn factor(
+        &mut self,
+        batches: &[Batch],
+        diagonal: &[f64],
+        keep: impl Fn(usize) -> bool,
+    ) {
         let mut variance = vec![0.0; diagonal.len()];
         self.flows(batches, Of::Variance, &mut variance);
         let rows = diagonal.iter().zip(&variance).enumerate();
         self.weak = rows
             .map(|(row, (diagonal, variance))| {
-                (variance < &(super::chain::envf("WEAK", 0.03) * diagonal) && !keep(row)).then_some(diagonal + variance)
+                (variance < &(super::chain::envf("WEAK", 0.03) * diagonal) && !keep(row))
+                    .then_some(diagonal + variance)
             })
             .collect();
         let weak = std::mem::take(&mut self.weak);
@@ -180,7 +186,11 @@ impl Fronts {
                 *flow = terms
                     .iter()
                     .map(|&(port, factor)| {
-                        let factor = if of == Of::Variance { factor * factor } else { factor };
+                        let factor = if of == Of::Variance {
+                            factor * factor
+                        } else {
+                            factor
+                        };
                         factor * front.sums[port as usize]
                     })
                     .sum();
@@ -239,7 +249,8 @@ impl Front {
         let live = &mut self.live;
         let own = weak[self.rows.clone()].iter().enumerate();
         live.rows.clear();
-        live.rows.extend(own.filter(|(_, weak)| weak.is_none()).map(|(row, _)| row));
+        live.rows
+            .extend(own.filter(|(_, weak)| weak.is_none()).map(|(row, _)| row));
         live.slots.clear();
         live.slots.extend(self.up.iter().map(|&port| match parent {
             Some(parent) if port != NO_PORT => parent.live.slots[port as usize],
@@ -264,7 +275,9 @@ impl Front {
         live.terms.clear();
         live.terms.extend(live.rows.iter().map(|&row| {
             let terms = self.terms[row].iter();
-            terms.map(|&(port, factor)| (slots[port as usize], factor)).collect()
+            terms
+                .map(|&(port, factor)| (slots[port as usize], factor))
+                .collect()
         }));
         live.maps.resize(self.maps.len(), Vec::new());
         for (live, map) in live.maps.iter_mut().zip(&self.maps) {
@@ -359,13 +372,18 @@ impl Front {
                 let layout = Ports::of(batch.shape);
                 for entry in map {
                     let quantity = entry.quantity as usize;
-                    let at = entry.interval as usize * layout.stride() + layout.own(quantity, quantity);
+                    let at =
+                        entry.interval as usize * layout.stride() + layout.own(quantity, quantity);
                     self.sums[entry.port as usize] += batch.covariance[at].0[lane];
                 }
                 continue;
             }
             let controls = batch.shape.controls();
-            let values = if of == Of::Point { &batch.controls } else { &batch.by };
+            let values = if of == Of::Point {
+                &batch.controls
+            } else {
+                &batch.by
+            };
             for entry in map {
                 let at = entry.interval as usize * controls;
                 let value = if entry.quantity > 0 {
@@ -467,7 +485,12 @@ impl Front {
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 4];
     let (a, b) = (a.chunks_exact(4), b.chunks_exact(4));
-    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
+    let rest: f64 = a
+        .remainder()
+        .iter()
+        .zip(b.remainder())
+        .map(|(a, b)| a * b)
+        .sum();
     for (a, b) in a.zip(b) {
         for k in 0..4 {
             sums[k] += a[k] * b[k];
@@ -623,10 +646,16 @@ impl Kernel for Eliminate<'_> {
                 let (above, below) = matrix.split_at_mut((pivot + 1) * size);
                 let row = &mut above[pivot * size..];
                 // What cancellation left of a pivot is no curvature: its row's price stays.
-                let root = if row[pivot] > 1e-30 { row[pivot].sqrt() } else { 1e100 };
+                let root = if row[pivot] > 1e-30 {
+                    row[pivot].sqrt()
+                } else {
+                    1e100
+                };
                 let scale = 1.0 / root;
                 row[pivot] = root;
-                row[pivot + 1..].iter_mut().for_each(|value| *value *= scale);
+                row[pivot + 1..]
+                    .iter_mut()
+                    .for_each(|value| *value *= scale);
                 for other in pivot + 1..end {
                     let out = &mut below[(other - pivot - 1) * size..(other - pivot) * size];
                     let factor = row[other];
@@ -641,9 +670,8 @@ impl Kernel for Eliminate<'_> {
                 let other = end + k;
                 if end - first == BLOCK {
                     let factors: [f64; BLOCK] = std::array::from_fn(|p| rows[p * size + other]);
-                    let from: [&[f64]; BLOCK] = std::array::from_fn(|p| {
-                        &rows[p * size + other..(p + 1) * size]
-                    });
+                    let from: [&[f64]; BLOCK] =
+                        std::array::from_fn(|p| &rows[p * size + other..(p + 1) * size]);
                     let out = &mut out[other..];
                     let count = out.len();
                     let from = from.map(|row| &row[..count]);

@@ -171,7 +171,9 @@ impl<'a> Interior<'a> {
             if self.asked_to_stop() {
                 return End::Stopped;
             }
-            if std::env::var("VPP_TRACE").is_ok() { eprintln!("    step {step:.3}"); }
+            if std::env::var("VPP_TRACE").is_ok() {
+                eprintln!("    step {step:.3}");
+            }
             bad = if step < 1e-3 { bad + 1 } else { 0 };
             if bad >= 5 {
                 let fine = gap <= ACCEPTABLE * scale && standing.primal_off <= 1e-6;
@@ -255,11 +257,26 @@ impl<'a> Interior<'a> {
         if std::env::var("VPP_TRACE").is_ok() {
             let mut by = std::collections::BTreeMap::new();
             for (r, row) in self.program.rows.iter().enumerate() {
-                let key = match row.origin { super::program::Origin::Import(_) => "import", super::program::Origin::Export(_) => "export", super::program::Origin::Requirement(_) => "req", super::program::Origin::Down(_) => "down", _ => "peak" };
+                let key = match row.origin {
+                    super::program::Origin::Import(_) => "import",
+                    super::program::Origin::Export(_) => "export",
+                    super::program::Origin::Requirement(_) => "req",
+                    super::program::Origin::Down(_) => "down",
+                    _ => "peak",
+                };
                 let e = by.entry((key, row.penalty as i64)).or_insert((0, 0.0, 0.0));
-                e.0 += 1; e.1 += (coupling.flow[r] - row.room).max(0.0); e.2 += coupling.over[r] * row.penalty;
+                e.0 += 1;
+                e.1 += (coupling.flow[r] - row.room).max(0.0);
+                e.2 += coupling.over[r] * row.penalty;
             }
-            eprintln!("{by:?} unmet {}", self.program.batches.iter().map(|b| (b.unmet*b.unmet_cost).total()).sum::<f64>());
+            eprintln!(
+                "{by:?} unmet {}",
+                self.program
+                    .batches
+                    .iter()
+                    .map(|b| (b.unmet * b.unmet_cost).total())
+                    .sum::<f64>()
+            );
         }
         // A peak's rows may together ask no more than its price.
         for (r, row) in self.program.rows.iter().enumerate() {
@@ -269,7 +286,8 @@ impl<'a> Interior<'a> {
             }
         }
         for (peak, spare) in self.peaks.spare.iter_mut().enumerate() {
-            *spare = self.program.peaks[peak] - peak_prices[peak].min(0.5 * self.program.peaks[peak]);
+            *spare =
+                self.program.peaks[peak] - peak_prices[peak].min(0.5 * self.program.peaks[peak]);
         }
     }
 
@@ -300,8 +318,8 @@ impl<'a> Interior<'a> {
             standing.rows += 1.0;
         }
         self.cost = standing.cost;
-        self.bound = standing.cost - standing.complementarity + standing.primal_slack
-            - standing.dual_slack;
+        self.bound =
+            standing.cost - standing.complementarity + standing.primal_slack - standing.dual_slack;
         standing
     }
 
@@ -345,17 +363,43 @@ impl<'a> Interior<'a> {
         }
         if std::env::var("VPP_BLOCK").is_ok() {
             let mut best = [(f64::INFINITY, 99, 0, [0.0; 4]); 2];
-            for b in &mut self.program.batches { let x = b.blockers(); for k in 0..2 { if x[k].0 < best[k].0 { best[k] = x[k]; } } }
-            eprintln!("   target {target:.1e} share {share:.2e} aff {primal:.3} {dual:.3} batches: primal {:?}\n      dual {:?}", best[0], best[1]);
-            let c = &self.coupling;
-            let mut bp = (f64::INFINITY, 0, 0.0, 0.0, 0.0, 0.0); let mut bd = bp;
-            for r in 0..c.slack.len() {
-                let rows = [(0, c.slack[r], c.by.slack[r], c.price[r], c.by.price[r]), (1, c.over[r], c.by.over[r], c.spare[r], -c.by.price[r])];
-                for (k, s, sb, p, pb) in rows { if k == 1 && self.program.rows[r].peak().is_some() { continue; }
-                    if sb < 0.0 && -s / sb < bp.0 { bp = (-s / sb, r * 10 + k, s, sb, p, pb); }
-                    if pb < 0.0 && -p / pb < bd.0 { bd = (-p / pb, r * 10 + k, s, sb, p, pb); } }
+            for b in &mut self.program.batches {
+                let x = b.blockers();
+                for k in 0..2 {
+                    if x[k].0 < best[k].0 {
+                        best[k] = x[k];
+                    }
+                }
             }
-            eprintln!("      rows primal {bp:?} {:?}\n      dual {bd:?} {:?}", self.program.rows[bp.1 / 10].origin, self.program.rows[bd.1 / 10].origin);
+            eprintln!(
+                "   target {target:.1e} share {share:.2e} aff {primal:.3} {dual:.3} batches: primal {:?}\n      dual {:?}",
+                best[0], best[1]
+            );
+            let c = &self.coupling;
+            let mut bp = (f64::INFINITY, 0, 0.0, 0.0, 0.0, 0.0);
+            let mut bd = bp;
+            for r in 0..c.slack.len() {
+                let rows = [
+                    (0, c.slack[r], c.by.slack[r], c.price[r], c.by.price[r]),
+                    (1, c.over[r], c.by.over[r], c.spare[r], -c.by.price[r]),
+                ];
+                for (k, s, sb, p, pb) in rows {
+                    if k == 1 && self.program.rows[r].peak().is_some() {
+                        continue;
+                    }
+                    if sb < 0.0 && -s / sb < bp.0 {
+                        bp = (-s / sb, r * 10 + k, s, sb, p, pb);
+                    }
+                    if pb < 0.0 && -p / pb < bd.0 {
+                        bd = (-p / pb, r * 10 + k, s, sb, p, pb);
+                    }
+                }
+            }
+            eprintln!(
+                "      rows primal {bp:?} {:?}\n      dual {bd:?} {:?}",
+                self.program.rows[bp.1 / 10].origin,
+                self.program.rows[bd.1 / 10].origin
+            );
         }
         let near = 0.999;
         let (primal, dual) = ((near * reach.primal).min(1.0), (near * reach.dual).min(1.0));
@@ -368,7 +412,9 @@ impl<'a> Interior<'a> {
     fn aim(&mut self, target: f64, weight: f64) {
         self.each(|batch| batch.aim(target, weight));
         let peaks = &mut self.peaks;
-        let Coupling { aim, aim_over, by, .. } = &mut self.coupling;
+        let Coupling {
+            aim, aim_over, by, ..
+        } = &mut self.coupling;
         for r in 0..aim.len() {
             aim[r] = target - weight * by.slack[r] * by.price[r];
             aim_over[r] = target + weight * by.over[r] * by.price[r];
@@ -385,13 +431,27 @@ impl<'a> Interior<'a> {
             (product.clamp(low, high) - product).max(-high)
         };
         let peaks = &mut self.peaks;
-        let Coupling { aim, aim_over, by, slack, price, over, spare, .. } = &mut self.coupling;
+        let Coupling {
+            aim,
+            aim_over,
+            by,
+            slack,
+            price,
+            over,
+            spare,
+            ..
+        } = &mut self.coupling;
         for r in 0..aim.len() {
             aim[r] += outside(slack[r], by.slack[r], price[r], by.price[r]);
             aim_over[r] += outside(over[r], by.over[r], spare[r], -by.price[r]);
         }
         for (peak, aim) in peaks.aim.iter_mut().enumerate() {
-            *aim += outside(peaks.height[peak], by.peak[peak], peaks.spare[peak], by.peak_spare[peak]);
+            *aim += outside(
+                peaks.height[peak],
+                by.peak[peak],
+                peaks.spare[peak],
+                by.peak_spare[peak],
+            );
         }
     }
 
@@ -402,7 +462,8 @@ impl<'a> Interior<'a> {
         }
         let coupling = &mut self.coupling;
         for (r, row) in self.program.rows.iter().enumerate() {
-            coupling.diagonal[r] = coupling.slack[r] / coupling.price[r] + super::chain::envf("DELTA", 1e-7);
+            coupling.diagonal[r] =
+                coupling.slack[r] / coupling.price[r] + super::chain::envf("DELTA", 1e-7);
             if row.peak().is_none() {
                 coupling.diagonal[r] += coupling.over[r] / coupling.spare[r];
             }
@@ -481,9 +542,13 @@ impl<'a> Interior<'a> {
         for peak in 0..count {
             system[(peak, peak)] += self.peaks.spare[peak] / self.peaks.height[peak];
         }
-        let values =
-            DVector::from_fn(count, |peak, _| wanted(peak) / self.peaks.height[peak] + of(peak, right));
-        let found = system.lu().solve(&values).unwrap_or_else(|| DVector::zeros(count));
+        let values = DVector::from_fn(count, |peak, _| {
+            wanted(peak) / self.peaks.height[peak] + of(peak, right)
+        });
+        let found = system
+            .lu()
+            .solve(&values)
+            .unwrap_or_else(|| DVector::zeros(count));
         for peak in 0..count {
             let (height, spare) = (self.peaks.height[peak], self.peaks.spare[peak]);
             let spare_by = (wanted(peak) - spare * found[peak]) / height;
@@ -524,7 +589,9 @@ impl<'a> Interior<'a> {
             }
         };
         if self.parallel {
-            batches.par_chunks_mut(TASK).for_each(|task| task.iter_mut().for_each(pull));
+            batches
+                .par_chunks_mut(TASK)
+                .for_each(|task| task.iter_mut().for_each(pull));
         } else {
             batches.iter_mut().for_each(pull);
         }

@@ -32,7 +32,12 @@ pub(crate) fn find(frame: &Frame<'_>, stop: &(dyn Fn() -> bool + Sync)) -> Found
     let parallel = size >= PARALLEL;
     let program = Program::new(frame, parallel);
     let mut interior = Interior::new(program, parallel, stop);
-    let end = interior.run(std::env::var("MU").ok().and_then(|m| m.parse().ok()).unwrap_or(1.0));
+    let end = interior.run(
+        std::env::var("MU")
+            .ok()
+            .and_then(|m| m.parse().ok())
+            .unwrap_or(1.0),
+    );
     Found {
         schedule: schedule(frame, &interior.program),
         prices: prices(frame, &interior),

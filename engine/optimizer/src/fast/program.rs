@@ -62,7 +62,10 @@ impl Program {
     pub(super) fn new(frame: &Frame<'_>, parallel: bool) -> Self {
         let count = frame.problem.resources.len();
         let chains: Vec<Chain> = if parallel {
-            (0..count).into_par_iter().map(|i| Chain::new(frame, i)).collect()
+            (0..count)
+                .into_par_iter()
+                .map(|i| Chain::new(frame, i))
+                .collect()
         } else {
             (0..count).map(|i| Chain::new(frame, i)).collect()
         };
@@ -774,9 +777,7 @@ impl FrontBuilder {
                 let factor = row.factors[*quantity as usize];
                 let counts = !top
                     || match (row.origin, quantity) {
-                        (Origin::Requirement(r) | Origin::Down(r), 1 | 2) => {
-                            *set as usize == r + 1
-                        }
+                        (Origin::Requirement(r) | Origin::Down(r), 1 | 2) => *set as usize == r + 1,
                         (Origin::Requirement(r), _) => self.sets[row.interval]
                             .iter()
                             .any(|(set_of, id)| id == set && set_of.contains(&r)),
@@ -819,9 +820,8 @@ impl FrontBuilder {
 
 /// Orders fronts by depth, deepest first, and makes room in them. Also tells where each went.
 fn arrange(fronts: Vec<Front>, parallel: bool) -> (Fronts, Vec<usize>) {
-    let depth = |start: usize| {
-        std::iter::successors(Some(start), |&front| fronts[front].parent).count()
-    };
+    let depth =
+        |start: usize| std::iter::successors(Some(start), |&front| fronts[front].parent).count();
     let depths: Vec<usize> = (0..fronts.len()).map(depth).collect();
     let mut order: Vec<usize> = (0..fronts.len()).collect();
     order.sort_by_key(|&front| (std::cmp::Reverse(depths[front]), front));
@@ -841,7 +841,10 @@ fn arrange(fronts: Vec<Front>, parallel: bool) -> (Fronts, Vec<usize>) {
         .filter_map(|&from| slots[from].take())
         .map(|mut front| {
             front.parent = front.parent.map(|parent| moved[parent]);
-            front.children.iter_mut().for_each(|child| *child = moved[*child]);
+            front
+                .children
+                .iter_mut()
+                .for_each(|child| *child = moved[*child]);
             front.make_room();
             front
         })

@@ -158,25 +158,43 @@ fn a_second_solve_with_directions_held_pays() {
 fn fast_agrees() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let cases: usize = std::env::var("CASES").ok().and_then(|c| c.parse().ok()).unwrap_or(2000);
+    let cases: usize = std::env::var("CASES")
+        .ok()
+        .and_then(|c| c.parse().ok())
+        .unwrap_or(2000);
     let only: Option<usize> = std::env::var("ONLY").ok().and_then(|c| c.parse().ok());
     let (mut worst, mut bad, mut iterations) = (0.0_f64, 0, 0);
     for case in 0..cases {
-        let problem = random::problem().new_tree(&mut runner).expect("a problem").current();
-        if only.is_some_and(|only| only != case) { continue; }
+        let problem = random::problem()
+            .new_tree(&mut runner)
+            .expect("a problem")
+            .current();
+        if only.is_some_and(|only| only != case) {
+            continue;
+        }
         let frame = Frame::new(&problem);
         let raw = Raw::solve(&frame, &options(Backend::Clarabel)).expect("solvable");
         let found = crate::fast::find(&frame, &|| false);
         let scale = raw.objective.abs().max(1.0);
         let off = (found.cost - raw.objective).abs() / scale;
         iterations += found.iterations;
-        if only.is_some() { eprintln!("{problem:#?}"); }
+        if only.is_some() {
+            eprintln!("{problem:#?}");
+        }
         if !found.end || off > 1e-6 {
             bad += 1;
-            eprintln!("case {case}: end {} reference {} cost {} bound {} iterations {}", found.end, raw.objective, found.cost, found.bound, found.iterations);
-        } else { worst = worst.max(off); }
+            eprintln!(
+                "case {case}: end {} reference {} cost {} bound {} iterations {}",
+                found.end, raw.objective, found.cost, found.bound, found.iterations
+            );
+        } else {
+            worst = worst.max(off);
+        }
     }
-    eprintln!("bad {bad} worst {worst} iterations {}", iterations as f64 / cases as f64);
+    eprintln!(
+        "bad {bad} worst {worst} iterations {}",
+        iterations as f64 / cases as f64
+    );
 }
 
 /// Prices by another solver, where there is but one answer: the first of two intervals is full at the feeder.

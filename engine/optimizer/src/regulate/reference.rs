@@ -181,5 +181,9 @@ fn write_down(fleet: &Fleet, problem: &Problem) -> Result<Written, RegulateError
         }
     }
 
-    Ok(Written { lp, draws, constant })
+    Ok(Written {
+        lp,
+        draws,
+        constant,
+    })
 }
