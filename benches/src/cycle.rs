@@ -8,7 +8,6 @@ use serde_json::json;
 use vpp_aggregator::Operator;
 use vpp_core::{EventRequest, Interval, Power, Programme, RequestId, Scope, Timestamp};
 use vpp_dispatch::{Config, Engine, Input, Output, Request, Solved};
-use vpp_optimizer::Options;
 use vpp_scenarios::Scenario;
 use vpp_scenarios::world::World;
 
@@ -144,7 +143,7 @@ impl Plant {
             .position(|output| matches!(output, Output::Solve(_)));
         if let Some(Output::Solve(request)) = solve.map(|position| outputs.swap_remove(position)) {
             let begun = Instant::now();
-            let result = vpp_optimizer::solve(&request.problem, &Options::default());
+            let result = vpp_optimizer::solve(&request.problem, None, &|| false);
             solve_ms = begun.elapsed().as_secs_f64() * 1e3;
             let solved = Solved {
                 cycle: request.cycle,

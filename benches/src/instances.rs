@@ -50,7 +50,7 @@ pub(crate) fn generate(stations: usize, intervals: usize, seed: u64) -> Problem 
 
 #[cfg(test)]
 mod tests {
-    use vpp_optimizer::{Options, Requirement, Shortfall, solve, validate};
+    use vpp_optimizer::{Requirement, Shortfall, solve, validate};
 
     use super::*;
 
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn feeders_events_and_regulation_bind_and_can_be_kept() {
         let problem = generate(160, 24, 3);
-        let solution = solve(&problem, &Options::default()).expect("solvable");
+        let solution = solve(&problem, None, &|| false).expect("solvable");
         let prices = solution.prices.expect("an interior point gives them");
         let feeders = problem.nodes.iter().zip(&prices.nodes);
         let bind = feeders

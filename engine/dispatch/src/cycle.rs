@@ -62,7 +62,7 @@ impl Engine {
         self.unsolved_cycles = 0;
         let decision = match solution.status {
             Status::Optimal => Decision::Optimal,
-            Status::Feasible => Decision::Incumbent,
+            Status::Feasible | Status::Stalled => Decision::Incumbent,
             Status::Rules => Decision::Fallback,
         };
         self.apply(&pending, &solution, decision);

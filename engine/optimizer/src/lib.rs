@@ -4,7 +4,8 @@
 //! through them, and *requirements*: demand response, regulation, peak shaving. It knows nothing of stations, clocks or
 //! wires. Power is positive when a resource draws from the grid; "up" regulation means drawing less.
 //!
-//! - [`solve`]: the best schedule, by a linear program. Late or stuck, it is an error.
+//! - [`solve`]: the best schedule, by a solver made for this problem; stopped early, the best so far.
+//! - [`reference::solve`]: the same linear program by a general solver, slower. Late or stuck, it is an error.
 //! - [`rules()`]: a fair schedule at once, by plain rules.
 //! - [`check::violations`]: whether a solution keeps every hard limit, by code of its own.
 //!
@@ -13,7 +14,7 @@
 //! regulation, economics. So every valid problem has a solution that says what it could not keep.
 //!
 //! ```
-//! use vpp_optimizer::{Node, Options, Penalties, Problem, Resource, solve};
+//! use vpp_optimizer::{Node, Penalties, Problem, Resource, solve};
 //!
 //! // One battery that must gain 5 kWh within two hours; the second is cheaper. Its feeder has 6 kW to spare.
 //! let battery = Resource {
@@ -48,10 +49,10 @@
 //!     requirements: vec![],
 //!     penalties: Penalties::default(),
 //! };
-//! let solution = solve(&problem, &Options::default())?;
+//! let solution = solve(&problem, None, &|| false)?;
 //! assert!((solution.schedule[0].net_kw(1) - 5.0).abs() < 1e-6);
 //! assert!((solution.objective - 1.5).abs() < 1e-6);
-//! # Ok::<(), vpp_optimizer::SolveError>(())
+//! # Ok::<(), vpp_optimizer::ProblemError>(())
 //! ```
 
 // The tests of private parts share their random problems with those of the public ones.
@@ -59,7 +60,8 @@
 extern crate self as vpp_optimizer;
 
 mod extended;
-pub mod fast;
+mod fast;
+mod finish;
 mod frame;
 mod limits;
 mod reach;
@@ -72,15 +74,17 @@ pub mod reference;
 pub mod regulate;
 pub mod rules;
 pub mod solution;
+mod solve;
 pub mod validate;
 
 pub use problem::{Node, Penalties, Problem, Requirement, Resource};
 #[cfg(feature = "highs")]
 pub use reference::HighsMethod;
-pub use reference::{Backend, Options, SolveError, solve};
+pub use reference::{Backend, Options, SolveError};
 pub use rules::rules;
 pub use solution::{
     NodePrices, Overload, Prices, Relaxation, RelaxedLimit, RequirementPrices, ResourceSchedule,
     Shortfall, Solution, Status,
 };
+pub use solve::solve;
 pub use validate::{Place, ProblemError, validate};

@@ -12,11 +12,10 @@ mod tests;
 
 use std::time::Duration;
 
+use crate::finish::{Way, finish, hold_directions, lost_much};
 use crate::frame::Frame;
 use crate::problem::Problem;
-use crate::repair::{Draft, repair};
 use crate::rules::solve_frame;
-use crate::score::score;
 use crate::solution::{Prices, ResourceSchedule, Solution, Status};
 use crate::validate::{ProblemError, validate};
 
@@ -77,16 +76,11 @@ pub enum SolveError {
     },
 }
 
-/// A repair that costs less than this share of the objective is noise.
-const WORTH: f64 = 1e-6;
-/// Charging and discharging at once by more than this is worth a second solve, kW.
-const BOTH_KW: f64 = 1e-6;
-
 /// Solves a problem.
 ///
 /// A plan that charges and discharges at once (a subsidy or a negative price can make that pay, and burning energy can
-/// make room under a limit) cannot be carried out. It is netted; where that costs anything, the program is solved once
-/// more with each such resource and interval held to the direction of its net draw, and the better of both counts.
+/// make room under a limit) cannot be carried out. It is netted; where that costs anything, the program is solved
+/// twice more with each such resource and interval held to one direction, and the best counts.
 ///
 /// # Errors
 ///
@@ -98,75 +92,37 @@ pub fn solve(problem: &Problem, options: &Options) -> Result<Solution, SolveErro
     let raw = Raw::solve(&frame, options)?;
     let bound = raw.objective;
     let ending = raw.ending.clone();
-    let mut best = finish(&frame, &raw, bound);
-    let worth_more = best.repair_cost > WORTH * bound.abs().max(1.0);
-    let left = options
-        .time_limit
-        .map(|limit| limit.saturating_sub(raw.took));
-    let in_time = left.is_none_or(|left| !left.is_zero());
-    if let Some(one_way) = hold_directions(&frame, &raw.schedule).filter(|_| worth_more && in_time)
-    {
+    let mut best = raw.finish(&frame, bound);
+    let mut spent = raw.took;
+    for way in Way::ALL {
+        let left = options.time_limit.map(|limit| limit.saturating_sub(spent));
+        if !lost_much(best.objective, bound) || left.is_some_and(|left| left.is_zero()) {
+            break;
+        }
         let options = Options {
             time_limit: left,
             ..options.clone()
         };
-        // The second program may have no solution where a held direction meets a ramp; then the first stands.
-        if let Ok(second) = Raw::solve(&one_way, &options) {
-            let other = finish(&frame, &second, bound);
-            if other.objective < best.objective {
-                // Prices stay those of the program that was asked for.
-                best = Solution {
-                    prices: best.prices,
-                    status: best.status,
-                    ..other
-                };
-            }
+        // The program may have no solution where a held direction meets a ramp; then the first stands.
+        let held = hold_directions(&frame, &raw.schedule, way);
+        let Some(Ok(other)) = held.map(|one_way| Raw::solve(&one_way, &options)) else {
+            continue;
+        };
+        spent += other.took;
+        let other = other.finish(&frame, bound);
+        if other.objective < best.objective {
+            // Prices stay those of the program that was asked for.
+            best = Solution {
+                prices: best.prices,
+                status: best.status,
+                ..other
+            };
         }
     }
     if best.status == Status::Feasible && best.objective > solve_frame(&frame).objective {
         return Err(SolveError::Unsolved { ending });
     }
     Ok(best)
-}
-
-/// Repairs and scores what the solver said. `bound` is the objective that it claims for the program as asked.
-fn finish(frame: &Frame<'_>, raw: &Raw, bound: f64) -> Solution {
-    let mut schedule = repair(frame, Draft::from_schedule(&raw.schedule));
-    let outcome = score(frame, &mut schedule);
-    Solution {
-        schedule,
-        shortfalls: outcome.shortfalls,
-        overloads: outcome.overloads,
-        relaxed: frame.relaxations(),
-        objective: outcome.objective,
-        repair_cost: outcome.objective - bound,
-        status: if raw.optimal {
-            Status::Optimal
-        } else {
-            Status::Feasible
-        },
-        prices: raw.prices.clone(),
-    }
-}
-
-/// The same problem with resources that charge and discharge at once held to one direction; `None` if none does.
-fn hold_directions<'a>(frame: &Frame<'a>, schedule: &[ResourceSchedule]) -> Option<Frame<'a>> {
-    let mut one_way = frame.clone();
-    let mut any = false;
-    for (limits, plan) in one_way.limits.iter_mut().zip(schedule) {
-        for t in 0..plan.charge_kw.len() {
-            if plan.charge_kw[t].min(plan.discharge_kw[t]) <= BOTH_KW {
-                continue;
-            }
-            any = true;
-            if plan.net_kw(t) >= 0.0 {
-                limits.reach_low_kw[t] = 0.0;
-            } else {
-                limits.reach_high_kw[t] = 0.0;
-            }
-        }
-    }
-    any.then_some(one_way)
 }
 
 /// The program of a problem in the solver's own form, not yet solved: for those who measure the solver and not the
@@ -278,6 +234,16 @@ struct Raw {
 }
 
 impl Raw {
+    /// Repaired and scored. `bound` is the objective that the solver claims for the program as asked.
+    fn finish(&self, frame: &Frame<'_>, bound: f64) -> Solution {
+        let status = if self.optimal {
+            Status::Optimal
+        } else {
+            Status::Feasible
+        };
+        finish(frame, &self.schedule, self.prices.clone(), status, bound)
+    }
+
     fn solve(frame: &Frame<'_>, options: &Options) -> Result<Self, SolveError> {
         Program::of_frame(frame, options.backend)?.solve(options.time_limit)
     }

@@ -41,6 +41,7 @@ pub(crate) fn solve_frame(frame: &Frame<'_>) -> Solution {
         overloads: outcome.overloads,
         relaxed: frame.relaxations(),
         objective: outcome.objective,
+        gap: f64::INFINITY,
         repair_cost: 0.0,
         status: Status::Rules,
         prices: None,

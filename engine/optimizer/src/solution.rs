@@ -15,8 +15,12 @@ pub struct Solution {
     pub relaxed: Vec<Relaxation>,
     /// CNY: cost of energy less revenue, wear, and all penalties; of the schedule as returned.
     pub objective: f64,
+    /// CNY: no schedule is cheaper by more than this, as far as is known; infinite where nothing is.
+    #[serde(with = "crate::extended::number")]
+    pub gap: f64,
     /// CNY: the part of `objective` that came from turning the solver's answer into one that keeps every hard limit
-    /// and never charges and discharges at once. `objective − repair_cost` is what the solver claims to be optimal.
+    /// and never charges and discharges at once. `objective − repair_cost` is what the solver claims to be optimal. Zero
+    /// unless [`Status::Optimal`].
     pub repair_cost: f64,
     /// How good it is.
     pub status: Status,
@@ -31,6 +35,8 @@ pub enum Status {
     Optimal,
     /// The solver stopped early; all hard limits hold and it is no worse than the rules.
     Feasible,
+    /// The solver came to no end by itself; the best schedule that it saw. All hard limits hold.
+    Stalled,
     /// Made by rules, without a linear program.
     Rules,
 }

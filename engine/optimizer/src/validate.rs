@@ -2,6 +2,7 @@
 //! cannot be met, a base load above its limit) are not errors: they come back as shortfalls.
 
 use crate::problem::{Node, Penalties, Problem, Requirement, Resource};
+use crate::solution::ResourceSchedule;
 
 /// Why a problem was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -69,6 +70,14 @@ pub enum ProblemError {
         /// Index of the requirement.
         requirement: usize,
         /// Index of the resource.
+        resource: usize,
+    },
+    /// A warm start does not fit the problem.
+    #[error(
+        "warm start: no schedule for resource {resource} with one finite number for each interval"
+    )]
+    WarmStart {
+        /// Index of the first resource that it does not fit.
         resource: usize,
     },
     /// The penalties do not rank safety, departure energy, commitments and regulation in this order.
@@ -239,6 +248,31 @@ pub fn validate(problem: &Problem) -> Result<(), ProblemError> {
         check_members(index, requirement, &mut regulates_for)?;
     }
     Ok(())
+}
+
+/// Whether schedules are such as the problem's resources could have.
+pub(crate) fn schedules(
+    problem: &Problem,
+    schedules: &[ResourceSchedule],
+) -> Result<(), ProblemError> {
+    let fits = |values: &[f64]| {
+        values.len() == problem.horizon() && values.iter().all(|value| value.is_finite())
+    };
+    let wrong = |plan: &ResourceSchedule| {
+        let series = [
+            &plan.charge_kw,
+            &plan.discharge_kw,
+            &plan.up_kw,
+            &plan.down_kw,
+        ];
+        !series.into_iter().all(|values| fits(values))
+    };
+    let (found, expected) = (schedules.len(), problem.resources.len());
+    let other_count = (found != expected).then_some(found.min(expected));
+    match schedules.iter().position(wrong).or(other_count) {
+        Some(resource) => Err(ProblemError::WarmStart { resource }),
+        None => Ok(()),
+    }
 }
 
 fn check_penalties(at: Checker, penalties: &Penalties) -> Result<(), ProblemError> {

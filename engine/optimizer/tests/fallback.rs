@@ -8,7 +8,7 @@ use common::{
     assert_near, assert_net, event, feeder, hours, regulation, resource, total, unmet_kwh,
 };
 use vpp_optimizer::{
-    Backend, Options, Requirement, SolveError, Status, check::violations, rules, solve,
+    Backend, Options, Requirement, SolveError, Status, check::violations, reference, rules, solve,
 };
 
 #[test]
@@ -24,13 +24,15 @@ fn a_solver_without_time_gives_no_solution_and_rules_do() {
             backend,
             time_limit: Some(Duration::ZERO),
         };
-        let found = solve(&problem, &hurried);
+        let found = reference::solve(&problem, &hurried);
         assert!(
             matches!(found, Err(SolveError::Unsolved { .. })),
             "{found:?}"
         );
     }
+    let hurried = solve(&problem, None, &|| true).expect("valid");
     let ruled = rules(&problem).expect("valid");
+    assert_eq!(hurried, ruled);
     assert_eq!(ruled.status, Status::Rules);
     assert_eq!(violations(&problem, &ruled, 1e-9), []);
     assert_near(unmet_kwh(&ruled, 0), 0.0);

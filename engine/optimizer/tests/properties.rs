@@ -2,10 +2,20 @@
 
 mod random;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use proptest::prelude::*;
+use vpp_optimizer::check::violations;
+use vpp_optimizer::reference;
 use vpp_optimizer::{
-    Options, Problem, Requirement, Shortfall, Solution, Status, check::violations, rules, solve,
+    Options, Problem, ProblemError, Requirement, ResourceSchedule, Shortfall, Solution, Status,
+    rules, solve,
 };
+
+/// What the solver finds when nobody stops it.
+fn best(problem: &Problem) -> Result<Solution, ProblemError> {
+    solve(problem, None, &|| false)
+}
 
 fn unmet_kwh(solution: &Solution) -> f64 {
     solution
@@ -51,7 +61,7 @@ proptest! {
 
     #[test]
     fn solutions_keep_every_hard_limit(problem in random::problem()) {
-        let solution = solve(&problem, &Options::default())?;
+        let solution = best(&problem)?;
         let broken = violations(&problem, &solution, 1e-9);
         prop_assert!(broken.is_empty(), "{broken:?}");
         prop_assert_eq!(solution.status, Status::Optimal);
@@ -63,20 +73,65 @@ proptest! {
         prop_assert!(solution.repair_cost >= -1e-6 * optimum(&solution).abs().max(1.0));
     }
 
+    /// A general solver, of another author, on the same rows.
+    #[test]
+    fn the_optimum_is_that_of_the_reference(problem in random::problem()) {
+        let (ours, theirs) = (best(&problem)?, reference::solve(&problem, &Options::default())?);
+        let (one, other) = (optimum(&ours), optimum(&theirs));
+        // It keeps limits to 1e-8 kWh, which can cost up to the highest penalty.
+        let slack = 1e-6 * other.abs().max(1.0) + 1e-8 * problem.penalties.overload;
+        prop_assert!((one - other).abs() <= slack, "{one} {other}");
+    }
+
+    /// Whenever it is stopped there is a schedule that keeps every limit, no worse than the rules', and a true bound.
+    #[test]
+    fn stopped_at_any_moment_it_has_a_schedule(problem in random::problem(), after in 0_usize..400) {
+        let asked = AtomicUsize::new(0);
+        let stop = || asked.fetch_add(1, Ordering::Relaxed) >= after;
+        let found = solve(&problem, None, &stop)?;
+        let broken = violations(&problem, &found, 1e-9);
+        prop_assert!(broken.is_empty(), "{broken:?}");
+        prop_assert!(found.objective <= rules(&problem)?.objective);
+        let least = optimum(&best(&problem)?);
+        let noise = 1e-6 * least.abs().max(1.0);
+        prop_assert!(found.objective - found.gap <= least + noise, "{} {} {least}", found.objective, found.gap);
+        prop_assert!(found.status == Status::Optimal || asked.into_inner() > after);
+    }
+
+    /// Wherever it begins, even at nonsense, it ends at the same place.
+    #[test]
+    fn a_warm_start_changes_nothing_but_the_way(problem in random::problem(), kw in -100.0..100.0_f64) {
+        let cold = best(&problem)?;
+        let mut nonsense = cold.schedule.clone();
+        for plan in &mut nonsense {
+            *plan = ResourceSchedule::zero(problem.horizon());
+            plan.charge_kw.fill(kw.max(0.0));
+            plan.discharge_kw.fill((-kw).max(0.0));
+            plan.up_kw.fill(kw);
+        }
+        for start in [&cold.schedule, &nonsense] {
+            let warm = solve(&problem, Some(start), &|| false)?;
+            prop_assert_eq!(warm.status, Status::Optimal);
+            prop_assert!(violations(&problem, &warm, 1e-9).is_empty());
+            let (one, other) = (optimum(&warm), optimum(&cold));
+            prop_assert!((one - other).abs() <= 1e-6 * other.abs().max(1.0), "{one} {other}");
+        }
+    }
+
     #[test]
     fn rules_keep_every_hard_limit_and_beat_no_optimum(problem in random::problem()) {
         let ruled = rules(&problem)?;
         let broken = violations(&problem, &ruled, 1e-9);
         prop_assert!(broken.is_empty(), "{broken:?}");
-        let best = optimum(&solve(&problem, &Options::default())?);
-        prop_assert!(ruled.objective >= best - 1e-6 * best.abs().max(1.0), "{} {best}", ruled.objective);
+        let least = optimum(&best(&problem)?);
+        prop_assert!(ruled.objective >= least - 1e-6 * least.abs().max(1.0), "{} {least}", ruled.objective);
     }
 
     #[test]
     fn departures_are_not_sold_to_programmes(problem in random::problem().prop_map(lossless)) {
-        let all = solve(&problem, &Options::default())?;
+        let all = best(&problem)?;
         let alone = without(&problem, |_| true);
-        let free = solve(&alone, &Options::default())?;
+        let free = best(&alone)?;
         // Netting moves energy, so only plans that needed none are compared.
         if all.repair_cost < 1e-3 && free.repair_cost < 1e-3 {
             prop_assert!(unmet_kwh(&all) <= unmet_kwh(&free) + 1e-5, "{} {}", unmet_kwh(&all), unmet_kwh(&free));
@@ -85,9 +140,9 @@ proptest! {
 
     #[test]
     fn promises_are_not_sold_to_regulation(problem in random::problem().prop_map(lossless)) {
-        let all = solve(&problem, &Options::default())?;
+        let all = best(&problem)?;
         let less = without(&problem, |r| matches!(r, Requirement::Regulation { .. }));
-        let free = solve(&less, &Options::default())?;
+        let free = best(&less)?;
         if all.repair_cost < 1e-3 && free.repair_cost < 1e-3 {
             let short = promised_kwh(&problem, &all);
             let alone = promised_kwh(&less, &free);

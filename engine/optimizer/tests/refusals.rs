@@ -4,7 +4,7 @@ mod common;
 
 use common::{event, feeder, hours, regulation, resource};
 use vpp_optimizer::check::{HardLimit, violations};
-use vpp_optimizer::{Options, Problem, Requirement, Shortfall, Solution, rules, solve, validate};
+use vpp_optimizer::{Problem, Requirement, Shortfall, Solution, rules, solve, validate};
 
 fn valid() -> Problem {
     let mut battery = resource(2, 10.0, 10.0);
@@ -37,7 +37,7 @@ fn refused(fault: fn(&mut Problem), message: &str) {
     fault(&mut problem);
     let found = validate(&problem).expect_err(message).to_string();
     assert_eq!(found, message);
-    assert!(solve(&problem, &Options::default()).is_err());
+    assert!(solve(&problem, None, &|| false).is_err());
     assert!(rules(&problem).is_err());
 }
 
@@ -140,7 +140,7 @@ fn indices_and_ranks_that_make_no_sense_are_refused() {
 #[track_caller]
 fn found(fault: fn(&mut Solution), limit: HardLimit) {
     let problem = valid();
-    let mut solution = solve(&problem, &Options::default()).expect("solvable");
+    let mut solution = solve(&problem, None, &|| false).expect("solvable");
     assert_eq!(violations(&problem, &solution, 1e-9), []);
     fault(&mut solution);
     let found = violations(&problem, &solution, 1e-6);
@@ -220,7 +220,7 @@ fn the_check_finds_each_broken_limit() {
 #[test]
 fn the_check_finds_who_may_not_regulate() {
     let problem = valid();
-    let solution = solve(&problem, &Options::default()).expect("solvable");
+    let solution = solve(&problem, None, &|| false).expect("solvable");
     let mut still = problem.clone();
     still.resources[0].regulates = false;
     still.resources[0].power_max_kw = vec![0.0; 2];

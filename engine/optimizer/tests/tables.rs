@@ -3,7 +3,7 @@
 mod common;
 
 use common::{assert_near, assert_net, feeder, hours, resource, solved, unmet_kwh};
-use vpp_optimizer::{Options, RelaxedLimit, solve};
+use vpp_optimizer::{RelaxedLimit, solve};
 
 #[test]
 fn charging_moves_to_the_cheap_hour_and_pays_for_losses() {
@@ -139,10 +139,10 @@ fn a_forced_draw_into_a_full_battery_is_reported_as_relaxed() {
 fn nothing_to_steer_is_no_error() {
     let mut problem = hours(2, vec![]);
     problem.nodes = vec![feeder(2, 10.0, 11.0)];
-    let solution = solve(&problem, &Options::default()).expect("solvable");
+    let solution = solve(&problem, None, &|| false).expect("solvable");
     assert_near(solution.overloads[0].import_kw[1], 1.0);
     assert_near(solution.objective, 2.0 * 10_000.0);
-    assert!(solve(&hours(1, vec![]), &Options::default()).is_ok());
+    assert!(solve(&hours(1, vec![]), None, &|| false).is_ok());
 }
 
 #[test]

@@ -9,6 +9,10 @@ use serde::Deserialize;
 use vpp_core::{Invalid, Power};
 use vpp_dispatch::Config;
 use vpp_optimizer::Backend;
+#[cfg(feature = "highs")]
+use vpp_optimizer::HighsMethod;
+
+use crate::solver::Method;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -109,18 +113,26 @@ pub struct DispatchConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SolverName {
-    /// Interior point, pure Rust.
+    /// The one made for these problems.
     #[default]
+    Fast,
+    /// General, interior point, pure Rust.
     Clarabel,
-    /// Simplex, pure Rust; for small fleets.
+    /// General, simplex, pure Rust; for small fleets.
     Microlp,
+    /// General, in C++: HiGHS. Only in a build with the cargo feature `highs`.
+    #[cfg(feature = "highs")]
+    Highs,
 }
 
-impl From<SolverName> for Backend {
-    fn from(name: SolverName) -> Backend {
+impl From<SolverName> for Method {
+    fn from(name: SolverName) -> Method {
         match name {
-            SolverName::Clarabel => Backend::Clarabel,
-            SolverName::Microlp => Backend::Microlp,
+            SolverName::Fast => Method::Fast,
+            SolverName::Clarabel => Method::Reference(Backend::Clarabel),
+            SolverName::Microlp => Method::Reference(Backend::Microlp),
+            #[cfg(feature = "highs")]
+            SolverName::Highs => Method::Reference(Backend::Highs(HighsMethod::Simplex)),
         }
     }
 }

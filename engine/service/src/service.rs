@@ -101,6 +101,7 @@ impl Service {
         };
         let solver = Solver::start(
             config.dispatch.solver.into(),
+            Arc::clone(&statistics),
             into_channel(messages.clone()),
         )
         .map_err(|e| ServiceError::Io(e.to_string()))?;

@@ -7,7 +7,18 @@ use std::time::Instant;
 
 use chrono::TimeDelta;
 use vpp_dispatch::{SolveRequest, Solved};
-use vpp_optimizer::{Backend, Options};
+use vpp_optimizer::{Backend, Options, ResourceSchedule, Solution, SolveError, Status, reference};
+
+use crate::statistics::Statistics;
+
+/// How problems are solved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// By the solver made for them; by Clarabel where that finds no end.
+    Fast,
+    /// By a general solver.
+    Reference(Backend),
+}
 
 #[derive(Default)]
 struct Slot {
@@ -30,7 +41,8 @@ pub(crate) struct Solver {
 impl Solver {
     /// Starts the thread. It hands each result to `done`.
     pub(crate) fn start(
-        backend: Backend,
+        method: Method,
+        statistics: Arc<Statistics>,
         done: impl Fn(Solved) + Send + 'static,
     ) -> std::io::Result<Solver> {
         let slot = Arc::new(Slot::default());
@@ -38,8 +50,13 @@ impl Solver {
         let thread = std::thread::Builder::new()
             .name("vpp-solver".into())
             .spawn(move || {
+                let mut worker = Worker {
+                    method,
+                    statistics,
+                    last: Vec::new(),
+                };
                 while let Some(request) = theirs.take() {
-                    done(solve(backend, *request));
+                    done(worker.answer(*request));
                 }
             })?;
         Ok(Solver {
@@ -87,32 +104,70 @@ impl Slot {
     }
 }
 
-/// Solves a problem within its budget.
-fn solve(backend: Backend, request: SolveRequest) -> Solved {
-    let started = Instant::now();
-    let options = Options {
-        backend,
-        time_limit: request.budget.to_std().ok(),
-    };
-    // A panic in a solver is a failure of one cycle, not of the engine: the cycle then goes out without it.
-    let attempt = std::panic::AssertUnwindSafe(|| vpp_optimizer::solve(&request.problem, &options));
-    let result = match std::panic::catch_unwind(attempt) {
-        Ok(Ok(solution)) => Ok(solution),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the solver panicked".to_owned()),
-    };
-    if let Err(reason) = &result {
+/// What the thread keeps.
+struct Worker {
+    method: Method,
+    statistics: Arc<Statistics>,
+    /// The last schedule: the next problem is most often like the one before.
+    last: Vec<ResourceSchedule>,
+}
+
+impl Worker {
+    /// Solves a problem within its budget.
+    fn answer(&mut self, request: SolveRequest) -> Solved {
+        let started = Instant::now();
+        // A panic in a solver is a failure of one cycle, not of the engine: the cycle then goes out without it.
+        let attempt = std::panic::AssertUnwindSafe(|| self.solve(&request, started));
+        let result = match std::panic::catch_unwind(attempt) {
+            Ok(Ok(solution)) => Ok(solution),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the solver panicked".to_owned()),
+        };
+        match &result {
+            Ok(solution) => self.last.clone_from(&solution.schedule),
+            Err(reason) => tracing::warn!(
+                cycle = request.cycle,
+                reason,
+                "no allocation from the optimizer"
+            ),
+        }
+        let solve_time = TimeDelta::from_std(started.elapsed()).unwrap_or(TimeDelta::MAX);
+        Solved {
+            cycle: request.cycle,
+            result,
+            solve_time,
+        }
+    }
+
+    fn solve(&self, request: &SolveRequest, started: Instant) -> Result<Solution, SolveError> {
+        let problem = &request.problem;
+        let budget = request.budget.to_std().unwrap_or_default();
+        let general = |backend| {
+            let options = Options {
+                backend,
+                time_limit: Some(budget.saturating_sub(started.elapsed())),
+            };
+            reference::solve(problem, &options)
+        };
+        if let Method::Reference(backend) = self.method {
+            return general(backend);
+        }
+        let fits = self.last.len() == problem.resources.len()
+            && (self.last.iter()).all(|plan| plan.charge_kw.len() == problem.horizon());
+        let warm_start = fits.then_some(self.last.as_slice());
+        let solution = vpp_optimizer::solve(problem, warm_start, &|| started.elapsed() >= budget)?;
+        if solution.status != Status::Stalled {
+            return Ok(solution);
+        }
+        self.statistics.stalled_solves.add(1);
         tracing::warn!(
             cycle = request.cycle,
-            reason,
-            "no allocation from the optimizer"
+            "the solver stalled; Clarabel takes over"
         );
-    }
-    let solve_time = TimeDelta::from_std(started.elapsed()).unwrap_or(TimeDelta::MAX);
-    Solved {
-        cycle: request.cycle,
-        result,
-        solve_time,
+        match general(Backend::Clarabel) {
+            Ok(other) if other.objective < solution.objective => Ok(other),
+            _ => Ok(solution),
+        }
     }
 }
 

@@ -103,6 +103,8 @@ counters! {
     degraded_cycles,
     /// Cycles that began more than a whole cycle late: the loop was stuck.
     skipped_cycles,
+    /// Problems that the solver came to no end with, so that the general one was asked.
+    stalled_solves,
     /// Solutions that came too late and were ignored.
     late_solutions,
     /// Commands released.

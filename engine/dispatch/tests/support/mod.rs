@@ -475,8 +475,7 @@ impl World {
                 solve_time: TimeDelta::milliseconds(100),
             };
             let solution = || {
-                let options = vpp_optimizer::Options::default();
-                vpp_optimizer::solve(&request.problem, &options).map_err(|e| e.to_string())
+                vpp_optimizer::solve(&request.problem, None, &|| false).map_err(|e| e.to_string())
             };
             match self.solver {
                 Solver::Works => {

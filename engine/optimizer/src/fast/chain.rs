@@ -15,6 +15,12 @@ use super::rows::{BEFORE, Curvature, ENERGY, EXPORTED, Force, Gains, Point, UNME
 const PINNED: f64 = 1e30;
 /// A pivot below this share of what it came from is cancellation: nothing is known of it, so it is not moved.
 const CANCELLED: f64 = 1e-15;
+/// Added to the curvature of controls, and allowed between a row and its limit for each unit of its price's change: the
+/// Newton system stays solvable where limits coincide. Both vanish as the direction does, so neither moves the optimum.
+const RHO: f64 = 1e-8;
+pub(super) const DELTA: f64 = 1e-7;
+/// Slacks begin at this share of the resource's size, or more.
+const FLOOR: f64 = 0.1;
 /// Residuals below this share of the limit are rounding.
 pub(super) const ROUNDING: f64 = 1e-13;
 
@@ -103,8 +109,6 @@ kernels! {
     measure / Measure / measure_step() -> Reach;
     /// Wants every complementarity at `target`, less `weight` of what the direction just found adds to second order.
     aim / Aim / aim_rows(target: f64, weight: f64) -> ();
-    /// Wants complementarities that a longer step would leave outside of a range brought back into it.
-    centre / Centre / centre_rows(primal: f64, dual: f64, low: f64, high: f64) -> ();
     /// Goes along the direction, and wants complementarities at nothing from there.
     advance / Advance / go(primal: f64, dual: f64) -> ();
     /// Where the point stands.
@@ -215,8 +219,6 @@ pub(super) struct Batch {
     pub(super) pinned: Vec<Lane>,
     pub(super) unmet_pinned: Lane,
     pub(super) size: Lane,
-    pub(super) rho: f64,
-    pub(super) delta: f64,
 
     /// The point.
     pub(super) controls: Vec<Lane>,
@@ -310,8 +312,6 @@ impl Batch {
             pinned: vec![Lane::splat(PINNED); horizon * nu],
             unmet_pinned: Lane::splat(PINNED),
             size: Lane::ONE,
-            rho: envf("RHO", 1e-8),
-            delta: envf("DELTA", 1e-7),
             controls: vec![Lane::ZERO; horizon * nu],
             unmet: Lane::ZERO,
             slack: Vec::new(),
@@ -374,11 +374,7 @@ impl Batch {
             for of in kinds(self.kinds[t]) {
                 let room = self.limit[row] - point.value(of, &gains);
                 let present = self.present[row];
-                let floor = if of == kind::UNMET {
-                    0.0
-                } else {
-                    envf("FLOOR", 0.1)
-                };
+                let floor = if of == kind::UNMET { 0.0 } else { FLOOR };
                 let least = self.size * floor;
                 let slack = room.max(least);
                 self.slack[row] = present * slack + (Lane::ONE - present);
@@ -407,11 +403,11 @@ impl Batch {
             row -= self.kinds[t].count_ones() as usize;
             for (k, of) in kinds(self.kinds[t]).enumerate() {
                 let (slack, price) = (self.slack[row + k], self.price[row + k]);
-                let weight = price / (slack + price * self.delta);
+                let weight = price / (slack + price * DELTA);
                 own.add(of, weight, &gains);
             }
             for j in 0..NU {
-                own.controls[j][j] += self.pinned[t * NU + j] + Lane::splat(self.rho);
+                own.controls[j][j] += self.pinned[t * NU + j] + Lane::splat(RHO);
             }
             let mut states = own.states;
             for a in 0..NX {
@@ -554,7 +550,7 @@ impl Batch {
             for of in kinds(self.kinds[t]) {
                 let (slack, price) = (self.slack[row], self.price[row]);
                 let off = excess(point.value(of, &gains), slack, self.limit[row]);
-                let give = price * self.delta;
+                let give = price * DELTA;
                 let wanted = self.aim[row] + price * (off + give);
                 force.add(of, wanted / (slack + give), &gains);
                 row += 1;
@@ -586,9 +582,7 @@ impl Batch {
             let at = t * (NU + 2);
             let mut on: [Lane; NU] = [Lane::ZERO; NU];
             if anew {
-                for j in 0..NU {
-                    on[j] = self.force[at + j];
-                }
+                on.copy_from_slice(&self.force[at..at + NU]);
                 pull_on[ENERGY] += self.force[at + NU];
             }
             let price = self.port_prices[t * ports];
@@ -676,8 +670,8 @@ impl Batch {
                 let off = excess(point.value(of, &gains), slack, self.limit[row]);
                 let gone = off + by.value(of, &gains);
                 let wanted = self.aim[row] + price * (gone - slack);
-                let price_by = wanted / (slack + price * self.delta);
-                let slack_by = present * (price_by * self.delta - gone);
+                let price_by = wanted / (slack + price * DELTA);
+                let slack_by = present * (price_by * DELTA - gone);
                 see(
                     &mut self.slack[row],
                     &mut self.price[row],
@@ -716,22 +710,6 @@ impl Batch {
     fn aim_rows<const NX: usize, const NU: usize>(&mut self, target: f64, weight: f64) {
         self.along::<NU>(|_, _, aim, present, [slack_by, price_by]| {
             *aim = present * target - slack_by * price_by * weight;
-        });
-    }
-
-    #[inline(always)]
-    fn centre_rows<const NX: usize, const NU: usize>(
-        &mut self,
-        primal: f64,
-        dual: f64,
-        low: f64,
-        high: f64,
-    ) {
-        let (low, high) = (Lane::splat(low), Lane::splat(high));
-        self.along::<NU>(|slack, price, aim, present, [slack_by, price_by]| {
-            let product = (*slack + slack_by * primal) * (*price + price_by * dual);
-            let wanted = product.max(low).min(high) - product;
-            *aim += present * wanted.max(-high);
         });
     }
 
@@ -843,7 +821,7 @@ impl Batch {
         (worst.greatest(), total.total())
     }
 
-    /// The width of each control's range, from its bounds; that of regulation from its headroom.
+    /// The width of each control's range, from its bounds; that of regulation from its headroom at the most.
     #[inline(always)]
     fn ranges<const NU: usize>(&self, t: usize, first: usize) -> [Lane; NU] {
         let mut range = [Lane::ZERO; NU];
@@ -852,9 +830,11 @@ impl Batch {
             match of {
                 kind::CHARGE_LEAST | kind::CHARGE_MOST => range[0] += limit,
                 kind::DISCHARGE_LEAST | kind::DISCHARGE_MOST if NU > 1 => range[1 % NU] += limit,
-                kind::HEADROOM_UP | kind::HEADROOM_DOWN if NU > 2 => {
-                    range[2 % NU] += limit;
-                    range[3 % NU] += limit;
+                kind::HEADROOM_UP if NU > 2 => {
+                    range[2 % NU] = limit + self.controls[t * NU] + range[0];
+                }
+                kind::HEADROOM_DOWN if NU > 2 => {
+                    range[3 % NU] = limit + self.controls[t * NU + 1] + range[1 % NU];
                 }
                 _ => {}
             }
@@ -1099,52 +1079,5 @@ impl<const NU: usize> Pivots<NU> {
             }
         }
         values
-    }
-}
-
-pub(super) fn envf(name: &str, default: f64) -> f64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(default)
-}
-
-impl Batch {
-    pub(super) fn blockers(&mut self) -> [(f64, u32, usize, [f64; 4]); 2] {
-        match self.shape {
-            Shape::Charges => self.block::<1>(),
-            Shape::Exports => self.block::<2>(),
-            _ => self.block::<4>(),
-        }
-    }
-    fn block<const NU: usize>(&mut self) -> [(f64, u32, usize, [f64; 4]); 2] {
-        let list: Vec<(u32, usize)> = self
-            .kinds
-            .iter()
-            .enumerate()
-            .flat_map(|(t, m)| kinds(*m).map(move |k| (k, t)))
-            .collect();
-        let mut row = 0;
-        let mut best = [(f64::INFINITY, 99, 0, [0.0; 4]); 2];
-        self.along::<NU>(|slack, price, _, _, [sb, pb]| {
-            let (k, t) = list[row];
-            row += 1;
-            for l in 0..WIDTH {
-                let info = [slack.0[l], sb.0[l], price.0[l], pb.0[l]];
-                if sb.0[l] < 0.0 {
-                    let r = -slack.0[l] / sb.0[l];
-                    if r < best[0].0 {
-                        best[0] = (r, k, t, info);
-                    }
-                }
-                if pb.0[l] < 0.0 {
-                    let r = -price.0[l] / pb.0[l];
-                    if r < best[1].0 {
-                        best[1] = (r, k, t, info);
-                    }
-                }
-            }
-        });
-        best
     }
 }

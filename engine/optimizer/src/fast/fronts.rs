@@ -18,6 +18,10 @@ use super::lane::{Kernel, vectorized};
 pub(super) const NO_PORT: u32 = u32::MAX;
 /// Rows eliminated together, so that what they change is read and written once.
 const BLOCK: usize = 8;
+/// Leaving weak rows out costs iterations, and pays where the elimination of all rows takes more than this many
+/// operations for each resource and interval.
+const HEAVY: usize = 2_000;
+const WEAK: f64 = 0.1;
 
 /// Where one quantity of one resource goes in its front.
 #[derive(Debug, Clone, Copy)]
@@ -99,12 +103,19 @@ pub(super) struct Fronts {
     levels: Vec<Range<usize>>,
     /// For each coupling row whether it is live, and else what divides its residual.
     weak: Vec<Option<f64>>,
+    /// A row is weak when the variance of its flow is below this share of its diagonal.
+    weakness: f64,
     parallel: bool,
 }
 
 impl Fronts {
     pub(super) fn new(fronts: Vec<Front>, levels: Vec<Range<usize>>, parallel: bool) -> Self {
+        let cells: usize = fronts.iter().map(Front::cells).sum();
+        let size = |front: &Front| front.ports + front.rows.len();
+        let pivots = |front: &Front| front.rows.len() * size(front) * size(front);
+        let work: usize = fronts.iter().map(pivots).sum();
         Self {
+            weakness: if work > HEAVY * cells { WEAK } else { 0.0 },
             fronts,
             levels,
             parallel,
@@ -148,24 +159,29 @@ impl Fronts {
     /// A row far from its limit has a diagonal much larger than the variance of its flow: it hardly answers, and what
     /// it does answer matters to nobody else. Such rows are left out of the elimination, which makes it many times
     /// smaller; each is solved by itself, and what that misses shows as a residual in the next iteration.
+    ///
+    /// What is found after `stop` has said so is of no use.
     pub(super) fn factor(
         &mut self,
         batches: &[Batch],
         diagonal: &[f64],
         keep: impl Fn(usize) -> bool,
+        stop: &(dyn Fn() -> bool + Sync),
     ) {
         let mut variance = vec![0.0; diagonal.len()];
         self.flows(batches, Of::Variance, &mut variance);
         let rows = diagonal.iter().zip(&variance).enumerate();
         self.weak = rows
             .map(|(row, (diagonal, variance))| {
-                (variance < &(super::chain::envf("WEAK", 0.03) * diagonal) && !keep(row))
-                    .then_some(diagonal + variance)
+                (*variance < self.weakness * diagonal && !keep(row)).then_some(diagonal + variance)
             })
             .collect();
         let weak = std::mem::take(&mut self.weak);
         self.downwards(|front, parent| front.enliven(&weak, parent));
         self.upwards(|front, below| {
+            if stop() {
+                return;
+            }
             front.gather(batches, below);
             front.assemble(&diagonal[front.rows.clone()]);
             let live = &mut front.live;
@@ -237,6 +253,12 @@ impl Front {
     pub(super) fn make_room(&mut self) {
         self.sums = vec![0.0; self.ports];
         self.prices = vec![0.0; self.ports];
+    }
+
+    /// Resources × intervals that hang here.
+    fn cells(&self) -> usize {
+        let of = |member: &Member| self.maps[member.map as usize].len();
+        self.members.iter().map(of).sum()
     }
 
     /// Price of a port, as last spread.
@@ -567,7 +589,7 @@ fn walk<const NX: usize>(
             }
             let out = &mut covariance[entry.port as usize * ports..];
             let earlier = &map[..passed];
-            if passed > 0 && earlier[passed - 1].port == earlier[0].port + passed as u32 - 1 {
+            if passed > 0 && (earlier[passed - 1].port - earlier[0].port) as usize == passed - 1 {
                 let first = earlier[0].port as usize;
                 for (sum, value) in out[first..first + passed].iter_mut().zip(&row[..passed]) {
                     *sum += value;

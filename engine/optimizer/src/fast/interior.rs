@@ -8,22 +8,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
-use super::chain::{Batch, ROUNDING, Reach, Standing};
+use super::chain::{Batch, DELTA, ROUNDING, Reach, Standing};
 use super::fronts::{Fronts, Of};
 use super::program::{Program, Row};
 
 /// Iterations after which it gives up. Good problems take 15 to 40.
 const ITERATIONS: usize = 120;
-/// Relative gap and residuals at which it is done.
-const TOLERANCE: f64 = 1e-8;
+/// Complementarity at which every row begins, CNY.
+const START: f64 = 1e3;
+/// Relative gap, and residual of a row in kW or kWh, at which it is done.
+const TOLERANCE: f64 = 5e-8;
+const OFF: f64 = 1e-7;
+/// A point is worth a look, for the case that there will be no better one, when the gap has shrunk to this share since
+/// the last look, and rows are off by no more than this.
+const LOOK: f64 = 0.05;
+const LOOK_OFF: f64 = 0.1;
 /// What still counts as optimal when the last digits cannot be had.
-const ACCEPTABLE: f64 = 1e-7;
+const ACCEPTABLE: f64 = 3e-7;
 /// Batches that one task takes.
 const TASK: usize = 8;
 
 /// How the method ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// At the optimum.
     Optimal,
     /// The caller said stop.
@@ -139,8 +146,12 @@ impl<'a> Interior<'a> {
     }
 
     /// Walks until done.
-    pub(super) fn run(&mut self, target: f64) -> End {
-        self.start(target);
+    pub(super) fn run(&mut self, mut seen: impl FnMut(&Self)) -> End {
+        if self.asked_to_stop() {
+            return End::Stopped;
+        }
+        self.start(START);
+        let mut next_look = LOOK;
         let mut bad = 0;
         for iteration in 0..ITERATIONS {
             self.iterations = iteration;
@@ -150,33 +161,23 @@ impl<'a> Interior<'a> {
             }
             let scale = 1.0 + self.cost.abs();
             let gap = standing.complementarity + standing.dual_slack + standing.primal_slack.abs();
-            if std::env::var("VPP_TRACE").is_ok() {
-                eprintln!(
-                    "{iteration:3} cost {:.9e} comp {:.2e} primal {:.2e} dual {:.2e} slack {:.2e} {:.2e}",
-                    self.cost,
-                    standing.complementarity,
-                    standing.primal_off,
-                    standing.dual_off,
-                    standing.dual_slack,
-                    standing.primal_slack
-                );
-            }
-            if gap <= TOLERANCE * scale && standing.primal_off <= 1e-7 {
+            if gap <= TOLERANCE * scale && standing.primal_off <= OFF {
                 return End::Optimal;
             }
             if !gap.is_finite() {
                 return End::Stuck;
             }
+            if gap <= next_look * scale && standing.primal_off <= LOOK_OFF {
+                seen(self);
+                next_look = LOOK * gap / scale;
+            }
             let step = self.iterate(&standing);
             if self.asked_to_stop() {
                 return End::Stopped;
             }
-            if std::env::var("VPP_TRACE").is_ok() {
-                eprintln!("    step {step:.3}");
-            }
             bad = if step < 1e-3 { bad + 1 } else { 0 };
             if bad >= 5 {
-                let fine = gap <= ACCEPTABLE * scale && standing.primal_off <= 1e-6;
+                let fine = gap <= ACCEPTABLE * scale && standing.primal_off <= 10.0 * OFF;
                 return if fine { End::Optimal } else { End::Stuck };
             }
         }
@@ -254,30 +255,6 @@ impl<'a> Interior<'a> {
                 coupling.slack[r] = target / price;
             }
         }
-        if std::env::var("VPP_TRACE").is_ok() {
-            let mut by = std::collections::BTreeMap::new();
-            for (r, row) in self.program.rows.iter().enumerate() {
-                let key = match row.origin {
-                    super::program::Origin::Import(_) => "import",
-                    super::program::Origin::Export(_) => "export",
-                    super::program::Origin::Requirement(_) => "req",
-                    super::program::Origin::Down(_) => "down",
-                    _ => "peak",
-                };
-                let e = by.entry((key, row.penalty as i64)).or_insert((0, 0.0, 0.0));
-                e.0 += 1;
-                e.1 += (coupling.flow[r] - row.room).max(0.0);
-                e.2 += coupling.over[r] * row.penalty;
-            }
-            eprintln!(
-                "{by:?} unmet {}",
-                self.program
-                    .batches
-                    .iter()
-                    .map(|b| (b.unmet * b.unmet_cost).total())
-                    .sum::<f64>()
-            );
-        }
         // A peak's rows may together ask no more than its price.
         for (r, row) in self.program.rows.iter().enumerate() {
             if let Some(peak) = row.peak() {
@@ -318,8 +295,13 @@ impl<'a> Interior<'a> {
             standing.rows += 1.0;
         }
         self.cost = standing.cost;
-        self.bound =
+        let bound =
             standing.cost - standing.complementarity + standing.primal_slack - standing.dual_slack;
+        // Any prices bound the optimum once the point is within the ranges that residuals are valued over; the best so
+        // far counts. After a stop the sums are not whole.
+        if standing.primal_off <= 10.0 * OFF && !self.asked_to_stop() {
+            self.bound = self.bound.max(bound);
+        }
         standing
     }
 
@@ -335,9 +317,12 @@ impl<'a> Interior<'a> {
         if off.abs() > noise { off } else { 0.0 }
     }
 
-    /// One step: predictor, corrector, and further correctors towards the centre while they make it longer.
+    /// One step: predictor, then corrector.
     fn iterate(&mut self, standing: &Standing) -> f64 {
         self.factor();
+        if self.asked_to_stop() {
+            return 0.0;
+        }
         let mean = standing.complementarity / standing.rows.max(1.0);
         self.direct();
         let reach = self.measure();
@@ -349,58 +334,7 @@ impl<'a> Interior<'a> {
         // Second order counts as far as the step that it was found for could go.
         self.aim(target, primal.min(dual));
         self.direct();
-        let mut reach = self.measure();
-        let correctors: usize = super::chain::envf("CORR", 2.0) as usize;
-        for _ in 0..correctors {
-            let (primal, dual) = (reach.primal.min(1.0), reach.dual.min(1.0));
-            if primal.min(dual) > 0.9 || self.asked_to_stop() {
-                break;
-            }
-            let longer = |step: f64| (step + super::chain::envf("LONGER", 0.2)).min(1.0);
-            self.centre(longer(primal), longer(dual), 0.1 * target, 10.0 * target);
-            self.direct();
-            reach = self.measure();
-        }
-        if std::env::var("VPP_BLOCK").is_ok() {
-            let mut best = [(f64::INFINITY, 99, 0, [0.0; 4]); 2];
-            for b in &mut self.program.batches {
-                let x = b.blockers();
-                for k in 0..2 {
-                    if x[k].0 < best[k].0 {
-                        best[k] = x[k];
-                    }
-                }
-            }
-            eprintln!(
-                "   target {target:.1e} share {share:.2e} aff {primal:.3} {dual:.3} batches: primal {:?}\n      dual {:?}",
-                best[0], best[1]
-            );
-            let c = &self.coupling;
-            let mut bp = (f64::INFINITY, 0, 0.0, 0.0, 0.0, 0.0);
-            let mut bd = bp;
-            for r in 0..c.slack.len() {
-                let rows = [
-                    (0, c.slack[r], c.by.slack[r], c.price[r], c.by.price[r]),
-                    (1, c.over[r], c.by.over[r], c.spare[r], -c.by.price[r]),
-                ];
-                for (k, s, sb, p, pb) in rows {
-                    if k == 1 && self.program.rows[r].peak().is_some() {
-                        continue;
-                    }
-                    if sb < 0.0 && -s / sb < bp.0 {
-                        bp = (-s / sb, r * 10 + k, s, sb, p, pb);
-                    }
-                    if pb < 0.0 && -p / pb < bd.0 {
-                        bd = (-p / pb, r * 10 + k, s, sb, p, pb);
-                    }
-                }
-            }
-            eprintln!(
-                "      rows primal {bp:?} {:?}\n      dual {bd:?} {:?}",
-                self.program.rows[bp.1 / 10].origin,
-                self.program.rows[bd.1 / 10].origin
-            );
-        }
+        let reach = self.measure();
         let near = 0.999;
         let (primal, dual) = ((near * reach.primal).min(1.0), (near * reach.dual).min(1.0));
         if !self.asked_to_stop() {
@@ -424,37 +358,6 @@ impl<'a> Interior<'a> {
         }
     }
 
-    fn centre(&mut self, primal: f64, dual: f64, low: f64, high: f64) {
-        self.each(|batch| batch.centre(primal, dual, low, high));
-        let outside = |slack: f64, slack_by: f64, price: f64, price_by: f64| {
-            let product = (slack + primal * slack_by) * (price + dual * price_by);
-            (product.clamp(low, high) - product).max(-high)
-        };
-        let peaks = &mut self.peaks;
-        let Coupling {
-            aim,
-            aim_over,
-            by,
-            slack,
-            price,
-            over,
-            spare,
-            ..
-        } = &mut self.coupling;
-        for r in 0..aim.len() {
-            aim[r] += outside(slack[r], by.slack[r], price[r], by.price[r]);
-            aim_over[r] += outside(over[r], by.over[r], spare[r], -by.price[r]);
-        }
-        for (peak, aim) in peaks.aim.iter_mut().enumerate() {
-            *aim += outside(
-                peaks.height[peak],
-                by.peak[peak],
-                peaks.spare[peak],
-                by.peak_spare[peak],
-            );
-        }
-    }
-
     fn factor(&mut self) {
         self.each(Batch::factor);
         if self.asked_to_stop() {
@@ -462,18 +365,28 @@ impl<'a> Interior<'a> {
         }
         let coupling = &mut self.coupling;
         for (r, row) in self.program.rows.iter().enumerate() {
-            coupling.diagonal[r] =
-                coupling.slack[r] / coupling.price[r] + super::chain::envf("DELTA", 1e-7);
+            coupling.diagonal[r] = coupling.slack[r] / coupling.price[r] + DELTA;
             if row.peak().is_none() {
                 coupling.diagonal[r] += coupling.over[r] / coupling.spare[r];
             }
         }
-        let rows = &self.program.rows;
-        self.program
-            .fronts
-            .factor(&self.program.batches, &coupling.diagonal, |row| {
-                rows[row].peak().is_some()
-            });
+        let (stop, stopped) = (self.stop, &self.stopped);
+        let ask = || {
+            let now = stopped.load(Ordering::Relaxed) || stop();
+            stopped.store(now, Ordering::Relaxed);
+            now
+        };
+        let Program {
+            fronts,
+            batches,
+            rows,
+            ..
+        } = &mut self.program;
+        let keep = |row: usize| rows[row].peak().is_some();
+        fronts.factor(batches, &coupling.diagonal, keep, &ask);
+        if self.asked_to_stop() {
+            return;
+        }
         for (peak, column) in self.peaks.columns.iter_mut().enumerate() {
             let one = |row: &Row| f64::from(u8::from(row.peak() == Some(peak)));
             *column = self.program.rows.iter().map(one).collect();

@@ -28,11 +28,6 @@ impl Lane {
     }
 
     #[inline(always)]
-    pub(super) fn min(self, other: Self) -> Self {
-        self.zip(other, |a, b| if a < b { a } else { b })
-    }
-
-    #[inline(always)]
     pub(super) fn abs(self) -> Self {
         self.map(f64::abs)
     }
@@ -42,11 +37,6 @@ impl Lane {
     pub(super) fn total(self) -> f64 {
         let [a, b, c, d, e, f, g, h] = self.0;
         ((a + b) + (c + d)) + ((e + f) + (g + h))
-    }
-
-    #[inline(always)]
-    pub(super) fn least(self) -> f64 {
-        self.0.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
     #[inline(always)]

@@ -1,5 +1,8 @@
 //! The fast solver: an interior-point method that knows the structure.
 
+// Small matrices by index read as their formulas do.
+#![allow(clippy::needless_range_loop)]
+
 mod chain;
 mod fronts;
 mod interior;
@@ -9,43 +12,50 @@ mod rows;
 
 use crate::frame::Frame;
 use crate::solution::{NodePrices, Prices, RequirementPrices, ResourceSchedule};
-use interior::{End, Interior};
+pub(crate) use interior::End;
+use interior::Interior;
 use program::{Origin, Program};
 
-/// What the method found, before any repair.
+/// How the method ended.
 pub(crate) struct Found {
+    /// Nothing is repaired. Empty after a stop, when there is no time to read it.
     pub(crate) schedule: Vec<ResourceSchedule>,
     pub(crate) prices: Prices,
-    /// CNY: a lower bound on the optimum, and the cost of the point.
+    /// CNY: no schedule is cheaper.
     pub(crate) bound: f64,
-    pub(crate) cost: f64,
-    pub(crate) end: bool,
-    pub(crate) iterations: usize,
+    pub(crate) end: End,
 }
 
 /// Below this many resources × intervals one core is faster than several.
 const PARALLEL: usize = 4_000;
 
-pub(crate) fn find(frame: &Frame<'_>, stop: &(dyn Fn() -> bool + Sync)) -> Found {
+/// Searches for the optimum from a schedule that keeps all limits. Shows `look` some of the points on the way, in case
+/// the search does not come to its end. `None` when the caller says stop before it has begun.
+pub(crate) fn find(
+    frame: &Frame<'_>,
+    begin: &[ResourceSchedule],
+    stop: &(dyn Fn() -> bool + Sync),
+    mut look: impl FnMut(Vec<ResourceSchedule>),
+) -> Option<Found> {
     let problem = frame.problem;
     let size = problem.resources.len() * problem.horizon();
     let parallel = size >= PARALLEL;
-    let program = Program::new(frame, parallel);
+    let program = Program::new(frame, begin, parallel, stop)?;
     let mut interior = Interior::new(program, parallel, stop);
-    let end = interior.run(
-        std::env::var("MU")
-            .ok()
-            .and_then(|m| m.parse().ok())
-            .unwrap_or(1.0),
-    );
-    Found {
-        schedule: schedule(frame, &interior.program),
+    let end = interior.run(|interior| look(schedule(frame, &interior.program)));
+    if end == End::Stopped && interior.iterations == 0 {
+        return None;
+    }
+    Some(Found {
+        schedule: if end == End::Stopped {
+            Vec::new()
+        } else {
+            schedule(frame, &interior.program)
+        },
         prices: prices(frame, &interior),
         bound: interior.bound,
-        cost: interior.cost,
-        end: end == End::Optimal,
-        iterations: interior.iterations,
-    }
+        end,
+    })
 }
 
 fn schedule(frame: &Frame<'_>, program: &Program) -> Vec<ResourceSchedule> {
@@ -107,11 +117,4 @@ fn prices(frame: &Frame<'_>, interior: &Interior<'_>) -> Prices {
         }
     }
     prices
-}
-
-/// Trial.
-pub fn trial(problem: &crate::Problem) -> (f64, f64, bool, usize) {
-    let frame = Frame::new(problem);
-    let found = find(&frame, &|| false);
-    (found.cost, found.bound, found.end, found.iterations)
 }

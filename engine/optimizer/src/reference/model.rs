@@ -107,7 +107,7 @@ impl Builder<'_> {
         let Some(holding) = frame.regulation[i] else {
             return;
         };
-        for t in 0..self.dt.len() {
+        for (t, needed) in needed.iter_mut().enumerate() {
             let (up_asked, down_asked) = frame.regulation_asked_kw(i, t);
             let (low, high) = (self.limits.low_kw[t], self.limits.high_kw[t]);
             if high - low <= IMPLIED {
@@ -118,7 +118,7 @@ impl Builder<'_> {
             let (charge, discharge) = (block.charge[t], block.discharge[t]);
             if up_asked > 0.0 {
                 block.up[t] = self.lp.term(0.0, f64::INFINITY, 0.0);
-                needed[t].sustain_up = self.resource.energy_min_kwh[t].is_finite() && loss.up > 0.0;
+                needed.sustain_up = self.resource.energy_min_kwh[t].is_finite() && loss.up > 0.0;
                 self.lp.at_most(
                     &[(1.0, block.up[t]), (-1.0, charge), (1.0, discharge)],
                     -low,
@@ -127,7 +127,7 @@ impl Builder<'_> {
             if down_asked > 0.0 {
                 block.down[t] = self.lp.term(0.0, f64::INFINITY, 0.0);
                 let most = self.reach.highest_kwh[t] + loss.down * (high - low);
-                needed[t].sustain_down = most > self.limits.energy_max_kwh[t] + IMPLIED;
+                needed.sustain_down = most > self.limits.energy_max_kwh[t] + IMPLIED;
                 self.lp.at_most(
                     &[(1.0, block.down[t]), (1.0, charge), (-1.0, discharge)],
                     high,

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::check::{HardLimit, violations};
+use crate::score::score;
 
 #[path = "../../tests/random/mod.rs"]
 mod random;
@@ -37,6 +38,7 @@ fn unrepaired(frame: &Frame<'_>, raw: &Raw) -> Solution {
         overloads: outcome.overloads,
         relaxed: frame.relaxations(),
         objective: outcome.objective,
+        gap: 0.0,
         repair_cost: 0.0,
         status: Status::Optimal,
         prices: None,
@@ -102,8 +104,8 @@ proptest! {
         let frame = Frame::new(&problem);
         let raw = Raw::solve(&frame, &options(Backend::Clarabel))?;
         let before = unrepaired(&frame, &raw);
-        let after = finish(&frame, &raw, raw.objective);
-        if hold_directions(&frame, &raw.schedule).is_none() {
+        let after = raw.finish(&frame, raw.objective);
+        if hold_directions(&frame, &raw.schedule, Way::Net).is_none() {
             prop_assert!(close_in_cost(after.objective, raw.objective), "{} {}", after.objective, raw.objective);
             prop_assert!(overload_kwh(&problem, &after) <= overload_kwh(&problem, &before) + 1e-6);
             // What the program could avoid is avoided to the last digit, but where a limit ties intervals together:
@@ -138,11 +140,11 @@ fn a_second_solve_with_directions_held_pays() {
             .current();
         let frame = Frame::new(&problem);
         let raw = Raw::solve(&frame, &options(Backend::Clarabel)).expect("solvable");
-        if hold_directions(&frame, &raw.schedule).is_none() {
+        if hold_directions(&frame, &raw.schedule, Way::Net).is_none() {
             continue;
         }
         netted += 1;
-        let first = finish(&frame, &raw, raw.objective).objective;
+        let first = raw.finish(&frame, raw.objective).objective;
         let best = solve(&problem, &Options::default())
             .expect("solvable")
             .objective;
@@ -152,49 +154,6 @@ fn a_second_solve_with_directions_held_pays() {
         }
     }
     assert!(better * 2 > netted, "{better} of {netted}");
-}
-
-#[test]
-fn fast_agrees() {
-    use proptest::strategy::ValueTree;
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let cases: usize = std::env::var("CASES")
-        .ok()
-        .and_then(|c| c.parse().ok())
-        .unwrap_or(2000);
-    let only: Option<usize> = std::env::var("ONLY").ok().and_then(|c| c.parse().ok());
-    let (mut worst, mut bad, mut iterations) = (0.0_f64, 0, 0);
-    for case in 0..cases {
-        let problem = random::problem()
-            .new_tree(&mut runner)
-            .expect("a problem")
-            .current();
-        if only.is_some_and(|only| only != case) {
-            continue;
-        }
-        let frame = Frame::new(&problem);
-        let raw = Raw::solve(&frame, &options(Backend::Clarabel)).expect("solvable");
-        let found = crate::fast::find(&frame, &|| false);
-        let scale = raw.objective.abs().max(1.0);
-        let off = (found.cost - raw.objective).abs() / scale;
-        iterations += found.iterations;
-        if only.is_some() {
-            eprintln!("{problem:#?}");
-        }
-        if !found.end || off > 1e-6 {
-            bad += 1;
-            eprintln!(
-                "case {case}: end {} reference {} cost {} bound {} iterations {}",
-                found.end, raw.objective, found.cost, found.bound, found.iterations
-            );
-        } else {
-            worst = worst.max(off);
-        }
-    }
-    eprintln!(
-        "bad {bad} worst {worst} iterations {}",
-        iterations as f64 / cases as f64
-    );
 }
 
 /// Prices by another solver, where there is but one answer: the first of two intervals is full at the feeder.

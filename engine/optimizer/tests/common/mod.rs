@@ -5,7 +5,7 @@
 
 use vpp_optimizer::{
     Backend, Node, Options, Penalties, Problem, Requirement, Resource, Solution, Status,
-    check::violations, solve,
+    check::violations, reference, solve,
 };
 
 /// One that may charge and discharge up to a power, with no need, no losses and no prices.
@@ -75,23 +75,24 @@ pub(crate) fn regulation(problem: &Problem, up: f64, down: f64, sustain_h: f64) 
     }
 }
 
-/// Solves with both solvers, checks both, returns the default's.
+/// Solves with the solver to use and two general ones, checks all, returns the first's.
 pub(crate) fn solved(problem: &Problem) -> Solution {
     let microlp = Options {
         backend: Backend::Microlp,
         time_limit: None,
     };
-    let other = solve(problem, &microlp).expect("solvable");
-    let solution = solve(problem, &Options::default()).expect("solvable");
-    assert_near(
-        other.objective - other.repair_cost,
-        solution.objective - solution.repair_cost,
-    );
-    for one in [&other, &solution] {
+    let vertex = reference::solve(problem, &microlp).expect("solvable");
+    let inner = reference::solve(problem, &Options::default()).expect("solvable");
+    let solution = solve(problem, None, &|| false).expect("valid");
+    for one in [&vertex, &inner, &solution] {
         assert_eq!(violations(problem, one, 1e-9), []);
         assert_eq!(one.status, Status::Optimal);
+        assert_near(
+            one.objective - one.repair_cost,
+            solution.objective - solution.repair_cost,
+        );
     }
-    assert!(other.prices.is_none() && solution.prices.is_some());
+    assert!(vertex.prices.is_none() && inner.prices.is_some() && solution.prices.is_some());
     solution
 }
 

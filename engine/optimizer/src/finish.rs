@@ -1,0 +1,80 @@
+//! From a solver's raw schedule to a solution that keeps every hard limit.
+
+use crate::frame::Frame;
+use crate::repair::{Draft, repair};
+use crate::score::score;
+use crate::solution::{Prices, ResourceSchedule, Solution, Status};
+
+/// Charging and discharging at once by more than this is worth a second solve, kW.
+const BOTH_KW: f64 = 1e-6;
+/// A repair that costs less than this share of the objective is noise.
+const WORTH: f64 = 1e-6;
+
+/// Repairs and scores a schedule. `bound` is what no schedule can cost less than.
+pub(crate) fn finish(
+    frame: &Frame<'_>,
+    schedule: &[ResourceSchedule],
+    prices: Option<Prices>,
+    status: Status,
+    bound: f64,
+) -> Solution {
+    let mut schedule = repair(frame, Draft::from_schedule(schedule));
+    let outcome = score(frame, &mut schedule);
+    Solution {
+        schedule,
+        shortfalls: outcome.shortfalls,
+        overloads: outcome.overloads,
+        relaxed: frame.relaxations(),
+        objective: outcome.objective,
+        gap: (outcome.objective - bound).max(0.0),
+        repair_cost: if status == Status::Optimal {
+            outcome.objective - bound
+        } else {
+            0.0
+        },
+        status,
+        prices,
+    }
+}
+
+/// Whether the repair cost enough to solve once more with directions held.
+pub(crate) fn lost_much(objective: f64, bound: f64) -> bool {
+    objective - bound > WORTH * bound.abs().max(1.0)
+}
+
+/// Which way a resource that would do both is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// That of its net draw.
+    Net,
+    /// Discharging: what pays for doing both is most often paid for that.
+    Discharge,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 2] = [Self::Net, Self::Discharge];
+}
+
+/// The same problem with resources that charge and discharge at once held to one direction; `None` if none does.
+pub(crate) fn hold_directions<'a>(
+    frame: &Frame<'a>,
+    schedule: &[ResourceSchedule],
+    way: Way,
+) -> Option<Frame<'a>> {
+    let mut one_way = frame.clone();
+    let mut any = false;
+    for (limits, plan) in one_way.limits.iter_mut().zip(schedule) {
+        for t in 0..plan.charge_kw.len() {
+            if plan.charge_kw[t].min(plan.discharge_kw[t]) <= BOTH_KW {
+                continue;
+            }
+            any = true;
+            if way == Way::Net && plan.net_kw(t) >= 0.0 {
+                limits.reach_low_kw[t] = 0.0;
+            } else {
+                limits.reach_high_kw[t] = 0.0;
+            }
+        }
+    }
+    any.then_some(one_way)
+}

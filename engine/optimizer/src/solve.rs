@@ -1,0 +1,86 @@
+//! The solver to use: a schedule at any moment, the best one given time.
+
+use crate::fast::{End, Found, find};
+use crate::finish::{Way, finish, hold_directions, lost_much};
+use crate::frame::Frame;
+use crate::problem::Problem;
+use crate::rules::solve_frame;
+use crate::solution::{ResourceSchedule, Solution, Status};
+use crate::validate::{ProblemError, schedules, validate};
+
+/// Solves a problem by the interior-point method that knows its structure.
+///
+/// `warm_start` is a schedule for the same resources and intervals, such as the last plan: it need keep no limit. `stop`
+/// is asked all the time, from several threads for large problems; once it says true the best solution so far comes
+/// back. There always is one: the rules' schedule is made first, whatever `stop` says.
+///
+/// A plan that charges and discharges at once (a subsidy or a negative price can make that pay, and burning energy can
+/// make room under a limit) cannot be carried out. It is netted; where that costs anything, the program is solved
+/// twice more with each such resource and interval held to one direction, and the best counts.
+///
+/// [`Solution::status`] tells how it ended. After [`Status::Stalled`], a try of [`crate::reference::solve`] may be worth
+/// its time.
+///
+/// # Errors
+///
+/// [`ProblemError`] if the problem has no meaning, or the warm start does not fit it.
+pub fn solve(
+    problem: &Problem,
+    warm_start: Option<&[ResourceSchedule]>,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Solution, ProblemError> {
+    validate(problem)?;
+    if let Some(warm_start) = warm_start {
+        schedules(problem, warm_start)?;
+    }
+    let frame = Frame::new(problem);
+    let mut best = solve_frame(&frame);
+    if let Some(warm_start) = warm_start.filter(|_| !stop()) {
+        offer(&mut best, &frame, warm_start);
+    }
+    let Some(first) = search(&frame, &frame, &mut best, stop) else {
+        return Ok(best);
+    };
+    if first.end == End::Optimal && lost_much(best.objective, first.bound) {
+        let ways = Way::ALL.map(|way| hold_directions(&frame, &first.schedule, way));
+        for one_way in ways.iter().flatten() {
+            search(one_way, &frame, &mut best, stop);
+        }
+    }
+    best.gap = (best.objective - first.bound).max(0.0);
+    match first.end {
+        End::Optimal => {
+            best.status = Status::Optimal;
+            best.repair_cost = best.objective - first.bound;
+        }
+        End::Stuck => best.status = Status::Stalled,
+        End::Stopped => {}
+    }
+    best.prices = Some(first.prices);
+    Ok(best)
+}
+
+/// Searches in `frame`; of all that is seen keeps what is best for `asked`.
+fn search(
+    frame: &Frame<'_>,
+    asked: &Frame<'_>,
+    best: &mut Solution,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Option<Found> {
+    let begin = best.schedule.clone();
+    let found = find(frame, &begin, stop, |seen: Vec<ResourceSchedule>| {
+        offer(best, asked, &seen);
+    })?;
+    // After a stop, what has been seen on the way must do: a repair takes time.
+    if found.end != End::Stopped {
+        offer(best, asked, &found.schedule);
+    }
+    Some(found)
+}
+
+fn offer(best: &mut Solution, frame: &Frame<'_>, schedule: &[ResourceSchedule]) {
+    let other = finish(frame, schedule, None, Status::Feasible, f64::NEG_INFINITY);
+    if other.objective < best.objective {
+        *best = other;
+    }
+}
