@@ -1,6 +1,6 @@
 //! The solver to use: a schedule at any moment, the best one given time.
 
-use crate::fast::{End, Found, find};
+use crate::fast::{Begin, End, Found, find};
 use crate::finish::{Way, finish, hold_directions, lost_much};
 use crate::frame::Frame;
 use crate::problem::Problem;
@@ -38,13 +38,18 @@ pub fn solve(
     if let Some(warm_start) = warm_start.filter(|_| !stop()) {
         offer(&mut best, &frame, warm_start);
     }
-    let Some(first) = search(&frame, &frame, &mut best, stop) else {
+    let begin = if best.status == Status::Rules {
+        Begin::Far
+    } else {
+        Begin::Near
+    };
+    let Some(first) = search(&frame, &frame, begin, &mut best, stop) else {
         return Ok(best);
     };
     if first.end == End::Optimal && lost_much(best.objective, first.bound) {
         let ways = Way::ALL.map(|way| hold_directions(&frame, &first.schedule, way));
         for one_way in ways.iter().flatten() {
-            search(one_way, &frame, &mut best, stop);
+            search(one_way, &frame, Begin::Near, &mut best, stop);
         }
     }
     best.gap = (best.objective - first.bound).max(0.0);
@@ -64,13 +69,17 @@ pub fn solve(
 fn search(
     frame: &Frame<'_>,
     asked: &Frame<'_>,
+    begin: Begin,
     best: &mut Solution,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Option<Found> {
-    let begin = best.schedule.clone();
-    let found = find(frame, &begin, stop, |seen: Vec<ResourceSchedule>| {
-        offer(best, asked, &seen);
-    })?;
+    let schedule = best.schedule.clone();
+    let mut look = |seen: Vec<ResourceSchedule>| offer(best, asked, &seen);
+    let mut found = find(frame, &schedule, begin, stop, &mut look)?;
+    if found.end == End::Stuck && begin == Begin::Near {
+        // It was not as near as it seemed.
+        found = find(frame, &schedule, Begin::Far, stop, &mut look)?;
+    }
     // After a stop, what has been seen on the way must do: a repair takes time.
     if found.end != End::Stopped {
         offer(best, asked, &found.schedule);

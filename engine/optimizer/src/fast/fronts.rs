@@ -21,7 +21,7 @@ const BLOCK: usize = 8;
 /// Leaving weak rows out costs iterations, and pays where the elimination of all rows takes more than this many
 /// operations for each resource and interval.
 const HEAVY: usize = 2_000;
-const WEAK: f64 = 0.1;
+const WEAK: f64 = 0.3;
 
 /// Where one quantity of one resource goes in its front.
 #[derive(Debug, Clone, Copy)]
@@ -192,6 +192,11 @@ impl Fronts {
             });
         });
         self.weak = weak;
+    }
+
+    /// Whether a row was left out of the last elimination.
+    pub(super) fn is_weak(&self, row: usize) -> bool {
+        self.weak.get(row).is_some_and(Option::is_some)
     }
 
     /// For each coupling row what flows through it; of variances an upper bound.

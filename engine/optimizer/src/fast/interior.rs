@@ -14,8 +14,6 @@ use super::program::{Program, Row};
 
 /// Iterations after which it gives up. Good problems take 15 to 40.
 const ITERATIONS: usize = 120;
-/// Complementarity at which every row begins, CNY.
-const START: f64 = 1e3;
 /// Relative gap, and residual of a row in kW or kWh, at which it is done.
 const TOLERANCE: f64 = 5e-8;
 const OFF: f64 = 1e-7;
@@ -145,12 +143,12 @@ impl<'a> Interior<'a> {
         }
     }
 
-    /// Walks until done.
-    pub(super) fn run(&mut self, mut seen: impl FnMut(&Self)) -> End {
+    /// Walks until done, from a complementarity of `start` CNY at every row. Shows some points on the way.
+    pub(super) fn run(&mut self, start: f64, mut seen: impl FnMut(&Self)) -> End {
         if self.asked_to_stop() {
             return End::Stopped;
         }
-        self.start(START);
+        self.start(start);
         let mut next_look = LOOK;
         let mut bad = 0;
         for iteration in 0..ITERATIONS {
@@ -274,6 +272,7 @@ impl<'a> Interior<'a> {
         self.program
             .fronts
             .flows(&self.program.batches, Of::Point, &mut coupling.flow);
+        self.close_gaps();
         self.pull_prices(false);
         let mut standing = self.sum(Batch::stand, Standing::default(), Standing::join);
         let coupling = &self.coupling;
@@ -303,6 +302,21 @@ impl<'a> Interior<'a> {
             self.bound = self.bound.max(bound);
         }
         standing
+    }
+
+    /// The direction of a weak row is only nearly right, which leaves it off. Far from its limit, its slack can just as
+    /// well be what it should be.
+    fn close_gaps(&mut self) {
+        for (r, row) in self.program.rows.iter().enumerate() {
+            let coupling = &mut self.coupling;
+            if !self.program.fronts.is_weak(r) || row.peak().is_some() {
+                continue;
+            }
+            let exact = row.room + coupling.over[r] - coupling.flow[r];
+            if exact > 0.5 * coupling.slack[r] {
+                coupling.slack[r] = exact;
+            }
+        }
     }
 
     /// `flow − over + slack − room`

@@ -26,6 +26,26 @@ pub(crate) struct Found {
     pub(crate) end: End,
 }
 
+/// What is known of the schedule that a search begins from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Nothing: it is far from the optimum.
+    Far,
+    /// It was best for a problem like this one.
+    Near,
+}
+
+impl Begin {
+    /// By which share the schedule is moved inwards, away from its limits, and the complementarity that each row begins
+    /// with, CNY. Measured: with less, a search from far away gets stuck at once; with more, one from nearby is lost.
+    fn settings(self) -> (f64, f64) {
+        match self {
+            Self::Far => (0.1, 1e3),
+            Self::Near => (0.01, 100.0),
+        }
+    }
+}
+
 /// Below this many resources × intervals one core is faster than several.
 const PARALLEL: usize = 4_000;
 
@@ -33,16 +53,31 @@ const PARALLEL: usize = 4_000;
 /// the search does not come to its end. `None` when the caller says stop before it has begun.
 pub(crate) fn find(
     frame: &Frame<'_>,
-    begin: &[ResourceSchedule],
+    schedule: &[ResourceSchedule],
+    begin: Begin,
     stop: &(dyn Fn() -> bool + Sync),
-    mut look: impl FnMut(Vec<ResourceSchedule>),
+    look: impl FnMut(Vec<ResourceSchedule>) + Send,
 ) -> Option<Found> {
     let problem = frame.problem;
-    let size = problem.resources.len() * problem.horizon();
-    let parallel = size >= PARALLEL;
-    let program = Program::new(frame, begin, parallel, stop)?;
+    if problem.resources.len() * problem.horizon() < PARALLEL {
+        return search(frame, schedule, begin, stop, look, false);
+    }
+    // On a thread of the pool from the start: handing it each step would cost more than many a step does.
+    rayon::scope(|_| search(frame, schedule, begin, stop, look, true))
+}
+
+fn search(
+    frame: &Frame<'_>,
+    schedule: &[ResourceSchedule],
+    begin: Begin,
+    stop: &(dyn Fn() -> bool + Sync),
+    mut look: impl FnMut(Vec<ResourceSchedule>),
+    parallel: bool,
+) -> Option<Found> {
+    let (inwards, target) = begin.settings();
+    let program = Program::new(frame, schedule, inwards, parallel, stop)?;
     let mut interior = Interior::new(program, parallel, stop);
-    let end = interior.run(|interior| look(schedule(frame, &interior.program)));
+    let end = interior.run(target, |interior| look(read(frame, &interior.program)));
     if end == End::Stopped && interior.iterations == 0 {
         return None;
     }
@@ -50,7 +85,7 @@ pub(crate) fn find(
         schedule: if end == End::Stopped {
             Vec::new()
         } else {
-            schedule(frame, &interior.program)
+            read(frame, &interior.program)
         },
         prices: prices(frame, &interior),
         bound: interior.bound,
@@ -58,9 +93,9 @@ pub(crate) fn find(
     })
 }
 
-fn schedule(frame: &Frame<'_>, program: &Program) -> Vec<ResourceSchedule> {
+fn read(frame: &Frame<'_>, program: &Program) -> Vec<ResourceSchedule> {
     let horizon = frame.problem.horizon();
-    let read = |&(batch, lane): &(u32, u32)| {
+    let one = |&(batch, lane): &(u32, u32)| {
         let batch = &program.batches[batch as usize];
         let controls = batch.shape.controls();
         let series = |j: usize| -> Vec<f64> {
@@ -79,7 +114,7 @@ fn schedule(frame: &Frame<'_>, program: &Program) -> Vec<ResourceSchedule> {
             unmet_kwh: vec![0.0; horizon],
         }
     };
-    program.places.iter().map(read).collect()
+    program.places.iter().map(one).collect()
 }
 
 fn prices(frame: &Frame<'_>, interior: &Interior<'_>) -> Prices {

@@ -17,11 +17,8 @@ use crate::solution::ResourceSchedule;
 
 /// Ranges narrower than this are a constant: there is no interior to walk in.
 const NARROW: f64 = 1e-9;
-/// Share of its range by which a variable begins inside its bounds.
-const MARGIN: f64 = 0.05;
-/// How far the schedule to begin from is moved inwards, the regulation held there as a share of the range of power, and
-/// where between empty and full "inwards" is. Measured: fewest iterations.
-const INWARDS: f64 = 0.2;
+/// When a schedule to begin from is moved inwards: the regulation held there as a share of the range of power, and where
+/// between empty and full that is. Measured: fewest iterations.
 const HELD: f64 = 0.1;
 const FULLNESS: f64 = 0.3;
 /// Resources that one front gathers alone; more are split among helpers that stand below it.
@@ -69,11 +66,12 @@ impl Program {
     pub(super) fn new(
         frame: &Frame<'_>,
         begin: &[ResourceSchedule],
+        inwards: f64,
         parallel: bool,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Option<Self> {
         let count = frame.problem.resources.len();
-        let chain = |i: usize| (!stop()).then(|| Chain::new(frame, i, &begin[i]));
+        let chain = |i: usize| (!stop()).then(|| Chain::new(frame, i, &begin[i], inwards));
         let chains: Option<Vec<Chain>> = if parallel {
             (0..count).into_par_iter().map(chain).collect()
         } else {
@@ -107,12 +105,13 @@ struct Chain {
     sustain: Vec<[f64; 2]>,
     unmet: bool,
     high_kw: Vec<f64>,
-    /// Where to begin: net draw, up and down.
+    /// Where to begin: net draw, up and down; how far inside of bounds.
     begin: Vec<[f64; 3]>,
+    inwards: f64,
 }
 
 impl Chain {
-    fn new(frame: &Frame<'_>, i: usize, begin: &ResourceSchedule) -> Self {
+    fn new(frame: &Frame<'_>, i: usize, begin: &ResourceSchedule, inwards: f64) -> Self {
         let (resource, limits) = (&frame.problem.resources[i], &frame.limits[i]);
         let dt = &frame.problem.intervals_h;
         let horizon = dt.len();
@@ -127,7 +126,8 @@ impl Chain {
             sustain: Vec::new(),
             unmet: false,
             high_kw: reach.high_kw.clone(),
-            begin: begin_inside(frame, i, &reach, begin),
+            begin: begin_inside(frame, i, &reach, begin, inwards),
+            inwards,
             charge,
             discharge,
         };
@@ -262,7 +262,7 @@ impl Chain {
             let [net, up, down] = self.begin[t];
             let starts = [net.max(0.0), (-net).max(0.0)];
             for (j, (least, most)) in ranges.into_iter().enumerate().take(controls) {
-                let margin = MARGIN * (most - least);
+                let margin = 0.5 * self.inwards * (most - least);
                 let value = starts[j].max(least + margin).min(most - margin);
                 let free = most - least > NARROW;
                 set(j, if free { value } else { least }, free);
@@ -302,18 +302,19 @@ fn begin_inside(
     i: usize,
     reach: &EnergyReach,
     begin: &ResourceSchedule,
+    inwards: f64,
 ) -> Vec<[f64; 3]> {
     let limits = &frame.limits[i];
-    let inwards = |t: usize, net: f64| {
-        let held = INWARDS * HELD * (limits.high_kw[t] - limits.low_kw[t]);
+    let moved = |t: usize, net: f64| {
+        let held = inwards * HELD * (limits.high_kw[t] - limits.low_kw[t]);
         [
-            INWARDS * net + (1.0 - INWARDS) * begin.net_kw(t),
-            held + (1.0 - INWARDS) * begin.up_kw[t],
-            held + (1.0 - INWARDS) * begin.down_kw[t],
+            inwards * net + (1.0 - inwards) * begin.net_kw(t),
+            held + (1.0 - inwards) * begin.up_kw[t],
+            held + (1.0 - inwards) * begin.down_kw[t],
         ]
     };
     let path = middle(frame, i, reach).into_iter().enumerate();
-    path.map(|(t, net)| inwards(t, net)).collect()
+    path.map(|(t, net)| moved(t, net)).collect()
 }
 
 /// Between the fullest and the emptiest that the battery can be.
