@@ -14,8 +14,10 @@ use super::program::{Program, Row};
 
 /// Iterations after which it gives up. Good problems take 15 to 40.
 const ITERATIONS: usize = 120;
-/// Relative gap, and residual of a row in kW or kWh, at which it is done.
+/// Relative gap, and residual of a row in kW or kWh, at which it is done. Small problems get more digits: they cost
+/// nothing there.
 const TOLERANCE: f64 = 5e-8;
+const FINE: f64 = 1e-9;
 const OFF: f64 = 1e-7;
 /// A point is worth a look, for the case that there will be no better one, when the gap has shrunk to this share since
 /// the last look, and rows are off by no more than this.
@@ -150,6 +152,7 @@ impl<'a> Interior<'a> {
         }
         self.start(start);
         let mut next_look = LOOK;
+        let tolerance = if self.parallel { TOLERANCE } else { FINE };
         let mut bad = 0;
         for iteration in 0..ITERATIONS {
             self.iterations = iteration;
@@ -159,7 +162,7 @@ impl<'a> Interior<'a> {
             }
             let scale = 1.0 + self.cost.abs();
             let gap = standing.complementarity + standing.dual_slack + standing.primal_slack.abs();
-            if gap <= TOLERANCE * scale && standing.primal_off <= OFF {
+            if gap <= tolerance * scale && standing.primal_off <= OFF {
                 return End::Optimal;
             }
             if !gap.is_finite() {
