@@ -7,17 +7,20 @@
 //! the top. Source: I. S. Duff, J. K. Reid, *The multifrontal solution of indefinite sparse symmetric linear equations*,
 //! ACM Trans. Math. Softw. 9 (1983).
 
+mod eliminate;
+mod gather;
+
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::chain::{Batch, Ports};
-use super::lane::{Kernel, vectorized};
+use super::lane::vectorized;
+use eliminate::Eliminate;
+use gather::Gather;
 
 /// No port above.
 pub(super) const NO_PORT: u32 = u32::MAX;
-/// Rows eliminated together, so that what they change is read and written once.
-const BLOCK: usize = 8;
 /// Leaving weak rows out costs iterations, and pays where the elimination of all rows takes more than this many
 /// operations for each resource and interval.
 const HEAVY: usize = 2_000;
@@ -524,202 +527,4 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
         }
     }
     sums[0] + sums[1] + sums[2] + sums[3] + rest
-}
-
-/// Adds the covariance of a front's own resources, one after the other: what one does now answers what it did at all
-/// earlier ports, and that answer is carried through the closed loop from interval to interval.
-struct Gather<'a> {
-    members: &'a [Member],
-    live: &'a mut Live,
-    batches: &'a [Batch],
-}
-
-impl Kernel for Gather<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Live {
-            maps,
-            covariance,
-            ports,
-            ..
-        } = self.live;
-        let most = maps.iter().map(Vec::len).max().unwrap_or(0);
-        // The covariance of the chain's states with each port passed so far.
-        let mut carried = vec![0.0; 4 * most];
-        let mut row = vec![0.0; most];
-        for member in self.members {
-            let batch = &self.batches[member.batch as usize];
-            let map = &maps[member.map as usize];
-            let lane = member.lane as usize;
-            let layout = Ports::of(batch.shape);
-            if layout.states == 2 {
-                walk::<2>(batch, lane, map, &mut carried, &mut row, covariance, *ports);
-            } else {
-                walk::<4>(batch, lane, map, &mut carried, &mut row, covariance, *ports);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn walk<const NX: usize>(
-    batch: &Batch,
-    lane: usize,
-    map: &[Entry],
-    carried: &mut [f64],
-    row: &mut [f64],
-    covariance: &mut [f64],
-    ports: usize,
-) {
-    let layout = Ports::of(batch.shape);
-    let stride = layout.stride();
-    let most = carried.len() / 4;
-    let Some(last) = map.last() else { return };
-    let (mut passed, mut next) = (0, 0);
-    for t in map[0].interval..=last.interval {
-        let here = &batch.covariance[t as usize * stride..(t as usize + 1) * stride];
-        let value = |at: usize| here[at].0[lane];
-        while next < map.len() && map[next].interval == t {
-            let entry = map[next];
-            let quantity = entry.quantity as usize;
-            row[..passed].fill(0.0);
-            for q in 0..NX {
-                let answer = value(layout.answer(quantity, q));
-                let states = &carried[q * most..q * most + passed];
-                for (sum, state) in row[..passed].iter_mut().zip(states) {
-                    *sum -= answer * state;
-                }
-            }
-            let out = &mut covariance[entry.port as usize * ports..];
-            let earlier = &map[..passed];
-            if passed > 0 && (earlier[passed - 1].port - earlier[0].port) as usize == passed - 1 {
-                let first = earlier[0].port as usize;
-                for (sum, value) in out[first..first + passed].iter_mut().zip(&row[..passed]) {
-                    *sum += value;
-                }
-            } else {
-                for (earlier, value) in earlier.iter().zip(&row[..passed]) {
-                    out[earlier.port as usize] += value;
-                }
-            }
-            for other in &map[passed..=next] {
-                out[other.port as usize] += value(layout.own(quantity, other.quantity as usize));
-            }
-            next += 1;
-        }
-        if next == map.len() {
-            return;
-        }
-        step::<NX>(&value, layout, carried, most, passed);
-        for entry in &map[passed..next] {
-            for q in 0..NX {
-                carried[q * most + passed] = value(layout.with_state(entry.quantity as usize, q));
-            }
-            passed += 1;
-        }
-    }
-}
-
-/// Carries the states' covariance through the closed loop of an interval.
-#[inline(always)]
-fn step<const NX: usize>(
-    value: &impl Fn(usize) -> f64,
-    layout: Ports,
-    carried: &mut [f64],
-    most: usize,
-    passed: usize,
-) {
-    let closed: [[f64; NX]; NX] =
-        std::array::from_fn(|to| std::array::from_fn(|from| value(layout.closed(to, from))));
-    let mut parts = carried.chunks_exact_mut(most.max(1));
-    let states: [&mut [f64]; NX] =
-        std::array::from_fn(|_| &mut parts.next().unwrap_or_default()[..passed]);
-    for k in 0..passed {
-        let before: [f64; NX] = std::array::from_fn(|q| states[q][k]);
-        for to in 0..NX {
-            let mut sum = 0.0;
-            for from in 0..NX {
-                sum += closed[to][from] * before[from];
-            }
-            states[to][k] = sum;
-        }
-    }
-}
-
-/// Right-looking elimination of the first rows of a symmetric matrix, upper triangle by rows: `UᵀU` in their place, and
-/// what is left of the others behind them.
-struct Eliminate<'a> {
-    matrix: &'a mut [f64],
-    size: usize,
-    pivots: usize,
-}
-
-impl Kernel for Eliminate<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self {
-            matrix,
-            size,
-            pivots,
-        } = self;
-        let mut first = 0;
-        while first < pivots {
-            let end = (first + BLOCK).min(pivots);
-            for pivot in first..end {
-                let (above, below) = matrix.split_at_mut((pivot + 1) * size);
-                let row = &mut above[pivot * size..];
-                // What cancellation left of a pivot is no curvature: its row's price stays.
-                let root = if row[pivot] > 1e-30 {
-                    row[pivot].sqrt()
-                } else {
-                    1e100
-                };
-                let scale = 1.0 / root;
-                row[pivot] = root;
-                row[pivot + 1..]
-                    .iter_mut()
-                    .for_each(|value| *value *= scale);
-                for other in pivot + 1..end {
-                    let out = &mut below[(other - pivot - 1) * size..(other - pivot) * size];
-                    let factor = row[other];
-                    for (value, from) in out[other..].iter_mut().zip(&row[other..]) {
-                        *value -= factor * from;
-                    }
-                }
-            }
-            let (above, below) = matrix.split_at_mut(end * size);
-            let rows = &above[first * size..];
-            for (k, out) in below.chunks_exact_mut(size).enumerate() {
-                let other = end + k;
-                if end - first == BLOCK {
-                    let factors: [f64; BLOCK] = std::array::from_fn(|p| rows[p * size + other]);
-                    let from: [&[f64]; BLOCK] =
-                        std::array::from_fn(|p| &rows[p * size + other..(p + 1) * size]);
-                    let out = &mut out[other..];
-                    let count = out.len();
-                    let from = from.map(|row| &row[..count]);
-                    for j in 0..count {
-                        let mut sum = 0.0;
-                        for p in 0..BLOCK {
-                            sum += factors[p] * from[p][j];
-                        }
-                        out[j] -= sum;
-                    }
-                } else {
-                    for p in 0..end - first {
-                        let factor = rows[p * size + other];
-                        let from = &rows[p * size + other..(p + 1) * size];
-                        for (value, from) in out[other..].iter_mut().zip(from) {
-                            *value -= factor * from;
-                        }
-                    }
-                }
-            }
-            first = end;
-        }
-    }
 }

@@ -3,14 +3,16 @@
 //! Predictor and corrector after S. Mehrotra, *On the implementation of a primal-dual interior point method*, SIAM J.
 //! Optim. 2 (1992). Each iteration factors once (chains, then fronts) and solves twice.
 
+mod direct;
+mod stand;
+mod start;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
-use super::chain::{Batch, DELTA, ROUNDING, Reach, Standing};
-use super::fronts::{Fronts, Of};
-use super::program::{Program, Row};
+use super::chain::{Batch, Reach, Standing};
+use super::program::Program;
 
 /// Iterations after which it gives up. Good problems take 15 to 40.
 const ITERATIONS: usize = 120;
@@ -228,112 +230,6 @@ impl<'a> Interior<'a> {
         parts.into_iter().fold(zero, join)
     }
 
-    fn start(&mut self, target: f64) {
-        self.each(|batch| batch.start(target));
-        let coupling = &mut self.coupling;
-        self.program
-            .fronts
-            .flows(&self.program.batches, Of::Point, &mut coupling.flow);
-        let mut peak_prices = vec![0.0; self.peaks.height.len()];
-        for (r, row) in self.program.rows.iter().enumerate() {
-            if let Some(peak) = row.peak() {
-                let height = &mut self.peaks.height[peak];
-                let above = coupling.flow[r] - row.room;
-                *height = height.max(above + 0.1 * above.abs() + 1.0);
-            }
-        }
-        for (r, row) in self.program.rows.iter().enumerate() {
-            if let Some(peak) = row.peak() {
-                let room = row.room + self.peaks.height[peak] - coupling.flow[r];
-                coupling.slack[r] = room;
-                coupling.price[r] = target / room;
-                peak_prices[peak] += coupling.price[r];
-            } else {
-                let price = centre(row.penalty, target, coupling.flow[r] - row.room);
-                coupling.price[r] = price;
-                coupling.spare[r] = row.penalty - price;
-                coupling.over[r] = target / coupling.spare[r];
-                coupling.slack[r] = target / price;
-            }
-        }
-        // A peak's rows may together ask no more than its price.
-        for (r, row) in self.program.rows.iter().enumerate() {
-            if let Some(peak) = row.peak() {
-                let most = 0.5 * self.program.peaks[peak];
-                coupling.price[r] *= (most / peak_prices[peak]).min(1.0);
-            }
-        }
-        for (peak, spare) in self.peaks.spare.iter_mut().enumerate() {
-            *spare =
-                self.program.peaks[peak] - peak_prices[peak].min(0.5 * self.program.peaks[peak]);
-        }
-    }
-
-    /// Looks at where the point stands; spreads the coupling's prices to the batches on the way.
-    fn stand(&mut self) -> Standing {
-        let coupling = &mut self.coupling;
-        self.program
-            .fronts
-            .flows(&self.program.batches, Of::Point, &mut coupling.flow);
-        self.close_gaps();
-        self.pull_prices(false);
-        let mut standing = self.sum(Batch::stand, Standing::default(), Standing::join);
-        let coupling = &self.coupling;
-        for (r, row) in self.program.rows.iter().enumerate() {
-            let off = self.off(r, row);
-            standing.primal_off = standing.primal_off.max(off.abs());
-            standing.primal_slack += off * coupling.price[r];
-            standing.complementarity += coupling.slack[r] * coupling.price[r];
-            standing.rows += 1.0;
-            if row.peak().is_none() {
-                standing.cost += row.penalty * coupling.over[r];
-                standing.complementarity += coupling.over[r] * coupling.spare[r];
-                standing.rows += 1.0;
-            }
-        }
-        for (peak, price) in self.program.peaks.iter().enumerate() {
-            standing.cost += price * self.peaks.height[peak];
-            standing.complementarity += self.peaks.height[peak] * self.peaks.spare[peak];
-            standing.rows += 1.0;
-        }
-        self.cost = standing.cost;
-        let bound =
-            standing.cost - standing.complementarity + standing.primal_slack - standing.dual_slack;
-        // Any prices bound the optimum once the point is within the ranges that residuals are valued over; the best so
-        // far counts. After a stop the sums are not whole.
-        if standing.primal_off <= 10.0 * OFF && !self.asked_to_stop() {
-            self.bound = self.bound.max(bound);
-        }
-        standing
-    }
-
-    /// The direction of a weak row is only nearly right, which leaves it off. Far from its limit, its slack can just as
-    /// well be what it should be.
-    fn close_gaps(&mut self) {
-        for (r, row) in self.program.rows.iter().enumerate() {
-            let coupling = &mut self.coupling;
-            if !self.program.fronts.is_weak(r) || row.peak().is_some() {
-                continue;
-            }
-            let exact = row.room + coupling.over[r] - coupling.flow[r];
-            if exact > 0.5 * coupling.slack[r] {
-                coupling.slack[r] = exact;
-            }
-        }
-    }
-
-    /// `flow − over + slack − room`
-    fn off(&self, r: usize, row: &Row) -> f64 {
-        let coupling = &self.coupling;
-        let over = match row.peak() {
-            Some(peak) => self.peaks.height[peak],
-            None => coupling.over[r],
-        };
-        let off = coupling.flow[r] - over + coupling.slack[r] - row.room;
-        let noise = ROUNDING * (1.0 + row.room.abs() + coupling.flow[r].abs());
-        if off.abs() > noise { off } else { 0.0 }
-    }
-
     /// One step: predictor, then corrector.
     fn iterate(&mut self, standing: &Standing) -> f64 {
         self.factor();
@@ -372,158 +268,6 @@ impl<'a> Interior<'a> {
         }
         for (peak, aim) in peaks.aim.iter_mut().enumerate() {
             *aim = target - weight * by.peak[peak] * by.peak_spare[peak];
-        }
-    }
-
-    fn factor(&mut self) {
-        self.each(Batch::factor);
-        if self.asked_to_stop() {
-            return;
-        }
-        let coupling = &mut self.coupling;
-        for (r, row) in self.program.rows.iter().enumerate() {
-            coupling.diagonal[r] = coupling.slack[r] / coupling.price[r] + DELTA;
-            if row.peak().is_none() {
-                coupling.diagonal[r] += coupling.over[r] / coupling.spare[r];
-            }
-        }
-        let (stop, stopped) = (self.stop, &self.stopped);
-        let ask = || {
-            let now = stopped.load(Ordering::Relaxed) || stop();
-            stopped.store(now, Ordering::Relaxed);
-            now
-        };
-        let Program {
-            fronts,
-            batches,
-            rows,
-            ..
-        } = &mut self.program;
-        let keep = |row: usize| rows[row].peak().is_some();
-        fronts.factor(batches, &coupling.diagonal, keep, &ask);
-        if self.asked_to_stop() {
-            return;
-        }
-        for (peak, column) in self.peaks.columns.iter_mut().enumerate() {
-            let one = |row: &Row| f64::from(u8::from(row.peak() == Some(peak)));
-            *column = self.program.rows.iter().map(one).collect();
-            self.program.fronts.solve(column);
-        }
-    }
-
-    /// The direction towards the complementarities aimed at.
-    fn direct(&mut self) {
-        self.pull_prices(false);
-        self.each(|batch| {
-            batch.gather();
-            batch.respond(true);
-        });
-        if self.asked_to_stop() {
-            return;
-        }
-        let mut flow_by = std::mem::take(&mut self.coupling.flow_by);
-        self.program
-            .fronts
-            .flows(&self.program.batches, Of::Direction, &mut flow_by);
-        self.coupling.flow_by = flow_by;
-        let mut right = std::mem::take(&mut self.coupling.right);
-        for (r, row) in self.program.rows.iter().enumerate() {
-            let coupling = &self.coupling;
-            let (wanted, wanted_over) = coupling.wanted(r);
-            right[r] = coupling.flow_by[r] + self.off(r, row) + wanted / coupling.price[r];
-            if row.peak().is_none() {
-                right[r] -= wanted_over / coupling.spare[r];
-            }
-        }
-        self.program.fronts.solve(&mut right);
-        self.direct_peaks(&mut right);
-        for (r, row) in self.program.rows.iter().enumerate() {
-            let coupling = &mut self.coupling;
-            let (wanted, wanted_over) = coupling.wanted(r);
-            let price_by = right[r];
-            coupling.by.price[r] = price_by;
-            coupling.by.slack[r] = (wanted - coupling.slack[r] * price_by) / coupling.price[r];
-            if row.peak().is_none() {
-                coupling.by.over[r] =
-                    (wanted_over + coupling.over[r] * price_by) / coupling.spare[r];
-            }
-        }
-        self.coupling.right = right;
-        self.pull_prices(true);
-        self.each(|batch| batch.respond(false));
-    }
-
-    /// Peaks are columns of the coupling: eliminated last, by a small dense system.
-    fn direct_peaks(&mut self, right: &mut [f64]) {
-        let count = self.peaks.height.len();
-        if count == 0 {
-            return;
-        }
-        let rows = &self.program.rows;
-        let of = |peak: usize, values: &[f64]| -> f64 {
-            let own = rows.iter().zip(values);
-            own.filter(|(row, _)| row.peak() == Some(peak))
-                .map(|(_, value)| value)
-                .sum()
-        };
-        let peaks = &self.peaks;
-        let wanted = |peak: usize| peaks.aim[peak] - peaks.height[peak] * peaks.spare[peak];
-        let mut system = DMatrix::from_fn(count, count, |a, b| of(a, &self.peaks.columns[b]));
-        for peak in 0..count {
-            system[(peak, peak)] += self.peaks.spare[peak] / self.peaks.height[peak];
-        }
-        let values = DVector::from_fn(count, |peak, _| {
-            wanted(peak) / self.peaks.height[peak] + of(peak, right)
-        });
-        let found = system
-            .lu()
-            .solve(&values)
-            .unwrap_or_else(|| DVector::zeros(count));
-        for peak in 0..count {
-            let (height, spare) = (self.peaks.height[peak], self.peaks.spare[peak]);
-            let spare_by = (wanted(peak) - spare * found[peak]) / height;
-            self.coupling.by.peak[peak] = found[peak];
-            self.coupling.by.peak_spare[peak] = spare_by;
-            for (value, column) in right.iter_mut().zip(&self.peaks.columns[peak]) {
-                *value -= found[peak] * column;
-            }
-        }
-    }
-
-    /// Puts the coupling's prices (or their change) before the batches.
-    fn pull_prices(&mut self, change: bool) {
-        let Program {
-            fronts,
-            batches,
-            seats,
-            ..
-        } = &mut self.program;
-        let prices = if change {
-            &self.coupling.by.price
-        } else {
-            &self.coupling.price
-        };
-        fronts.spread(prices);
-        let fronts: &Fronts = fronts;
-        let pull = |batch: &mut Batch| {
-            let ports = batch.shape.ports();
-            for (lane, resource) in batch.resources.iter().enumerate() {
-                let Some((front, map)) = resource.and_then(|i| seats[i]) else {
-                    continue;
-                };
-                let front = &fronts.fronts[front as usize];
-                for entry in &front.maps[map as usize] {
-                    let at = entry.interval as usize * ports + entry.quantity as usize;
-                    batch.port_prices[at].0[lane] = front.port_price(entry.port);
-                }
-            }
-        };
-        if self.parallel {
-            batches
-                .par_chunks_mut(TASK)
-                .for_each(|task| task.iter_mut().for_each(pull));
-        } else {
-            batches.iter_mut().for_each(pull);
         }
     }
 
@@ -585,20 +329,4 @@ impl<'a> Interior<'a> {
     pub(super) fn row_price(&self, row: usize) -> f64 {
         self.coupling.price[row]
     }
-}
-
-/// The price at which a row with a flow of `excess` above its room is in the middle: `slack·price = over·(penalty −
-/// price) = target` with `over − slack = excess`.
-fn centre(penalty: f64, target: f64, excess: f64) -> f64 {
-    // target/(q − p) − target/p = excess, a quadratic in p; in units of the penalty.
-    let e = excess * penalty / target;
-    // e·p² + (2 − e)·p − 1 = 0
-    let b = 2.0 - e;
-    let root = (b * b + 4.0 * e).sqrt();
-    let share = if b >= 0.0 {
-        2.0 / (b + root)
-    } else {
-        (root - b) / (2.0 * e)
-    };
-    penalty * share.clamp(1e-12, 1.0 - 1e-12)
 }
