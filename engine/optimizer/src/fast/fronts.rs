@@ -35,6 +35,14 @@ pub(super) struct Entry {
     pub(super) port: u32,
 }
 
+/// The height of a peak: one unknown in several rows of a front.
+pub(super) struct Peak {
+    /// Among all peaks.
+    pub(super) index: usize,
+    /// Its rows, among the front's own.
+    pub(super) rows: Vec<usize>,
+}
+
 /// A resource that hangs at a front: its batch and lane, and which of the front's maps it uses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Member {
@@ -50,6 +58,8 @@ pub(super) struct Member {
 pub(super) struct Front {
     /// Its rows among all coupling rows.
     pub(super) rows: Range<usize>,
+    /// Peaks over its rows: eliminated with them.
+    pub(super) peaks: Vec<Peak>,
     /// For each row its factors on ports.
     pub(super) terms: Vec<Vec<(u32, f64)>>,
     pub(super) ports: usize,
@@ -73,7 +83,7 @@ struct Live {
     /// For each of the front's ports its number here.
     slots: Vec<u32>,
     ports: usize,
-    /// As in [`Front`].
+    /// As in [`Front`], and nothing for each peak: those come after the rows.
     terms: Vec<Vec<(u32, f64)>>,
     up: Vec<u32>,
     maps: Vec<Vec<Entry>>,
@@ -157,7 +167,8 @@ impl Fronts {
         }
     }
 
-    /// Gathers covariances and eliminates. `diagonal` is `D` by coupling row.
+    /// Gathers covariances and eliminates. `diagonal` is `D` by coupling row; `heights` what each peak's height has on the
+    /// diagonal, taken off. Rows to `keep` count as live whatever they are; those of peaks must be.
     ///
     /// A row far from its limit has a diagonal much larger than the variance of its flow: it hardly answers, and what
     /// it does answer matters to nobody else. Such rows are left out of the elimination, which makes it many times
@@ -168,6 +179,7 @@ impl Fronts {
         &mut self,
         batches: &[Batch],
         diagonal: &[f64],
+        heights: &[f64],
         keep: impl Fn(usize) -> bool,
         stop: &(dyn Fn() -> bool + Sync),
     ) {
@@ -186,11 +198,12 @@ impl Fronts {
                 return;
             }
             front.gather(batches, below);
-            front.assemble(&diagonal[front.rows.clone()]);
+            front.assemble(&diagonal[front.rows.clone()], heights);
             let live = &mut front.live;
             vectorized(Eliminate {
-                size: live.rows.len() + live.ports,
-                pivots: live.rows.len(),
+                size: live.terms.len() + live.ports,
+                pivots: live.terms.len(),
+                positive: live.rows.len(),
                 matrix: &mut live.matrix,
             });
         });
@@ -222,13 +235,14 @@ impl Fronts {
         }
     }
 
-    /// Solves `(D + Σ C) · values = right`, in place; nearly so for rows that are not live.
-    pub(super) fn solve(&mut self, values: &mut [f64]) {
+    /// Solves `(D + Σ C) · values = right` and its peaks, in place; nearly so for rows that are not live.
+    pub(super) fn solve(&mut self, values: &mut [f64], peaks: &mut [f64]) {
         for front in &mut self.fronts {
             let own = &values[front.rows.clone()];
             let Live { rows, solved, .. } = &mut front.live;
             solved.clear();
             solved.extend(rows.iter().map(|&row| own[row]));
+            solved.extend(front.peaks.iter().map(|peak| peaks[peak.index]));
         }
         self.upwards(Front::solve_upwards);
         self.downwards(Front::solve_downwards);
@@ -239,6 +253,10 @@ impl Fronts {
             let own = &mut values[front.rows.clone()];
             for (&row, value) in front.live.rows.iter().zip(&front.live.solved) {
                 own[row] = *value;
+            }
+            let solved = &front.live.solved[front.live.rows.len()..];
+            for (peak, value) in front.peaks.iter().zip(solved) {
+                peaks[peak.index] = *value;
             }
         }
     }
@@ -309,6 +327,7 @@ impl Front {
                 .map(|&(port, factor)| (slots[port as usize], factor))
                 .collect()
         }));
+        live.terms.extend(self.peaks.iter().map(|_| Vec::new()));
         live.maps.resize(self.maps.len(), Vec::new());
         for (live, map) in live.maps.iter_mut().zip(&self.maps) {
             live.clear();
@@ -325,7 +344,7 @@ impl Front {
         mine.covariance.resize(mine.ports * mine.ports, 0.0);
         for &child in &self.children {
             let child = &below[child].live;
-            let (rows, ports) = (child.rows.len(), child.ports);
+            let (rows, ports) = (child.terms.len(), child.ports);
             let size = rows + ports;
             for i in 0..ports {
                 let to = child.up[i];
@@ -349,10 +368,10 @@ impl Front {
         });
     }
 
-    /// Rows `W·C` beside `D + W·C·Wᵀ`, over the ports' covariance.
-    fn assemble(&mut self, diagonal: &[f64]) {
+    /// Rows `W·C` beside `D + W·C·Wᵀ`, over the ports' covariance; a peak's height counts 1 in each of its rows.
+    fn assemble(&mut self, diagonal: &[f64], heights: &[f64]) {
         let live = &mut self.live;
-        let (rows, ports) = (live.rows.len(), live.ports);
+        let (rows, ports) = (live.terms.len(), live.ports);
         let size = rows + ports;
         live.matrix.clear();
         live.matrix.resize(size * size, 0.0);
@@ -380,7 +399,18 @@ impl Front {
                     .sum();
                 live.matrix[row * size + other] = sum;
             }
-            live.matrix[row * size + row] += diagonal[live.rows[row]];
+            if let Some(&own) = live.rows.get(row) {
+                live.matrix[row * size + row] += diagonal[own];
+            }
+        }
+        for (k, peak) in self.peaks.iter().enumerate() {
+            let column = live.rows.len() + k;
+            live.matrix[column * size + column] = -heights[peak.index];
+            for row in &peak.rows {
+                if let Ok(row) = live.rows.binary_search(row) {
+                    live.matrix[row * size + column] = 1.0;
+                }
+            }
         }
     }
 
@@ -430,6 +460,7 @@ impl Front {
 
     fn solve_upwards(&mut self, below: &[Front]) {
         let Live {
+            rows: positive,
             left,
             solved,
             terms,
@@ -463,6 +494,9 @@ impl Front {
             for (left, factor) in left.iter_mut().zip(&factor[rows..]) {
                 *left += factor * value;
             }
+        }
+        for value in &mut solved[positive.len()..] {
+            *value = -*value;
         }
     }
 

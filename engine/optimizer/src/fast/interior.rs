@@ -84,8 +84,6 @@ struct Peaks {
     height: Vec<f64>,
     spare: Vec<f64>,
     aim: Vec<f64>,
-    /// For each peak `S⁻¹·1` over its rows.
-    columns: Vec<Vec<f64>>,
 }
 
 pub(super) struct Interior<'a> {
@@ -135,7 +133,6 @@ impl<'a> Interior<'a> {
                 height: vec![1.0; peaks],
                 spare: vec![0.0; peaks],
                 aim: vec![0.0; peaks],
-                columns: vec![Vec::new(); peaks],
             },
             program,
             parallel,

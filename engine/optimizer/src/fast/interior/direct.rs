@@ -1,12 +1,11 @@
 //! The Newton direction: factored once an iteration, solved for twice.
 
-use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 use std::sync::atomic::Ordering;
 
 use super::super::chain::{Batch, DELTA};
 use super::super::fronts::{Fronts, Of};
-use super::super::program::{Program, Row};
+use super::super::program::Program;
 use super::{Interior, TASK};
 
 impl Interior<'_> {
@@ -35,15 +34,10 @@ impl Interior<'_> {
             ..
         } = &mut self.program;
         let keep = |row: usize| rows[row].peak().is_some();
-        fronts.factor(batches, &coupling.diagonal, keep, &ask);
-        if self.asked_to_stop() {
-            return;
-        }
-        for (peak, column) in self.peaks.columns.iter_mut().enumerate() {
-            let one = |row: &Row| f64::from(u8::from(row.peak() == Some(peak)));
-            *column = self.program.rows.iter().map(one).collect();
-            self.program.fronts.solve(column);
-        }
+        let heights: Vec<f64> = (self.peaks.spare.iter().zip(&self.peaks.height))
+            .map(|(spare, height)| spare / height)
+            .collect();
+        fronts.factor(batches, &coupling.diagonal, &heights, keep, &ask);
     }
 
     /// The direction towards the complementarities aimed at.
@@ -70,8 +64,16 @@ impl Interior<'_> {
                 right[r] -= wanted_over / coupling.spare[r];
             }
         }
-        self.program.fronts.solve(&mut right);
-        self.direct_peaks(&mut right);
+        let peaks = &self.peaks;
+        let wanted = |peak: usize| peaks.aim[peak] - peaks.height[peak] * peaks.spare[peak];
+        let by = &mut self.coupling.by;
+        for (peak, value) in by.peak.iter_mut().enumerate() {
+            *value = -wanted(peak) / peaks.height[peak];
+        }
+        self.program.fronts.solve(&mut right, &mut by.peak);
+        for (peak, value) in by.peak_spare.iter_mut().enumerate() {
+            *value = (wanted(peak) - peaks.spare[peak] * by.peak[peak]) / peaks.height[peak];
+        }
         for (r, row) in self.program.rows.iter().enumerate() {
             let coupling = &mut self.coupling;
             let (wanted, wanted_over) = coupling.wanted(r);
@@ -86,43 +88,6 @@ impl Interior<'_> {
         self.coupling.right = right;
         self.pull_prices(true);
         self.each(|batch| batch.respond(false));
-    }
-
-    /// Peaks are columns of the coupling: eliminated last, by a small dense system.
-    pub(super) fn direct_peaks(&mut self, right: &mut [f64]) {
-        let count = self.peaks.height.len();
-        if count == 0 {
-            return;
-        }
-        let rows = &self.program.rows;
-        let of = |peak: usize, values: &[f64]| -> f64 {
-            let own = rows.iter().zip(values);
-            own.filter(|(row, _)| row.peak() == Some(peak))
-                .map(|(_, value)| value)
-                .sum()
-        };
-        let peaks = &self.peaks;
-        let wanted = |peak: usize| peaks.aim[peak] - peaks.height[peak] * peaks.spare[peak];
-        let mut system = DMatrix::from_fn(count, count, |a, b| of(a, &self.peaks.columns[b]));
-        for peak in 0..count {
-            system[(peak, peak)] += self.peaks.spare[peak] / self.peaks.height[peak];
-        }
-        let values = DVector::from_fn(count, |peak, _| {
-            wanted(peak) / self.peaks.height[peak] + of(peak, right)
-        });
-        let found = system
-            .lu()
-            .solve(&values)
-            .unwrap_or_else(|| DVector::zeros(count));
-        for peak in 0..count {
-            let (height, spare) = (self.peaks.height[peak], self.peaks.spare[peak]);
-            let spare_by = (wanted(peak) - spare * found[peak]) / height;
-            self.coupling.by.peak[peak] = found[peak];
-            self.coupling.by.peak_spare[peak] = spare_by;
-            for (value, column) in right.iter_mut().zip(&self.peaks.columns[peak]) {
-                *value -= found[peak] * column;
-            }
-        }
     }
 
     /// Puts the coupling's prices (or their change) before the batches.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::fronts::{Entry, Front, Fronts, Member, NO_PORT};
+use super::super::fronts::{Entry, Front, Fronts, Member, NO_PORT, Peak};
 use super::resource::Chain;
 use super::{Origin, Row, index};
 use crate::frame::Frame;
@@ -288,6 +288,14 @@ impl FrontBuilder {
             terms.push(own);
             ordered.push(*row);
         }
+        let mut peaks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (own, row) in rows.iter().enumerate() {
+            if let Some(peak) = row.peak() {
+                peaks.entry(peak).or_default().push(own);
+            }
+        }
+        let peaks = peaks.into_iter();
+        self.fronts[front].peaks = peaks.map(|(index, rows)| Peak { index, rows }).collect();
         self.fronts[front].rows = begin..ordered.len();
         self.fronts[front].terms = terms;
     }

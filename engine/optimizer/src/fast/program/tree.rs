@@ -136,11 +136,13 @@ impl Tree {
                 ..
             } => {
                 let peak = Origin::Peak(self.peaks.len());
+                let mut seen = false;
                 for t in 0..horizon {
                     let base = frame.forest.base_kw[*node][t];
                     let highest = sums[node * horizon + t][2];
                     if *peak_price > 0.0 && base + highest > 0.0 {
                         push(*node, peak, t, -base, 0.0, [1.0, 0.0, 0.0]);
+                        seen = true;
                     }
                     if highest > ceiling_kw[t] - base {
                         let penalty = penalties.peak_ceiling;
@@ -148,7 +150,8 @@ impl Tree {
                         push(*node, origin, t, room, penalty, [1.0, 0.0, 0.0]);
                     }
                 }
-                if *peak_price > 0.0 {
+                // One that no flow can reach is 0.
+                if seen {
                     self.peaks.push(*peak_price);
                 }
             }
