@@ -2,6 +2,7 @@
 
 use super::forest::Forced;
 use super::market::Market;
+use super::ramps::unit;
 
 /// Draws by position, and what projecting them onto the limits needs.
 #[derive(Debug, Clone, Default)]
@@ -22,25 +23,23 @@ impl Allocation {
     }
 
     /// What everybody draws at the prices found.
-    pub(super) fn take_prices(&mut self, market: &mut Market) {
-        market.forget();
-        for index in 0..market.forest.segments.len() {
-            let segment = market.forest.segments[index];
-            market.look(market.price[segment.owner]);
-            let steps = &market.steps;
+    pub(super) fn take_prices(&mut self, market: &Market) {
+        let ramps = market.ramps();
+        let steps = &market.steps;
+        for segment in &market.forest.segments {
+            let price = market.plain(market.price[segment.owner]);
             for at in segment.start..segment.end {
-                let seen = market.seen[market.layout.group[at] as usize];
-                let risen = steps.risen_at(at, seen, market.units.steepness).kw;
-                self.draw[at] = (steps.low[at] + risen).clamp(steps.low[at], steps.high[at]);
+                let risen = |step| steps.kw[step] * unit(ramps.place(step, price));
+                let draw = steps.low[at] + (risen(2 * at) + risen(2 * at + 1));
+                self.draw[at] = draw.clamp(steps.low[at], steps.high[at]);
             }
         }
     }
 
     /// What everybody draws by plan, as far as the bounds allow.
     pub(super) fn take_plan(&mut self, market: &Market) {
-        let steps = &market.steps;
         for (at, draw) in self.draw.iter_mut().enumerate() {
-            *draw = (steps.low[at] + steps.down_kw[at]).clamp(steps.low[at], steps.high[at]);
+            *draw = market.steps.planned(at);
         }
     }
 

@@ -8,9 +8,10 @@
 //! part of the forest with a price of its own contributes `diag(s) − s·sᵀ/Σs`, since its draw as a whole is fixed.
 
 use super::answer::OPTIMAL;
-use super::curve::{Price, Units};
 use super::dense::solve_in_place;
 use super::market::{Market, Stopped};
+use super::price::{Price, Units};
+use super::ramps::ramp;
 
 /// How much narrower ramps become from one round to the next.
 const NARROWING: f64 = 0.03;
@@ -31,8 +32,7 @@ const STRIDE: f64 = 32.0;
 pub(super) struct Commitments {
     ceiling: Vec<f64>,
     penalty: f64,
-    /// What each group draws at least and at most, and whether its price depends on anything.
-    least: Vec<f64>,
+    /// What each group draws at most, and whether its price depends on anything.
     most: Vec<f64>,
     open: Vec<bool>,
     /// How far, in ramps, a group's price goes in one step when no member is on a ramp.
@@ -57,12 +57,7 @@ impl Commitments {
         let groups = market.layout.groups;
         let mut new = Self::default();
         new.excess.resize(groups, 0.0);
-        for column in [
-            &mut new.least,
-            &mut new.most,
-            &mut new.stride,
-            &mut new.before,
-        ] {
+        for column in [&mut new.most, &mut new.stride, &mut new.before] {
             column.resize(groups, 0.0);
         }
         new.open.resize(groups, false);
@@ -129,18 +124,18 @@ impl Commitments {
     /// Sets the prices to start from: those of the last solve, but those of groups that keep their ceiling, or break
     /// it, whatever they do are known.
     fn open(&mut self, market: &mut Market, was: Units) {
-        self.least.fill(0.0);
+        market.group_low.fill(0.0);
         self.most.fill(0.0);
         for (at, &group) in market.layout.group.iter().enumerate() {
             let group = group as usize;
-            if group < self.least.len() {
-                self.least[group] += market.steps.low[at];
+            if group < self.most.len() {
+                market.group_low[group] += market.steps.low[at];
                 self.most[group] += market.steps.high[at];
             }
         }
         for (g, price) in market.group_price.iter_mut().enumerate() {
             let ceiling = self.ceiling[g];
-            let (kept, broken) = (self.most[g] <= ceiling, self.least[g] >= ceiling);
+            let (kept, broken) = (self.most[g] <= ceiling, market.group_low[g] >= ceiling);
             self.open[g] = !kept && !broken;
             *price = Price::at(if kept {
                 0.0
@@ -395,28 +390,26 @@ impl Commitments {
                 f64::NEG_INFINITY
             };
         }
-        market.forget();
-        for index in 0..market.forest.segments.len() {
-            let segment = market.forest.segments[index];
-            market.look(market.price[segment.owner]);
-            let steps = &market.steps;
+        let ramps = market.ramps();
+        let steps = &market.steps;
+        for segment in &market.forest.segments {
+            let price = market.plain(market.price[segment.owner]);
             let slopes = &mut self.slopes[segment.owner * (groups + 1)..][..=groups];
             for at in segment.start..segment.end {
                 let group = market.layout.group[at] as usize;
-                let flow = steps.risen_at(at, market.seen[group], market.units.steepness);
+                let mut flow = ramp(ramps.place(2 * at, price), steps.kw[2 * at]);
+                flow += ramp(ramps.place(2 * at + 1, price), steps.kw[2 * at + 1]);
                 slopes[group] += flow.slope;
                 if let Some(excess) = self.excess.get_mut(group) {
                     *excess += steps.low[at] + flow.kw;
                 }
             }
         }
-        market.forget();
     }
 }
 
 /// Whether steps instead of ramps would save less than half of the tolerance.
 fn ramps_are_cheap(market: &mut Market) -> bool {
-    market.forget();
-    let costs = market.snap();
-    costs.ramps <= 0.5 * OPTIMAL * costs.moving.abs().max(1.0)
+    let ramps = market.snap();
+    ramps <= 0.5 * OPTIMAL * market.moving().abs().max(1.0)
 }

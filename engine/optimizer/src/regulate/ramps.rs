@@ -1,0 +1,186 @@
+//! What resources draw at a price, as sums over ramps: the loops that take the time, written so that the compiler makes
+//! vector instructions of them.
+
+use std::ops::Range;
+
+use super::layout::Layout;
+use super::price::{Flow, Price, Units, two_sum};
+use super::steps::Steps;
+
+/// Prices that are asked about at once: reading a step costs as much as working out what it adds at one price.
+pub(super) const LANES: usize = 8;
+
+/// A quantity at each of several prices.
+pub(super) type Lanes = [f64; LANES];
+
+/// Ramps side by side. A ramp starts at `start + ε·offset`, is `ε` wide, and adds `kw`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ramps<'a> {
+    pub(super) start: &'a [f64],
+    pub(super) offset: &'a [f64],
+    pub(super) kw: &'a [f64],
+    pub(super) units: Units,
+}
+
+impl Ramps<'_> {
+    /// How far up its ramp a step is: below 0 not yet begun, above 1 complete.
+    #[inline(always)]
+    pub(super) fn place(&self, at: usize, price: Price) -> f64 {
+        place(self.start[at], self.offset[at], price, self.units.steepness)
+    }
+
+    /// What a range of ramps adds at a price without levels.
+    #[inline(always)]
+    pub(super) fn risen(&self, range: Range<usize>, price: Price) -> Flow {
+        const WIDTH: usize = 4;
+        let steepness = self.units.steepness;
+        let (start, offset) = (&self.start[range.clone()], &self.offset[range.clone()]);
+        let kw = &self.kw[range];
+        let (mut sums, mut slopes) = ([0.0; WIDTH], [0.0; WIDTH]);
+        let (starts, offsets) = (start.chunks_exact(WIDTH), offset.chunks_exact(WIDTH));
+        let kws = kw.chunks_exact(WIDTH);
+        let rest = starts
+            .remainder()
+            .iter()
+            .zip(offsets.remainder())
+            .zip(kws.remainder());
+        let mut sum = Flow::default();
+        for ((&start, &offset), &kw) in rest {
+            sum += ramp(place(start, offset, price, steepness), kw);
+        }
+        for ((start, offset), kw) in starts.zip(offsets).zip(kws) {
+            for lane in 0..WIDTH {
+                let at = place(start[lane], offset[lane], price, steepness);
+                let flow = ramp(at, kw[lane]);
+                sums[lane] += flow.kw;
+                slopes[lane] += flow.slope;
+            }
+        }
+        sum += Flow {
+            kw: (sums[0] + sums[1]) + (sums[2] + sums[3]),
+            slope: (slopes[0] + slopes[1]) + (slopes[2] + slopes[3]),
+        };
+        sum
+    }
+
+    /// What taking the steps in a range costs less than it earns at a price, where that is below 0: CNY/h.
+    #[inline(always)]
+    pub(super) fn gain(&self, range: Range<usize>, price: Price) -> f64 {
+        const WIDTH: usize = 4;
+        let epsilon = self.units.epsilon;
+        let earned = |start: f64, offset: f64, kw: f64| {
+            let cost = (start - price.base) + epsilon * (offset - price.frac);
+            kw * if cost < 0.0 { cost } else { 0.0 }
+        };
+        let starts = self.start[range.clone()].chunks(WIDTH);
+        let offsets = self.offset[range.clone()].chunks(WIDTH);
+        let mut sums = [0.0; WIDTH];
+        for ((start, offset), kw) in starts.zip(offsets).zip(self.kw[range].chunks(WIDTH)) {
+            for (lane, sum) in sums.iter_mut().enumerate().take(kw.len()) {
+                *sum += earned(start[lane], offset[lane], kw[lane]);
+            }
+        }
+        (sums[0] + sums[1]) + (sums[2] + sums[3])
+    }
+
+    /// Adds what a range of ramps adds at each of several prices. Offsets are left out: this is for finding out where to
+    /// look closer.
+    #[inline(always)]
+    pub(super) fn add_risen(&self, range: Range<usize>, prices: &Lanes, sums: &mut Lanes) {
+        let steepness = self.units.steepness;
+        for (&start, &kw) in self.start[range.clone()].iter().zip(&self.kw[range]) {
+            for lane in 0..LANES {
+                sums[lane] += kw * unit((prices[lane] - start) * steepness);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn place(start: f64, offset: f64, price: Price, steepness: f64) -> f64 {
+    (price.base - start) * steepness + (price.frac - offset)
+}
+
+/// Cut to 0..1.
+#[inline(always)]
+pub(super) fn unit(value: f64) -> f64 {
+    let above = if value > 0.0 { value } else { 0.0 };
+    if above < 1.0 { above } else { 1.0 }
+}
+
+#[inline(always)]
+pub(super) fn ramp(place: f64, kw: f64) -> Flow {
+    // Not `&&`: no branch.
+    let on_ramp = (place > 0.0) & (place < 1.0);
+    Flow {
+        kw: kw * unit(place),
+        slope: if on_ramp { kw } else { 0.0 },
+    }
+}
+
+/// Where ramps start as seen from above the groups: with what each group pays added.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Paid {
+    pub(super) start: Vec<f64>,
+    pub(super) offset: Vec<f64>,
+    /// What each group pays, and those in none: as much as fits in a double, and the rest in ramps.
+    paid: Vec<(f64, f64)>,
+    is_clear: bool,
+}
+
+impl Paid {
+    pub(super) fn new(layout: &Layout) -> Self {
+        let steps = if layout.groups > 0 {
+            2 * layout.resources()
+        } else {
+            0
+        };
+        Self {
+            start: vec![0.0; steps],
+            // Without groups, these are the offsets of the steps themselves: none.
+            offset: vec![0.0; 2 * layout.resources()],
+            paid: vec![(0.0, 0.0); layout.groups + 1],
+            is_clear: true,
+        }
+    }
+
+    pub(super) fn load(&mut self, layout: &Layout, steps: &Steps, prices: &[Price], units: Units) {
+        self.is_clear = false;
+        for (paid, price) in self.paid.iter_mut().zip(prices) {
+            let price = price.moved(units.epsilon, units.epsilon);
+            *paid = (price.base, price.frac);
+        }
+        let pairs = |column| <[f64]>::chunks_exact(column, 2);
+        let (starts, offsets) = (
+            self.start.chunks_exact_mut(2),
+            self.offset.chunks_exact_mut(2),
+        );
+        let paid = &self.paid;
+        for (((start, offset), step), &group) in starts
+            .zip(offsets)
+            .zip(pairs(&steps.start))
+            .zip(&layout.group)
+        {
+            let (base, frac) = paid[group as usize];
+            for side in 0..2 {
+                let (sum, lost) = two_sum(base, step[side]);
+                start[side] = sum;
+                offset[side] = frac + lost * units.steepness;
+            }
+        }
+    }
+
+    /// Nobody pays.
+    pub(super) fn clear(&mut self) {
+        if !self.is_clear {
+            self.offset.fill(0.0);
+            self.is_clear = true;
+        }
+    }
+}
+
+/// Runs loops with the widest vector instructions that the processor has. What they call must be inlined.
+#[inline]
+pub(super) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
