@@ -2,7 +2,7 @@
 
 use super::forest::Forced;
 use super::market::Market;
-use super::ramps::unit;
+use super::ramps::vectorized;
 
 /// Draws by position, and what projecting them onto the limits needs.
 #[derive(Debug, Clone, Default)]
@@ -25,15 +25,21 @@ impl Allocation {
     /// What everybody draws at the prices found.
     pub(super) fn take_prices(&mut self, market: &Market) {
         let ramps = market.ramps();
-        let steps = &market.steps;
-        for segment in &market.forest.segments {
-            let price = market.plain(market.price[segment.owner]);
-            for at in segment.start..segment.end {
-                let risen = |step| steps.kw[step] * unit(ramps.place(step, price));
-                let draw = steps.low[at] + (risen(2 * at) + risen(2 * at + 1));
-                self.draw[at] = draw.clamp(steps.low[at], steps.high[at]);
+        let (low, high) = (&market.steps.low, &market.steps.high);
+        vectorized(|| {
+            for segment in &market.forest.segments {
+                let price = market.plain(market.price[segment.owner]);
+                let range = segment.start..segment.end;
+                let bounds = low[range.clone()].iter().zip(&high[range.clone()]);
+                let risen = ramps.risen_two_by_two(range.clone(), price);
+                for ((draw, (&low, &high)), risen) in
+                    self.draw[range].iter_mut().zip(bounds).zip(risen)
+                {
+                    let risen = low + risen;
+                    *draw = if risen < high { risen } else { high };
+                }
             }
-        }
+        });
     }
 
     /// What everybody draws by plan, as far as the bounds allow.

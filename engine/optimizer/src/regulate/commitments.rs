@@ -90,6 +90,9 @@ impl Commitments {
         market.grouped = market.group_price.iter().any(|price| price.base > 0.0);
         if self.group_prices_are_settled(market) {
             market.settle(stop)?;
+            if !self.open.contains(&true) {
+                return Ok(());
+            }
             self.measure(market);
             let kept = |(&excess, &open): (&f64, &bool)| excess <= 0.0 || !open;
             if self.excess.iter().zip(&self.open).all(kept) {

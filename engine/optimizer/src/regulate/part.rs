@@ -114,6 +114,7 @@ impl Part {
         self.take_steps(from, low, high);
     }
 
+    #[inline(never)]
     fn choose_heirs(&mut self, from: View<'_>, ends: &[(f64, f64)]) {
         let count = from.nodes.len();
         self.heir.clear();
@@ -141,6 +142,7 @@ impl Part {
         }
     }
 
+    #[inline(never)]
     fn take_nodes(&mut self, from: View<'_>, ends: &mut Vec<(f64, f64)>) {
         self.nodes.clear();
         self.index.clear();
@@ -162,6 +164,7 @@ impl Part {
         }
     }
 
+    #[inline(never)]
     fn take_steps(&mut self, from: View<'_>, low: f64, high: f64) {
         let Ramps {
             start,

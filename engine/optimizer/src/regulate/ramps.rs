@@ -63,24 +63,55 @@ impl Ramps<'_> {
         sum
     }
 
+    /// What the two ramps of each position in a range add.
+    #[inline(always)]
+    pub(super) fn risen_two_by_two(
+        &self,
+        range: Range<usize>,
+        price: Price,
+    ) -> impl Iterator<Item = f64> {
+        let steepness = self.units.steepness;
+        let range = 2 * range.start..2 * range.end;
+        let pairs = |column| <[f64]>::chunks_exact(column, 2);
+        let offset = pairs(&self.offset[range.clone()]);
+        let steps = pairs(&self.start[range.clone()])
+            .zip(offset)
+            .zip(pairs(&self.kw[range]));
+        steps.map(move |((start, offset), kw)| {
+            let risen =
+                |side: usize| kw[side] * unit(place(start[side], offset[side], price, steepness));
+            risen(0) + risen(1)
+        })
+    }
+
     /// What taking the steps in a range costs less than it earns at a price, where that is below 0: CNY/h.
     #[inline(always)]
     pub(super) fn gain(&self, range: Range<usize>, price: Price) -> f64 {
         const WIDTH: usize = 4;
         let epsilon = self.units.epsilon;
-        let earned = |start: f64, offset: f64, kw: f64| {
+        let gain = |start: f64, offset: f64, kw: f64| {
             let cost = (start - price.base) + epsilon * (offset - price.frac);
             kw * if cost < 0.0 { cost } else { 0.0 }
         };
-        let starts = self.start[range.clone()].chunks(WIDTH);
-        let offsets = self.offset[range.clone()].chunks(WIDTH);
+        let starts = self.start[range.clone()].chunks_exact(WIDTH);
+        let offsets = self.offset[range.clone()].chunks_exact(WIDTH);
+        let kws = self.kw[range].chunks_exact(WIDTH);
+        let rest = starts
+            .remainder()
+            .iter()
+            .zip(offsets.remainder())
+            .zip(kws.remainder());
+        let mut sum = 0.0;
+        for ((&start, &offset), &kw) in rest {
+            sum += gain(start, offset, kw);
+        }
         let mut sums = [0.0; WIDTH];
-        for ((start, offset), kw) in starts.zip(offsets).zip(self.kw[range].chunks(WIDTH)) {
-            for (lane, sum) in sums.iter_mut().enumerate().take(kw.len()) {
-                *sum += earned(start[lane], offset[lane], kw[lane]);
+        for ((start, offset), kw) in starts.zip(offsets).zip(kws) {
+            for lane in 0..WIDTH {
+                sums[lane] += gain(start[lane], offset[lane], kw[lane]);
             }
         }
-        (sums[0] + sums[1]) + (sums[2] + sums[3])
+        sum + ((sums[0] + sums[1]) + (sums[2] + sums[3]))
     }
 
     /// Adds what a range of ramps adds at each of several prices. Offsets are left out: this is for finding out where to

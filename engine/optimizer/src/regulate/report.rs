@@ -2,6 +2,7 @@
 
 use super::allocation::Allocation;
 use super::answer::Answer;
+use super::forest::Segment;
 use super::market::Market;
 use super::problem::Problem;
 use super::ramps::vectorized;
@@ -27,14 +28,21 @@ pub(super) fn tell(
 
     let steps = &market.steps;
     let (mut total, mut moved) = (0.0, 0.0);
-    for (at, &draw) in allocation.draw.iter().enumerate() {
-        answer.draw_kw[layout.order[at] as usize] = draw;
+    let ways = steps.start.chunks_exact(2).zip(steps.kw.chunks_exact(2));
+    for ((&draw, &low), (start, kw)) in allocation.draw.iter().zip(&steps.low).zip(ways) {
         total += draw;
-        let plan = steps.low[at] + steps.kw[2 * at];
-        moved += steps.start[2 * at + 1] * (draw - plan).max(0.0);
-        moved -= steps.start[2 * at] * (plan - draw).max(0.0);
-        if let Some(drawn) = answer.shortfall_kw.get_mut(layout.group[at] as usize) {
-            *drawn += draw;
+        let plan = low + kw[0];
+        let above = draw - plan;
+        moved += above * if above > 0.0 { start[1] } else { start[0] };
+    }
+    for (&draw, &i) in allocation.draw.iter().zip(&layout.order) {
+        answer.draw_kw[i as usize] = draw;
+    }
+    if layout.groups > 0 {
+        for (&draw, &group) in allocation.draw.iter().zip(&layout.group) {
+            if let Some(drawn) = answer.shortfall_kw.get_mut(group as usize) {
+                *drawn += draw;
+            }
         }
     }
     answer.tracking_error_kw = total - problem.target_kw;
@@ -120,10 +128,12 @@ pub(super) fn bound(market: &mut Market, problem: &Problem) -> f64 {
         }
     }
     let ramps = market.ramps();
-    for segment in &market.forest.segments {
-        let price = market.plain(market.snapped[segment.owner]);
-        let range = 2 * segment.start..2 * segment.end;
-        bound += vectorized(|| ramps.gain(range, price));
-    }
-    bound
+    let gain = vectorized(|| {
+        let gain = |segment: &Segment| {
+            let price = market.plain(market.snapped[segment.owner]);
+            ramps.gain(2 * segment.start..2 * segment.end, price)
+        };
+        market.forest.segments.iter().map(gain).sum::<f64>()
+    });
+    bound + gain
 }

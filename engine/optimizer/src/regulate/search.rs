@@ -171,6 +171,7 @@ impl Market {
 
     /// Takes step after step until enough is drawn: for a few steps with no node between. Nothing if that is not exact,
     /// since ramps overlap.
+    #[inline(never)]
     fn take_in_order(&mut self, goal: Goal) -> Option<Price> {
         let node = &self.forest.nodes[goal.k];
         let few = node.first == goal.k && node.segment + 1 == node.segment_end;

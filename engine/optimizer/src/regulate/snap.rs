@@ -4,9 +4,11 @@
 //! it does not matter to it what it draws, so the bound that prices prove is exact for it. Only others on a ramp at the
 //! same time cost something: at share `θ` of `w` kW the price is off by at most `ε`, which makes `ε·w/4` at most.
 
+use std::ops::Range;
+
 use super::market::Market;
 use super::price::Price;
-use super::ramps::unit;
+use super::ramps::{Ramps, unit, vectorized};
 
 /// The heaviest step on a ramp in one part of the forest.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,6 +18,20 @@ pub(super) struct OnRamp {
     heaviest: f64,
     /// How far up its ramp the heaviest is.
     place: f64,
+}
+
+impl OnRamp {
+    fn look(&mut self, ramps: Ramps<'_>, range: Range<usize>, price: Price) {
+        for at in range {
+            let (place, kw) = (ramps.place(at, price), ramps.kw[at]);
+            if place > 0.0 && place < 1.0 {
+                self.total += kw;
+                if kw > self.heaviest {
+                    (self.heaviest, self.place) = (kw, place);
+                }
+            }
+        }
+    }
 }
 
 impl Market {
@@ -51,20 +67,16 @@ impl Market {
 
     fn find_on_ramps(&self, on_ramp: &mut [OnRamp]) {
         let ramps = self.ramps();
-        for segment in &self.forest.segments {
-            let price = self.plain(self.price[segment.owner]);
-            let found = &mut on_ramp[segment.owner];
-            for at in 2 * segment.start..2 * segment.end {
-                let place = ramps.place(at, price);
-                if place > 0.0 && place < 1.0 {
-                    let kw = ramps.kw[at];
-                    found.total += kw;
-                    if kw > found.heaviest {
-                        (found.heaviest, found.place) = (kw, place);
-                    }
+        vectorized(|| {
+            for segment in &self.forest.segments {
+                let price = self.plain(self.price[segment.owner]);
+                let range = 2 * segment.start..2 * segment.end;
+                // Most segments have nobody on a ramp.
+                if ramps.risen(range.clone(), price).slope > 0.0 {
+                    on_ramp[segment.owner].look(ramps, range, price);
                 }
             }
-        }
+        });
     }
 
     /// What moving off the plan costs at the prices found, CNY/h.
