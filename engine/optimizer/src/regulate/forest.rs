@@ -10,8 +10,8 @@ use super::steps::Steps;
 
 /// Closer than this to a limit counts as able to reach it, kW.
 const NEAR_KW: f64 = 1e-6;
-/// Positions in one segment at most: between two segments somebody can say stop.
-pub(super) const LONGEST: usize = 32_768;
+/// Positions in one segment at most.
+pub(super) const LONGEST: usize = 256;
 /// Limits that miss each other by less do not contradict each other, kW.
 const NOISE_KW: f64 = 1e-9;
 
@@ -73,6 +73,8 @@ pub(super) struct Forest {
     least: Vec<f64>,
     most: Vec<f64>,
     pending: Vec<(usize, usize)>,
+    /// Watched node at or above each rank, and above those under none.
+    owner: Vec<usize>,
 }
 
 impl Forest {
@@ -88,6 +90,7 @@ impl Forest {
         self.segments
             .reserve(2 * nodes + 1 + layout.resources() / LONGEST);
         self.pending.reserve(nodes + 1);
+        self.owner.reserve(nodes + 1);
         for column in [&mut self.base, &mut self.least, &mut self.most] {
             column.resize(nodes, 0.0);
         }
@@ -97,6 +100,7 @@ impl Forest {
         self.sum_up(layout, problem, steps);
         self.watch(layout, problem);
         self.cut(layout);
+        self.find_owners(layout);
         // A penalty above every difference of prices that can occur acts like a hard limit.
         let top = problem.penalties.tracking;
         let spread = 2.0 * top
@@ -115,15 +119,15 @@ impl Forest {
 
     /// Base, least and greatest draw below each rank.
     fn sum_up(&mut self, layout: &Layout, problem: &Problem, steps: &Steps) {
-        for rank in 0..layout.nodes() {
-            let own = layout.own[rank]..layout.own[rank + 1];
-            self.base[rank] = problem.base_kw[layout.node[rank] as usize];
-            self.least[rank] = steps.low[own.clone()].iter().sum();
-            self.most[rank] = steps.high[own].iter().sum();
+        let nodes = layout.nodes();
+        self.least.copy_from_slice(&steps.least[..nodes]);
+        self.most.copy_from_slice(&steps.most[..nodes]);
+        for (base, &node) in self.base.iter_mut().zip(&layout.node) {
+            *base = problem.base_kw[node as usize];
         }
-        for rank in 0..layout.nodes() {
+        for rank in 0..nodes {
             let above = layout.parent[rank];
-            if above < layout.nodes() {
+            if above < nodes {
                 self.base[above] += self.base[rank];
                 self.least[above] += self.least[rank];
                 self.most[above] += self.most[rank];
@@ -203,17 +207,30 @@ impl Forest {
         }
     }
 
+    fn find_owners(&mut self, layout: &Layout) {
+        let root = self.root();
+        self.owner.clear();
+        self.owner.resize(layout.nodes() + 1, root);
+        let mut next = root;
+        for rank in (0..layout.nodes()).rev() {
+            if next > 0 && self.nodes[next - 1].rank == rank {
+                next -= 1;
+                self.owner[rank] = next;
+            } else {
+                self.owner[rank] = self.owner[layout.parent[rank]];
+            }
+        }
+    }
+
     /// What is within reach when all limits hold; whether some cannot hold together. With `widen`, limits that a
     /// node's members break whatever they do are moved to where those can go.
     fn reach(&mut self, steps: &Steps, widen: bool) -> bool {
         for node in &mut self.nodes {
             (node.low, node.least, node.most) = (0.0, 0.0, 0.0);
         }
-        for segment in &self.segments {
-            let node = &mut self.nodes[segment.owner];
-            let range = segment.start..segment.end;
-            node.low += steps.low[range.clone()].iter().sum::<f64>();
-            node.most += steps.high[range].iter().sum::<f64>();
+        for (&owner, (least, most)) in self.owner.iter().zip(steps.least.iter().zip(&steps.most)) {
+            self.nodes[owner].low += least;
+            self.nodes[owner].most += most;
         }
         let mut conflict = false;
         for k in 0..self.root() {

@@ -197,14 +197,14 @@ impl Market {
 
     /// Ramps of all resources, with what groups pay.
     pub(super) fn ramps(&self) -> Ramps<'_> {
-        let start = if self.grouped {
-            &self.paid.start
+        let (start, offset): (&[f64], &[f64]) = if self.grouped {
+            (&self.paid.start, &self.paid.offset)
         } else {
-            &self.steps.start
+            (&self.steps.start, &[])
         };
         Ramps {
             start,
-            offset: &self.paid.offset,
+            offset,
             kw: &self.steps.kw,
             units: self.units,
         }
@@ -247,8 +247,6 @@ impl Market {
         if self.grouped {
             self.paid
                 .load(&self.layout, &self.steps, &self.group_price, self.units);
-        } else {
-            self.paid.clear();
         }
         self.settle_root(root, stop)?;
         for k in (0..root).rev() {

@@ -4,7 +4,7 @@
 //! that are taken at both or at neither, and nodes that cut at both. Nodes that cut at neither do not matter as nodes.
 //! What is left is a smaller forest of the same kind, with constants; so each question costs a share of the one before.
 
-use super::forest::{Segment, Watched};
+use super::forest::{LONGEST, Segment, Watched};
 use super::price::{Flow, Price, Units};
 use super::ramps::{LANES, Lanes, Ramps};
 
@@ -114,7 +114,6 @@ impl Part {
         self.take_steps(from, low, high);
     }
 
-    #[inline(never)]
     fn choose_heirs(&mut self, from: View<'_>, ends: &[(f64, f64)]) {
         let count = from.nodes.len();
         self.heir.clear();
@@ -142,7 +141,6 @@ impl Part {
         }
     }
 
-    #[inline(never)]
     fn take_nodes(&mut self, from: View<'_>, ends: &mut Vec<(f64, f64)>) {
         self.nodes.clear();
         self.index.clear();
@@ -164,14 +162,9 @@ impl Part {
         }
     }
 
-    #[inline(never)]
     fn take_steps(&mut self, from: View<'_>, low: f64, high: f64) {
-        let Ramps {
-            start,
-            offset,
-            kw,
-            units,
-        } = from.ramps;
+        let ramps = from.ramps;
+        let Ramps { start, kw, units, .. } = ramps;
         // Rounding must not drop anything that is not settled.
         let margin = 1e-14 * (1.0 + low.abs() + high.abs());
         let (begun, not_begun) = (low - margin - units.epsilon, high + margin);
@@ -190,7 +183,7 @@ impl Part {
                 &mut self.offset[..room],
                 &mut self.kw[..room],
             );
-            let old = start[range.clone()].iter().zip(&offset[range.clone()]);
+            let old = start[range.clone()].iter().zip(ramps.offsets(range.clone()));
             for ((&start, &offset), &kw) in old.zip(&kw[range]) {
                 (starts[count], offsets[count], kws[count]) = (start, offset, kw);
                 // No branches: which way a step goes is as good as random.
@@ -201,7 +194,11 @@ impl Part {
             let owner = self.index[heir];
             self.nodes[owner].low += risen;
             match self.segments.last_mut() {
-                Some(last) if last.owner == owner && last.end == first => last.end = count,
+                Some(last)
+                    if last.owner == owner && last.end == first && count - last.start <= LONGEST =>
+                {
+                    last.end = count;
+                }
                 _ if count > first => self.segments.push(Segment {
                     start: first,
                     end: count,

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::forest::LONGEST;
 use super::layout::Layout;
 use super::price::{Flow, Price, Units, two_sum};
 use super::steps::Steps;
@@ -13,7 +14,10 @@ pub(super) const LANES: usize = 8;
 /// A quantity at each of several prices.
 pub(super) type Lanes = [f64; LANES];
 
-/// Ramps side by side. A ramp starts at `start + ε·offset`, is `ε` wide, and adds `kw`.
+/// Offsets of ramps that have none: few enough to stay at hand.
+const NONE: [f64; 2 * LONGEST] = [0.0; 2 * LONGEST];
+
+/// Ramps side by side. A ramp starts at `start + ε·offset`, is `ε` wide, and adds `kw`. No offsets at all means 0.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ramps<'a> {
     pub(super) start: &'a [f64],
@@ -26,7 +30,18 @@ impl Ramps<'_> {
     /// How far up its ramp a step is: below 0 not yet begun, above 1 complete.
     #[inline(always)]
     pub(super) fn place(&self, at: usize, price: Price) -> f64 {
-        place(self.start[at], self.offset[at], price, self.units.steepness)
+        let offset = self.offset.get(at).copied().unwrap_or(0.0);
+        place(self.start[at], offset, price, self.units.steepness)
+    }
+
+    /// Offsets of a range within one segment.
+    #[inline(always)]
+    pub(super) fn offsets(&self, range: Range<usize>) -> &[f64] {
+        if self.offset.is_empty() {
+            &NONE[..range.len()]
+        } else {
+            &self.offset[range]
+        }
     }
 
     /// What a range of ramps adds at a price without levels.
@@ -34,7 +49,7 @@ impl Ramps<'_> {
     pub(super) fn risen(&self, range: Range<usize>, price: Price) -> Flow {
         const WIDTH: usize = 4;
         let steepness = self.units.steepness;
-        let (start, offset) = (&self.start[range.clone()], &self.offset[range.clone()]);
+        let (start, offset) = (&self.start[range.clone()], self.offsets(range.clone()));
         let kw = &self.kw[range];
         let (mut sums, mut slopes) = ([0.0; WIDTH], [0.0; WIDTH]);
         let (starts, offsets) = (start.chunks_exact(WIDTH), offset.chunks_exact(WIDTH));
@@ -73,7 +88,7 @@ impl Ramps<'_> {
         let steepness = self.units.steepness;
         let range = 2 * range.start..2 * range.end;
         let pairs = |column| <[f64]>::chunks_exact(column, 2);
-        let offset = pairs(&self.offset[range.clone()]);
+        let offset = pairs(self.offsets(range.clone()));
         let steps = pairs(&self.start[range.clone()])
             .zip(offset)
             .zip(pairs(&self.kw[range]));
@@ -94,7 +109,7 @@ impl Ramps<'_> {
             kw * if cost < 0.0 { cost } else { 0.0 }
         };
         let starts = self.start[range.clone()].chunks_exact(WIDTH);
-        let offsets = self.offset[range.clone()].chunks_exact(WIDTH);
+        let offsets = self.offsets(range.clone()).chunks_exact(WIDTH);
         let kws = self.kw[range].chunks_exact(WIDTH);
         let rest = starts
             .remainder()
@@ -156,7 +171,6 @@ pub(super) struct Paid {
     pub(super) offset: Vec<f64>,
     /// What each group pays, and those in none: as much as fits in a double, and the rest in ramps.
     paid: Vec<(f64, f64)>,
-    is_clear: bool,
 }
 
 impl Paid {
@@ -168,15 +182,12 @@ impl Paid {
         };
         Self {
             start: vec![0.0; steps],
-            // Without groups, these are the offsets of the steps themselves: none.
-            offset: vec![0.0; 2 * layout.resources()],
+            offset: vec![0.0; steps],
             paid: vec![(0.0, 0.0); layout.groups + 1],
-            is_clear: true,
         }
     }
 
     pub(super) fn load(&mut self, layout: &Layout, steps: &Steps, prices: &[Price], units: Units) {
-        self.is_clear = false;
         for (paid, price) in self.paid.iter_mut().zip(prices) {
             let price = price.moved(units.epsilon, units.epsilon);
             *paid = (price.base, price.frac);
@@ -198,14 +209,6 @@ impl Paid {
                 start[side] = sum;
                 offset[side] = frac + lost * units.steepness;
             }
-        }
-    }
-
-    /// Nobody pays.
-    pub(super) fn clear(&mut self) {
-        if !self.is_clear {
-            self.offset.fill(0.0);
-            self.is_clear = true;
         }
     }
 }

@@ -185,7 +185,7 @@ impl Market {
         let ramps = self.ramps();
         let steps = ramps.start[range.clone()]
             .iter()
-            .zip(&ramps.offset[range.clone()])
+            .zip(ramps.offsets(range.clone()))
             .zip(&ramps.kw[range.clone()]);
         few.extend(steps.map(|((&start, &offset), &kw)| (start, offset, kw)));
         few.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));

@@ -8,6 +8,9 @@ use super::problem::Problem;
 pub(super) struct Steps {
     pub(super) low: Vec<f64>,
     pub(super) high: Vec<f64>,
+    /// Σ low and Σ high of those that hang under each rank itself, and of those under none.
+    pub(super) least: Vec<f64>,
+    pub(super) most: Vec<f64>,
     /// Price at which a step is taken: `−fall_price`, then `rise_price`.
     pub(super) start: Vec<f64>,
     /// How much it adds: plan less low, then high less plan.
@@ -32,22 +35,32 @@ impl Steps {
         for column in [&mut self.start, &mut self.kw] {
             column.resize(2 * count, 0.0);
         }
+        self.least.clear();
+        self.most.clear();
+        let ranks = layout.nodes() + 1;
+        self.least.reserve(ranks);
+        self.most.reserve(ranks);
         (self.constant, self.at_low, self.room) = (0.0, 0.0, 0.0);
         (self.cheapest, self.dearest) = (f64::INFINITY, f64::NEG_INFINITY);
-        for (at, &i) in layout.order.iter().enumerate() {
-            let i = i as usize;
-            let (low, high, plan) = (problem.low_kw[i], problem.high_kw[i], problem.plan_kw[i]);
-            let (rise, fall) = (problem.rise_price[i], problem.fall_price[i]);
-            let near = plan.clamp(low, high);
-            self.constant += rise * (near - plan).max(0.0) + fall * (plan - near).max(0.0);
-            self.at_low += fall * (near - low);
-            self.low[at] = low;
-            self.high[at] = high;
-            (self.start[2 * at], self.start[2 * at + 1]) = (-fall, rise);
-            (self.kw[2 * at], self.kw[2 * at + 1]) = (near - low, high - near);
-            self.room += high - low;
-            self.cheapest = self.cheapest.min(-fall);
-            self.dearest = self.dearest.max(rise);
+        for own in layout.own.windows(2) {
+            let (mut least, mut most) = (0.0, 0.0);
+            for at in own[0]..own[1] {
+                let i = layout.order[at] as usize;
+                let (low, high, plan) = (problem.low_kw[i], problem.high_kw[i], problem.plan_kw[i]);
+                let (rise, fall) = (problem.rise_price[i], problem.fall_price[i]);
+                let near = plan.max(low).min(high);
+                self.constant += rise * (near - plan).max(0.0) + fall * (plan - near).max(0.0);
+                self.at_low += fall * (near - low);
+                (self.low[at], self.high[at]) = (low, high);
+                (self.start[2 * at], self.start[2 * at + 1]) = (-fall, rise);
+                (self.kw[2 * at], self.kw[2 * at + 1]) = (near - low, high - near);
+                (least, most) = (least + low, most + high);
+                self.cheapest = self.cheapest.min(-fall);
+                self.dearest = self.dearest.max(rise);
+            }
+            self.least.push(least);
+            self.most.push(most);
+            self.room += most - least;
         }
         if count == 0 {
             (self.cheapest, self.dearest) = (0.0, 0.0);
