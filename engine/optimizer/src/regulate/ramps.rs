@@ -78,6 +78,34 @@ impl Ramps<'_> {
         sum
     }
 
+    /// Where on which ramp of a range `kw` have been added, if ramps do not overlap but where they start as one. Compares
+    /// each with each.
+    #[inline(always)]
+    pub(super) fn step_at(&self, range: Range<usize>, kw: f64) -> Option<Price> {
+        let (start, kws) = (&self.start[range.clone()], &self.kw[range.clone()]);
+        for first in (0..start.len()).step_by(LANES) {
+            let count = LANES.min(start.len() - first);
+            let mut tried = [f64::NEG_INFINITY; LANES];
+            tried[..count].copy_from_slice(&start[first..first + count]);
+            let (mut before, mut with) = ([0.0; LANES], [0.0; LANES]);
+            for (&start, &kw) in start.iter().zip(kws) {
+                for lane in 0..LANES {
+                    before[lane] += if start < tried[lane] { kw } else { 0.0 };
+                    with[lane] += if start <= tried[lane] { kw } else { 0.0 };
+                }
+            }
+            let found = (0..LANES).find(|&lane| (before[lane] < kw) & (kw <= with[lane]));
+            if let Some(lane) = found {
+                let offset = self.offsets(range)[first + lane];
+                return Some(Price {
+                    frac: offset + (kw - before[lane]) / (with[lane] - before[lane]),
+                    ..Price::at(tried[lane])
+                });
+            }
+        }
+        None
+    }
+
     /// What the two ramps of each position in a range add.
     #[inline(always)]
     pub(super) fn risen_two_by_two(

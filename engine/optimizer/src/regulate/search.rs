@@ -18,7 +18,7 @@ const MANY_STEPS: usize = 512;
 const RAMP_GUESSES: usize = 80;
 /// Starts of ramps to choose from when some are to be tried.
 const SAMPLE: usize = 63;
-/// So few steps without a node between are sorted at once.
+/// So few steps without a node between are compared each with each.
 const FEW: usize = 64;
 /// Ramps narrower than this are steps, at first sight, CNY/kWh.
 const STEEP: f64 = 1e-6;
@@ -95,7 +95,6 @@ pub(super) struct Desk {
     lanes: Vec<Lanes>,
     flows: Vec<Flow>,
     sample: Vec<f64>,
-    few: Vec<(f64, f64, f64)>,
     /// Positions added up since the last question whether to stop.
     pub(super) asked_at: usize,
 }
@@ -109,7 +108,6 @@ impl Desk {
         self.lanes.reserve(nodes);
         self.flows.reserve(nodes);
         self.sample.reserve(SAMPLE + 1);
-        self.few.reserve(FEW);
     }
 }
 
@@ -127,7 +125,7 @@ impl Market {
         let units = self.units;
         let mut bracket = Bracket { low, high, units };
         let goal = Goal::new(k, &self.forest.nodes[k], kw);
-        if let Some(price) = self.take_in_order(goal) {
+        if let Some(price) = self.find_step(goal) {
             return Ok(price);
         }
         // Without groups there is no earlier price to start from.
@@ -169,10 +167,9 @@ impl Market {
         }
     }
 
-    /// Takes step after step until enough is drawn: for a few steps with no node between. Nothing if that is not exact,
-    /// since ramps overlap.
-    #[inline(never)]
-    fn take_in_order(&mut self, goal: Goal) -> Option<Price> {
+    /// Looks for the step that meets the goal among all: for a few steps with no node between. Nothing if that is not
+    /// exact, since ramps overlap.
+    fn find_step(&self, goal: Goal) -> Option<Price> {
         let node = &self.forest.nodes[goal.k];
         let few = node.first == goal.k && node.segment + 1 == node.segment_end;
         let segment = self.forest.segments.get(node.segment).filter(|_| few)?;
@@ -180,34 +177,12 @@ impl Market {
         if range.len() > FEW || self.units.epsilon > STEEP || self.forest.levels > 0 {
             return None;
         }
-        let mut few = std::mem::take(&mut self.desk.few);
-        few.clear();
         let ramps = self.ramps();
-        let steps = ramps.start[range.clone()]
-            .iter()
-            .zip(ramps.offsets(range.clone()))
-            .zip(&ramps.kw[range.clone()]);
-        few.extend(steps.map(|((&start, &offset), &kw)| (start, offset, kw)));
-        few.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
-        let mut drawn = node.low;
-        let mut found = None;
-        for &(start, offset, kw) in &few {
-            if drawn + kw >= goal.kw {
-                let frac = offset + (goal.kw - drawn) / kw.max(f64::MIN_POSITIVE);
-                found = Some(Price {
-                    frac,
-                    ..Price::at(start)
-                });
-                break;
-            }
-            drawn += kw;
-        }
-        self.desk.few = few;
-        let met = |&price: &Price| {
-            let risen = self.ramps().risen(range.clone(), price).kw;
-            goal.is_met(self.forest.nodes[goal.k].low + risen)
-        };
-        found.filter(met)
+        vectorized(|| {
+            let price = ramps.step_at(range.clone(), goal.kw - node.low)?;
+            let risen = ramps.risen(range, price).kw;
+            goal.is_met(node.low + risen).then_some(price)
+        })
     }
 
     fn follow_slope(
