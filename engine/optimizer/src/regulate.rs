@@ -56,6 +56,7 @@ mod part;
 mod price;
 mod problem;
 mod ramps;
+mod reduced;
 mod reference;
 mod regulator;
 mod report;

@@ -12,9 +12,19 @@ use super::dense::solve_in_place;
 use super::market::{Market, Stopped};
 use super::price::{Price, Units};
 use super::ramps::ramp;
+use super::reduced::Reduced;
 
 /// How much narrower ramps become from one round to the next.
 const NARROWING: f64 = 0.03;
+/// Resources in a sample, more or less, and how wide its ramps are in the end.
+const SAMPLE: usize = 4_096;
+const SKETCHED: f64 = 1e-3;
+/// How far prices are from those of the sample at most, as a share of the range of all steps.
+const RADIUS: f64 = 0.04;
+/// How far groups' prices may go there, as a share of that: those of nodes go further.
+const REACH: f64 = 0.4;
+/// Neighbourhoods to look at before all is taken into account.
+const NEIGHBOURHOODS: usize = 10;
 /// Newton steps in one round, and in the last.
 const STEPS: usize = 25;
 const LAST_STEPS: usize = 60;
@@ -32,9 +42,11 @@ const STRIDE: f64 = 32.0;
 pub(super) struct Commitments {
     ceiling: Vec<f64>,
     penalty: f64,
-    /// What each group draws at most, and whether its price depends on anything.
-    most: Vec<f64>,
+    /// Whether each group's price depends on anything.
     open: Vec<bool>,
+    /// Each group's price stays between these, CNY/kWh.
+    floor: Vec<f64>,
+    roof: Vec<f64>,
     /// How far, in ramps, a group's price goes in one step when no member is on a ramp.
     stride: Vec<f64>,
     /// The groups' draw above their ceilings before the step.
@@ -50,6 +62,7 @@ pub(super) struct Commitments {
     free: Vec<usize>,
     step: Vec<f64>,
     from: Vec<Price>,
+    reduced: Reduced,
 }
 
 impl Commitments {
@@ -57,7 +70,12 @@ impl Commitments {
         let groups = market.layout.groups;
         let mut new = Self::default();
         new.excess.resize(groups, 0.0);
-        for column in [&mut new.most, &mut new.stride, &mut new.before] {
+        for column in [
+            &mut new.stride,
+            &mut new.before,
+            &mut new.floor,
+            &mut new.roof,
+        ] {
             column.resize(groups, 0.0);
         }
         new.open.resize(groups, false);
@@ -70,6 +88,9 @@ impl Commitments {
         new.step.reserve(groups);
         new.from.reserve(groups);
         new.ceiling.reserve(groups);
+        if groups > 0 {
+            new.reduced = Reduced::new(market);
+        }
         new
     }
 
@@ -84,42 +105,173 @@ impl Commitments {
         self.ceiling.clear();
         self.ceiling.extend_from_slice(ceiling);
         self.penalty = market.penalties.commitment;
+        self.set_free();
         let was = market.units;
         market.units.set_epsilon(narrowest);
         self.open(market, was);
         market.grouped = market.group_price.iter().any(|price| price.base > 0.0);
-        if self.group_prices_are_settled(market) {
-            market.settle(stop)?;
-            if !self.open.contains(&true) {
-                return Ok(());
-            }
-            self.measure(market);
-            let kept = |(&excess, &open): (&f64, &bool)| excess <= 0.0 || !open;
-            if self.excess.iter().zip(&self.open).all(kept) {
-                return Ok(());
-            }
-            market.grouped = true;
+        if self.nobody_pays(market) && self.all_are_kept(market, stop)? {
+            return Ok(());
         }
-        let widest = market.penalties.tracking;
-        market.units.set_epsilon(widest);
+        market.grouped = true;
+        if market.forest.levels == 0 {
+            let mut reduced = std::mem::take(&mut self.reduced);
+            let settled = self.settle_reduced(market, &mut reduced, narrowest, stop);
+            self.reduced = reduced;
+            if settled? {
+                return Ok(());
+            }
+        } else {
+            market.units.set_epsilon(market.penalties.tracking);
+            market.settle(stop)?;
+            self.measure(market);
+        }
+        self.descend(market, None, narrowest, stop)
+    }
+
+    /// Nearly the same as all of it, for a fraction of the work: prices to start from in a sample, then their
+    /// neighbourhood. Whether there is nothing left to do.
+    fn settle_reduced(
+        &mut self,
+        market: &mut Market,
+        reduced: &mut Reduced,
+        narrowest: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, Stopped> {
+        let every = market.layout.resources() / SAMPLE;
+        if every > 1 {
+            reduced.sample(market, &self.ceiling, every);
+            self.with(reduced, |commitments, small| {
+                small.units.set_epsilon(small.penalties.tracking);
+                small.settle(stop)?;
+                commitments.measure(small);
+                while small.units.epsilon > SKETCHED {
+                    commitments.round(small, STEPS, false, stop)?;
+                    commitments.narrow(small, narrowest, stop)?;
+                }
+                commitments.round(small, STEPS, false, stop)
+            })?;
+            reduced.give_back(market);
+            if self.nobody_pays(market) {
+                market.units.set_epsilon(narrowest);
+                market.grouped = market.group_price.iter().any(|price| price.base > 0.0);
+                if self.all_are_kept(market, stop)? {
+                    return Ok(true);
+                }
+                market.grouped = true;
+                market.units.set_epsilon(SKETCHED);
+            }
+        } else {
+            market.units.set_epsilon(market.penalties.tracking);
+        }
         market.settle(stop)?;
         self.measure(market);
+        while market.units.epsilon > SKETCHED {
+            self.round(market, STEPS, false, stop)?;
+            self.narrow(market, narrowest, stop)?;
+        }
+        for _ in 0..NEIGHBOURHOODS {
+            let radius = RADIUS * (market.steps.dearest - market.steps.cheapest);
+            reduced.near(market, &self.ceiling, radius);
+            self.confine(market, REACH * radius);
+            let allowed = allowed(market);
+            self.with(reduced, |commitments, small| {
+                small.settle(stop)?;
+                commitments.measure(small);
+                commitments.descend(small, Some(allowed), narrowest, stop)
+            })?;
+            reduced.give_back(market);
+            self.set_free();
+            market.settle(stop)?;
+            self.measure(market);
+            if !self.is_wrong(market) {
+                break;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Groups' prices may be anything.
+    fn set_free(&mut self) {
+        self.floor.fill(0.0);
+        self.roof.fill(self.penalty);
+    }
+
+    /// Groups' prices stay near to where they are.
+    fn confine(&mut self, market: &Market, reach: f64) {
+        for (g, price) in market.group_price.iter().enumerate() {
+            let price = price.value(market.units);
+            self.floor[g] = (price - reach).max(0.0);
+            self.roof[g] = (price + reach).min(self.penalty);
+        }
+    }
+
+    /// Whether a group's price is confined and wants to go on.
+    fn is_confined(&self, market: &Market) -> bool {
+        market.group_price.iter().enumerate().any(|(g, price)| {
+            let (price, excess) = (price.value(market.units), self.excess[g]);
+            let down = excess < 0.0 && price <= self.floor[g] && self.floor[g] > 0.0;
+            let up = excess > 0.0 && price >= self.roof[g] && self.roof[g] < self.penalty;
+            self.open[g] && (down || up)
+        })
+    }
+
+    /// Does something with the ceilings of a reduced market.
+    fn with(
+        &mut self,
+        reduced: &mut Reduced,
+        work: impl FnOnce(&mut Self, &mut Market) -> Result<(), Stopped>,
+    ) -> Result<(), Stopped> {
+        std::mem::swap(&mut self.ceiling, &mut reduced.ceiling);
+        let done = work(self, &mut reduced.market);
+        std::mem::swap(&mut self.ceiling, &mut reduced.ceiling);
+        done
+    }
+
+    /// Narrows the ramps until they cost no more than is allowed, and settles the groups' prices for good.
+    fn descend(
+        &mut self,
+        market: &mut Market,
+        limit: Option<f64>,
+        narrowest: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        let is_cheap =
+            |market: &mut Market| market.snap() <= limit.unwrap_or_else(|| allowed(market));
         loop {
             let narrow = market.units.epsilon <= narrowest;
-            if narrow || ramps_are_cheap(market) {
+            if narrow || is_cheap(market) {
                 self.round(market, LAST_STEPS, true, stop)?;
-                if narrow || ramps_are_cheap(market) {
+                if narrow || is_cheap(market) {
                     return Ok(());
                 }
             } else {
                 self.round(market, STEPS, false, stop)?;
             }
+            if self.is_confined(market) {
+                return Ok(());
+            }
             self.narrow(market, narrowest, stop)?;
         }
     }
 
+    /// Whether all keep their ceilings, or cannot, at the groups' prices as they are.
+    fn all_are_kept(
+        &mut self,
+        market: &mut Market,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, Stopped> {
+        market.settle(stop)?;
+        if !self.open.contains(&true) {
+            return Ok(true);
+        }
+        self.measure(market);
+        let kept = |(&excess, &open): (&f64, &bool)| excess <= 0.0 || !open;
+        Ok(self.excess.iter().zip(&self.open).all(kept))
+    }
+
     /// Whether no group's price that depends on anything is above 0.
-    fn group_prices_are_settled(&self, market: &Market) -> bool {
+    fn nobody_pays(&self, market: &Market) -> bool {
         let mut prices = market.group_price.iter().zip(&self.open);
         prices.all(|(price, open)| !open || price.base <= 0.0)
     }
@@ -128,17 +280,20 @@ impl Commitments {
     /// it, whatever they do are known.
     fn open(&mut self, market: &mut Market, was: Units) {
         market.group_low.fill(0.0);
-        self.most.fill(0.0);
+        market.group_most.fill(0.0);
         for (at, &group) in market.layout.group.iter().enumerate() {
             let group = group as usize;
-            if group < self.most.len() {
+            if group < market.group_most.len() {
                 market.group_low[group] += market.steps.low[at];
-                self.most[group] += market.steps.high[at];
+                market.group_most[group] += market.steps.high[at];
             }
         }
         for (g, price) in market.group_price.iter_mut().enumerate() {
             let ceiling = self.ceiling[g];
-            let (kept, broken) = (self.most[g] <= ceiling, market.group_low[g] >= ceiling);
+            let (kept, broken) = (
+                market.group_most[g] <= ceiling,
+                market.group_low[g] >= ceiling,
+            );
             self.open[g] = !kept && !broken;
             *price = Price::at(if kept {
                 0.0
@@ -179,10 +334,7 @@ impl Commitments {
     ) -> Result<(), Stopped> {
         self.stride.fill(STRIDE);
         for _ in 0..steps {
-            self.choose(market);
-            let wrong =
-                |&g: &usize| self.excess[g].abs() > 1e-10 * (1.0 + 1e-3 * market.steps.room);
-            if !self.free.iter().any(wrong) {
+            if !self.is_wrong(market) {
                 return Ok(());
             }
             self.aim(market);
@@ -195,14 +347,21 @@ impl Commitments {
         Ok(())
     }
 
+    /// Whether any group's price must move.
+    fn is_wrong(&mut self, market: &Market) -> bool {
+        self.choose(market);
+        let wrong = |&g: &usize| self.excess[g].abs() > 1e-10 * (1.0 + 1e-3 * market.steps.room);
+        self.free.iter().any(wrong)
+    }
+
     /// Groups whose price can move the way it wants to.
     fn choose(&mut self, market: &Market) {
         self.free.clear();
         for (g, &excess) in self.excess.iter().enumerate() {
             let price = market.group_price[g].value(market.units);
             let stuck = excess == 0.0
-                || (excess < 0.0 && price <= 0.0)
-                || (excess > 0.0 && price >= self.penalty);
+                || (excess < 0.0 && price <= self.floor[g])
+                || (excess > 0.0 && price >= self.roof[g]);
             if self.open[g] && !stuck {
                 self.free.push(g);
             }
@@ -350,10 +509,10 @@ impl Commitments {
             let mut price = self.from[g];
             price.frac += reach * step;
             let value = price.value(market.units);
-            if value <= 0.0 {
-                price = Price::at(0.0);
-            } else if value >= self.penalty {
-                price = Price::at(self.penalty);
+            if value <= self.floor[g] {
+                price = Price::at(self.floor[g]);
+            } else if value >= self.roof[g] {
+                price = Price::at(self.roof[g]);
             }
             market.group_price[g] = price;
         }
@@ -372,7 +531,8 @@ impl Commitments {
         self.measure(market);
         for (&g, step) in self.free.iter().zip(&self.step) {
             let value = market.group_price[g].value(market.units);
-            let at_bound = (value <= 0.0 && *step < 0.0) || (value >= self.penalty && *step > 0.0);
+            let at_bound =
+                (value <= self.floor[g] && *step < 0.0) || (value >= self.roof[g] && *step > 0.0);
             let slope = self.excess[g] * step;
             // At its bound a price wants to go no further, but it may have come too far.
             inside += if at_bound { slope.min(0.0) } else { slope };
@@ -411,8 +571,7 @@ impl Commitments {
     }
 }
 
-/// Whether steps instead of ramps would save less than half of the tolerance.
-fn ramps_are_cheap(market: &mut Market) -> bool {
-    let ramps = market.snap();
-    ramps <= 0.5 * OPTIMAL * market.moving().abs().max(1.0)
+/// What ramps may cost, CNY/h: half of the tolerance.
+fn allowed(market: &Market) -> f64 {
+    0.5 * OPTIMAL * market.moving().abs().max(1.0)
 }

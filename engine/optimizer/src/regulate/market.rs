@@ -65,8 +65,9 @@ pub(super) struct Market {
     pub(super) grouped: bool,
     /// What each group pays for drawing.
     pub(super) group_price: Vec<Price>,
-    /// What each group draws at least, kW.
+    /// What each group draws at least and at most, kW.
     pub(super) group_low: Vec<f64>,
+    pub(super) group_most: Vec<f64>,
     /// What each watched node's members see.
     pub(super) price: Vec<Price>,
     /// Whether a watched node's price moves on its own, and not with that of the node above.
@@ -94,6 +95,7 @@ impl Market {
         market.forest.reserve(&market.layout);
         market.group_price = vec![Price::default(); market.layout.groups];
         market.group_low = vec![0.0; market.layout.groups];
+        market.group_most = vec![0.0; market.layout.groups];
         market.price.reserve(nodes);
         market.own_price.reserve(nodes);
         market.below.reserve(nodes);
@@ -113,6 +115,11 @@ impl Market {
         self.penalties = problem.penalties;
         self.units.overload = problem.penalties.overload;
         self.target = problem.target_kw;
+        self.size_up();
+    }
+
+    /// Makes room for what belongs to each watched node.
+    pub(super) fn size_up(&mut self) {
         let nodes = self.forest.nodes.len();
         self.price.clear();
         self.price.resize(nodes, Price::default());

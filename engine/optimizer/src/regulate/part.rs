@@ -21,6 +21,13 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
+    /// Starts of all ramps in it: those of a subtree lie side by side.
+    pub(super) fn starts(&self) -> &[f64] {
+        let first = self.segments.iter().map(|segment| segment.start).min();
+        let end = self.segments.iter().map(|segment| segment.end).max();
+        &self.ramps.start[self.each * first.unwrap_or(0)..self.each * end.unwrap_or(0)]
+    }
+
     /// What is drawn below each node at a price, before its limit.
     #[inline(always)]
     pub(super) fn add_at(&self, price: Price, segments: &[Segment], below: &mut [Flow]) {
@@ -164,7 +171,9 @@ impl Part {
 
     fn take_steps(&mut self, from: View<'_>, low: f64, high: f64) {
         let ramps = from.ramps;
-        let Ramps { start, kw, units, .. } = ramps;
+        let Ramps {
+            start, kw, units, ..
+        } = ramps;
         // Rounding must not drop anything that is not settled.
         let margin = 1e-14 * (1.0 + low.abs() + high.abs());
         let (begun, not_begun) = (low - margin - units.epsilon, high + margin);
@@ -183,7 +192,9 @@ impl Part {
                 &mut self.offset[..room],
                 &mut self.kw[..room],
             );
-            let old = start[range.clone()].iter().zip(ramps.offsets(range.clone()));
+            let old = start[range.clone()]
+                .iter()
+                .zip(ramps.offsets(range.clone()));
             for ((&start, &offset), &kw) in old.zip(&kw[range]) {
                 (starts[count], offsets[count], kws[count]) = (start, offset, kw);
                 // No branches: which way a step goes is as good as random.
@@ -195,7 +206,9 @@ impl Part {
             self.nodes[owner].low += risen;
             match self.segments.last_mut() {
                 Some(last)
-                    if last.owner == owner && last.end == first && count - last.start <= LONGEST =>
+                    if last.owner == owner
+                        && last.end == first
+                        && count - last.start <= LONGEST =>
                 {
                     last.end = count;
                 }

@@ -226,7 +226,7 @@ impl Market {
         desk.ends.extend(ends);
         let mut first = true;
         loop {
-            let trials = choose(&mut desk.sample, view.ramps.start, bracket.ends());
+            let trials = choose(&mut desk.sample, view.starts(), bracket.ends());
             if let Some(prices) = trials {
                 ask_all(view, &prices, &mut desk.lanes, &mut desk.asked_at, stop)?;
                 if let Some(price) =

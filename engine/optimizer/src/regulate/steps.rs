@@ -27,6 +27,15 @@ pub(super) struct Steps {
 }
 
 impl Steps {
+    pub(super) fn reserve(&mut self, resources: usize) {
+        for column in [&mut self.low, &mut self.high] {
+            column.reserve(resources);
+        }
+        for column in [&mut self.start, &mut self.kw] {
+            column.reserve(2 * resources);
+        }
+    }
+
     pub(super) fn load(&mut self, layout: &Layout, problem: &Problem) {
         let count = layout.resources();
         for column in [&mut self.low, &mut self.high] {

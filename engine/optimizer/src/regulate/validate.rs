@@ -316,9 +316,8 @@ fn order(place: Place, low: (&'static str, f64), high: (&'static str, f64)) -> C
 fn prices(p: &Problem) -> Checked {
     let top = ("tracking", p.penalties.tracking);
     let pairs = || p.rise_price.iter().zip(&p.fall_price);
-    let wrong = |rise: f64, fall: f64| {
-        (rise.abs() >= top.1) | (fall.abs() >= top.1) | (rise + fall < 0.0)
-    };
+    let wrong =
+        |rise: f64, fall: f64| (rise.abs() >= top.1) | (fall.abs() >= top.1) | (rise + fall < 0.0);
     if !vectorized(|| pairs().fold(false, |bad, (&rise, &fall)| bad | wrong(rise, fall))) {
         return Ok(());
     }
