@@ -170,8 +170,8 @@ impl Commitments {
             self.round(market, STEPS, false, stop)?;
             self.narrow(market, narrowest, stop)?;
         }
+        let mut radius = RADIUS * (market.steps.dearest - market.steps.cheapest);
         for _ in 0..NEIGHBOURHOODS {
-            let radius = RADIUS * (market.steps.dearest - market.steps.cheapest);
             reduced.near(market, &self.ceiling, radius);
             self.confine(market, REACH * radius);
             let allowed = allowed(market);
@@ -181,6 +181,9 @@ impl Commitments {
                 commitments.descend(small, Some(allowed), narrowest, stop)
             })?;
             reduced.give_back(market);
+            if self.is_confined(market) {
+                radius *= 2.0;
+            }
             self.set_free();
             market.settle(stop)?;
             self.measure(market);
@@ -340,6 +343,9 @@ impl Commitments {
             self.aim(market);
             let reach = self.walk(market, stop)?;
             self.adapt(reach);
+            if self.is_confined(market) {
+                return Ok(());
+            }
             if !fully && self.longest() * reach < 0.5 {
                 return Ok(());
             }

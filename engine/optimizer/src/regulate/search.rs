@@ -21,7 +21,7 @@ const SAMPLE: usize = 63;
 /// So few steps without a node between are compared each with each.
 const FEW: usize = 64;
 /// Ramps narrower than this are steps, at first sight, CNY/kWh.
-const STEEP: f64 = 1e-6;
+const STEEP: f64 = 1e-3;
 
 /// A range that holds the price, and what is drawn at its ends, kW.
 #[derive(Clone, Copy)]
