@@ -23,6 +23,9 @@ const SKETCHED: f64 = 1e-3;
 const RADIUS: f64 = 0.04;
 /// How far groups' prices may go there, as a share of that: those of nodes go further.
 const REACH: f64 = 0.4;
+/// Neighbourhoods within each other, and how wide those further inside are, in ramps.
+const DEPTH: usize = 2;
+const DEEPER: f64 = 100.0;
 /// Neighbourhoods to look at before all is taken into account.
 const NEIGHBOURHOODS: usize = 10;
 /// Newton steps in one round, and in the last.
@@ -37,6 +40,13 @@ const NARROW: f64 = 1e-9;
 /// How far a group's price goes in the first step when no member is on a ramp.
 const STRIDE: f64 = 32.0;
 
+/// What ramps may cost in the end, CNY/h, and how narrow they become.
+#[derive(Debug, Clone, Copy)]
+struct Aim {
+    allowed: f64,
+    narrowest: f64,
+}
+
 /// The groups' draw and what belongs to it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Commitments {
@@ -45,8 +55,7 @@ pub(super) struct Commitments {
     /// Whether each group's price depends on anything.
     open: Vec<bool>,
     /// Each group's price stays between these, CNY/kWh.
-    floor: Vec<f64>,
-    roof: Vec<f64>,
+    bounds: Vec<(f64, f64)>,
     /// How far, in ramps, a group's price goes in one step when no member is on a ramp.
     stride: Vec<f64>,
     /// The groups' draw above their ceilings before the step.
@@ -62,7 +71,7 @@ pub(super) struct Commitments {
     free: Vec<usize>,
     step: Vec<f64>,
     from: Vec<Price>,
-    reduced: Reduced,
+    reduced: [Reduced; DEPTH],
 }
 
 impl Commitments {
@@ -70,15 +79,11 @@ impl Commitments {
         let groups = market.layout.groups;
         let mut new = Self::default();
         new.excess.resize(groups, 0.0);
-        for column in [
-            &mut new.stride,
-            &mut new.before,
-            &mut new.floor,
-            &mut new.roof,
-        ] {
+        for column in [&mut new.stride, &mut new.before] {
             column.resize(groups, 0.0);
         }
         new.open.resize(groups, false);
+        new.bounds.resize(groups, (0.0, 0.0));
         new.slopes
             .reserve((market.layout.nodes() + 1) * (groups + 1));
         new.matrix.reserve(groups * groups);
@@ -89,7 +94,7 @@ impl Commitments {
         new.from.reserve(groups);
         new.ceiling.reserve(groups);
         if groups > 0 {
-            new.reduced = Reduced::new(market);
+            new.reduced = std::array::from_fn(|_| Reduced::new(market));
         }
         new
     }
@@ -134,14 +139,14 @@ impl Commitments {
     fn settle_reduced(
         &mut self,
         market: &mut Market,
-        reduced: &mut Reduced,
+        reduced: &mut [Reduced; DEPTH],
         narrowest: f64,
         stop: &dyn Fn() -> bool,
     ) -> Result<bool, Stopped> {
         let every = market.layout.resources() / SAMPLE;
         if every > 1 {
-            reduced.sample(market, &self.ceiling, every);
-            self.with(reduced, |commitments, small| {
+            reduced[0].sample(market, &self.ceiling, every);
+            self.with(&mut reduced[0], |commitments, small| {
                 small.units.set_epsilon(small.penalties.tracking);
                 small.settle(stop)?;
                 commitments.measure(small);
@@ -151,7 +156,7 @@ impl Commitments {
                 }
                 commitments.round(small, STEPS, false, stop)
             })?;
-            reduced.give_back(market);
+            reduced[0].give_back(market);
             if self.nobody_pays(market) {
                 market.units.set_epsilon(narrowest);
                 market.grouped = market.group_price.iter().any(|price| price.base > 0.0);
@@ -170,42 +175,82 @@ impl Commitments {
             self.round(market, STEPS, false, stop)?;
             self.narrow(market, narrowest, stop)?;
         }
-        let mut radius = RADIUS * (market.steps.dearest - market.steps.cheapest);
+        let radius = RADIUS * (market.steps.dearest - market.steps.cheapest);
+        let aim = Aim {
+            allowed: allowed(market),
+            narrowest,
+        };
+        self.settle_near(market, reduced, radius, aim, stop)?;
+        Ok(false)
+    }
+
+    /// Settles the groups' prices in a neighbourhood, and in there in a smaller one, as ramps get narrower.
+    fn settle_near(
+        &mut self,
+        market: &mut Market,
+        reduced: &mut [Reduced],
+        mut radius: f64,
+        aim: Aim,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        let Some((here, deeper)) = reduced.split_first_mut() else {
+            return self.descend(market, Some(aim.allowed), aim.narrowest, stop);
+        };
         for _ in 0..NEIGHBOURHOODS {
-            reduced.near(market, &self.ceiling, radius);
-            self.confine(market, REACH * radius);
-            let allowed = allowed(market);
-            self.with(reduced, |commitments, small| {
+            here.near(market, &self.ceiling, radius);
+            let confined = self.with(here, |commitments, small| {
+                commitments.confine(small, REACH * radius);
                 small.settle(stop)?;
                 commitments.measure(small);
-                commitments.descend(small, Some(allowed), narrowest, stop)
+                commitments.round(small, STEPS, false, stop)?;
+                if commitments.is_confined(small) || small.units.epsilon <= aim.narrowest {
+                    return commitments.round(small, LAST_STEPS, true, stop);
+                }
+                commitments.narrow(small, aim.narrowest, stop)?;
+                let radius = DEEPER * small.units.epsilon;
+                commitments.settle_near(small, deeper, radius, aim, stop)
             })?;
-            reduced.give_back(market);
-            if self.is_confined(market) {
+            if confined {
                 radius *= 2.0;
             }
-            self.set_free();
+            here.give_back(market);
             market.settle(stop)?;
             self.measure(market);
-            if !self.is_wrong(market) {
+            if !self.is_wrong(market) || self.is_confined(market) {
                 break;
             }
         }
-        Ok(false)
+        Ok(())
+    }
+
+    /// Does something with the ceilings of a reduced market; bounds of groups' prices are as before then.
+    /// Whether a price would have gone on beyond a bound.
+    fn with(
+        &mut self,
+        reduced: &mut Reduced,
+        work: impl FnOnce(&mut Self, &mut Market) -> Result<(), Stopped>,
+    ) -> Result<bool, Stopped> {
+        std::mem::swap(&mut self.ceiling, &mut reduced.ceiling);
+        reduced.bounds.clear();
+        reduced.bounds.extend_from_slice(&self.bounds);
+        let done = work(self, &mut reduced.market);
+        let confined = self.is_confined(&reduced.market);
+        std::mem::swap(&mut self.ceiling, &mut reduced.ceiling);
+        self.bounds.copy_from_slice(&reduced.bounds);
+        done.map(|()| confined)
     }
 
     /// Groups' prices may be anything.
     fn set_free(&mut self) {
-        self.floor.fill(0.0);
-        self.roof.fill(self.penalty);
+        self.bounds.fill((0.0, self.penalty));
     }
 
     /// Groups' prices stay near to where they are.
     fn confine(&mut self, market: &Market, reach: f64) {
         for (g, price) in market.group_price.iter().enumerate() {
             let price = price.value(market.units);
-            self.floor[g] = (price - reach).max(0.0);
-            self.roof[g] = (price + reach).min(self.penalty);
+            let (floor, roof) = self.bounds[g];
+            self.bounds[g] = ((price - reach).max(floor), (price + reach).min(roof));
         }
     }
 
@@ -213,22 +258,11 @@ impl Commitments {
     fn is_confined(&self, market: &Market) -> bool {
         market.group_price.iter().enumerate().any(|(g, price)| {
             let (price, excess) = (price.value(market.units), self.excess[g]);
-            let down = excess < 0.0 && price <= self.floor[g] && self.floor[g] > 0.0;
-            let up = excess > 0.0 && price >= self.roof[g] && self.roof[g] < self.penalty;
+            let (floor, roof) = self.bounds[g];
+            let down = excess < 0.0 && price <= floor && floor > 0.0;
+            let up = excess > 0.0 && price >= roof && roof < self.penalty;
             self.open[g] && (down || up)
         })
-    }
-
-    /// Does something with the ceilings of a reduced market.
-    fn with(
-        &mut self,
-        reduced: &mut Reduced,
-        work: impl FnOnce(&mut Self, &mut Market) -> Result<(), Stopped>,
-    ) -> Result<(), Stopped> {
-        std::mem::swap(&mut self.ceiling, &mut reduced.ceiling);
-        let done = work(self, &mut reduced.market);
-        std::mem::swap(&mut self.ceiling, &mut reduced.ceiling);
-        done
     }
 
     /// Narrows the ramps until they cost no more than is allowed, and settles the groups' prices for good.
@@ -365,9 +399,10 @@ impl Commitments {
         self.free.clear();
         for (g, &excess) in self.excess.iter().enumerate() {
             let price = market.group_price[g].value(market.units);
+            let (floor, roof) = self.bounds[g];
             let stuck = excess == 0.0
-                || (excess < 0.0 && price <= self.floor[g])
-                || (excess > 0.0 && price >= self.roof[g]);
+                || (excess < 0.0 && price <= floor)
+                || (excess > 0.0 && price >= roof);
             if self.open[g] && !stuck {
                 self.free.push(g);
             }
@@ -515,10 +550,11 @@ impl Commitments {
             let mut price = self.from[g];
             price.frac += reach * step;
             let value = price.value(market.units);
-            if value <= self.floor[g] {
-                price = Price::at(self.floor[g]);
-            } else if value >= self.roof[g] {
-                price = Price::at(self.roof[g]);
+            let (floor, roof) = self.bounds[g];
+            if value <= floor {
+                price = Price::at(floor);
+            } else if value >= roof {
+                price = Price::at(roof);
             }
             market.group_price[g] = price;
         }
@@ -537,8 +573,8 @@ impl Commitments {
         self.measure(market);
         for (&g, step) in self.free.iter().zip(&self.step) {
             let value = market.group_price[g].value(market.units);
-            let at_bound =
-                (value <= self.floor[g] && *step < 0.0) || (value >= self.roof[g] && *step > 0.0);
+            let (floor, roof) = self.bounds[g];
+            let at_bound = (value <= floor && *step < 0.0) || (value >= roof && *step > 0.0);
             let slope = self.excess[g] * step;
             // At its bound a price wants to go no further, but it may have come too far.
             inside += if at_bound { slope.min(0.0) } else { slope };

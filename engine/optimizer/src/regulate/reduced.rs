@@ -18,6 +18,8 @@ pub(super) struct Reduced {
     pub(super) market: Market,
     /// Ceiling of each group, less what those left out draw, kW.
     pub(super) ceiling: Vec<f64>,
+    /// Bounds of the groups' prices outside.
+    pub(super) bounds: Vec<(f64, f64)>,
     /// Watched node of the large market, for each here.
     nodes: Vec<usize>,
     /// For each watched node of the large market: its index here, if it is kept, and how many steps of it.
@@ -42,6 +44,7 @@ impl Reduced {
         Self {
             market,
             ceiling: Vec::with_capacity(full.layout.groups),
+            bounds: Vec::with_capacity(full.layout.groups),
             nodes: Vec::with_capacity(nodes),
             index: Vec::with_capacity(nodes),
             steps: Vec::with_capacity(nodes),
@@ -176,8 +179,10 @@ impl Reduced {
                 self.nodes.push(k);
             }
         }
+        // What is drawn there already by those that are in neither market: the rest of its low.
+        let low = |&k: &usize| full.forest.nodes[k].low;
         self.fixed.clear();
-        self.fixed.resize(self.nodes.len(), 0.0);
+        self.fixed.extend(self.nodes.iter().map(low));
         debug_assert_eq!(self.nodes.last(), Some(&full.forest.root()));
     }
 
@@ -203,6 +208,9 @@ impl Reduced {
             let start = steps.low.len();
             for at in segment.start..segment.end {
                 let group = full.layout.group[at];
+                if let Some(owner) = owner {
+                    self.fixed[owner] -= full.steps.low[at];
+                }
                 if keep.next() == Some(&true) && owner.is_some() {
                     steps.low.push(full.steps.low[at]);
                     steps.high.push(full.steps.high[at]);
