@@ -18,11 +18,16 @@ use super::reduced::Reduced;
 const NARROWING: f64 = 0.03;
 /// Resources in a sample, more or less, and how wide its ramps are in the end.
 const SAMPLE: usize = 4_096;
-const SKETCHED: f64 = 1e-3;
+const SAMPLED: f64 = 8e-3;
+const SKETCHED: f64 = 2.5e-4;
 /// How far prices are from those of the sample at most, as a share of the range of all steps.
 const RADIUS: f64 = 0.04;
 /// How far groups' prices may go there, as a share of that: those of nodes go further.
-const REACH: f64 = 0.4;
+const REACH: f64 = 0.5;
+/// How often a sample's goals are corrected.
+const CORRECTIONS: usize = 4;
+/// Neighbourhoods are at least this wide, in ramps.
+const WITHIN: f64 = 100.0;
 /// Neighbourhoods within each other, and how wide those further inside are, in ramps.
 const DEPTH: usize = 2;
 const DEEPER: f64 = 100.0;
@@ -72,6 +77,7 @@ pub(super) struct Commitments {
     step: Vec<f64>,
     from: Vec<Price>,
     reduced: [Reduced; DEPTH],
+    was: Vec<f64>,
 }
 
 impl Commitments {
@@ -92,6 +98,7 @@ impl Commitments {
         new.free.reserve(groups);
         new.step.reserve(groups);
         new.from.reserve(groups);
+        new.was.reserve(groups);
         new.ceiling.reserve(groups);
         if groups > 0 {
             new.reduced = std::array::from_fn(|_| Reduced::new(market));
@@ -146,17 +153,7 @@ impl Commitments {
         let every = market.layout.resources() / SAMPLE;
         if every > 1 {
             reduced[0].sample(market, &self.ceiling, every);
-            self.with(&mut reduced[0], |commitments, small| {
-                small.units.set_epsilon(small.penalties.tracking);
-                small.settle(stop)?;
-                commitments.measure(small);
-                while small.units.epsilon > SKETCHED {
-                    commitments.round(small, STEPS, false, stop)?;
-                    commitments.narrow(small, narrowest, stop)?;
-                }
-                commitments.round(small, STEPS, false, stop)
-            })?;
-            reduced[0].give_back(market);
+            self.sketch(market, &mut reduced[0], market.penalties.tracking, narrowest, stop)?;
             if self.nobody_pays(market) {
                 market.units.set_epsilon(narrowest);
                 market.grouped = market.group_price.iter().any(|price| price.base > 0.0);
@@ -175,13 +172,78 @@ impl Commitments {
             self.round(market, STEPS, false, stop)?;
             self.narrow(market, narrowest, stop)?;
         }
-        let radius = RADIUS * (market.steps.dearest - market.steps.cheapest);
+        let spread = market.steps.dearest - market.steps.cheapest;
+        let mut radius = RADIUS * spread;
+        for _ in 0..if every > 1 { CORRECTIONS } else { 0 } {
+            if market.off_target || !self.is_wrong(market) {
+                break;
+            }
+            self.correct(market, &mut reduced[0], stop)?;
+            let moved = self.sketch(market, &mut reduced[0], SAMPLED, narrowest, stop)?;
+            market.settle(stop)?;
+            self.measure(market);
+            radius = radius.min((2.0 * moved).max(WITHIN * market.units.epsilon));
+            if moved <= REACH * RADIUS * spread {
+                break;
+            }
+        }
         let aim = Aim {
             allowed: allowed(market),
             narrowest,
         };
         self.settle_near(market, reduced, radius, aim, stop)?;
         Ok(false)
+    }
+
+    /// Settles the sample, from ramps of one width on, and takes over its prices. How far those of groups moved.
+    fn sketch(
+        &mut self,
+        market: &mut Market,
+        sample: &mut Reduced,
+        widest: f64,
+        narrowest: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<f64, Stopped> {
+        let prices = market.group_price.iter();
+        self.was.clear();
+        self.was.extend(prices.map(|price| price.value(market.units)));
+        self.with(sample, |commitments, small| {
+            small.rescale(widest);
+            small.settle(stop)?;
+            commitments.measure(small);
+            while small.units.epsilon > SAMPLED {
+                commitments.round(small, STEPS, false, stop)?;
+                commitments.narrow(small, SAMPLED, stop)?;
+            }
+            commitments.round(small, STEPS, false, stop)
+        })?;
+        sample.give_back(market);
+        market.rescale(SKETCHED.max(narrowest));
+        let prices = market.group_price.iter().zip(&self.was);
+        Ok(prices.fold(0.0, |most, (price, was)| {
+            (price.value(market.units) - was).abs().max(most)
+        }))
+    }
+
+    /// Moves the sample's goals so that it falls short at the prices of all as all do. Only what changes with prices is
+    /// left to be as good as the sample.
+    fn correct(
+        &mut self,
+        market: &Market,
+        sample: &mut Reduced,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        sample.aim_at(market, stop)?;
+        self.was.clear();
+        self.was.extend_from_slice(&self.excess);
+        self.with(sample, |commitments, small| {
+            small.settle(stop)?;
+            commitments.measure(small);
+            Ok(())
+        })?;
+        sample.shift_ceilings(&self.excess, &self.was);
+        self.excess.copy_from_slice(&self.was);
+        Ok(())
     }
 
     /// Settles the groups' prices in a neighbourhood, and in there in a smaller one, as ramps get narrower.

@@ -251,10 +251,7 @@ impl Market {
     /// Finds the price of the total and of every watched node, given those of the groups.
     pub(super) fn settle(&mut self, stop: &dyn Fn() -> bool) -> Result<(), Stopped> {
         let root = self.forest.root();
-        if self.grouped {
-            self.paid
-                .load(&self.layout, &self.steps, &self.group_price, self.units);
-        }
+        self.pay();
         self.settle_root(root, stop)?;
         for k in (0..root).rev() {
             let node = self.forest.nodes[k];
@@ -270,6 +267,23 @@ impl Market {
             };
         }
         Ok(())
+    }
+
+    /// Adds what groups pay to the prices of their members' steps.
+    pub(super) fn pay(&mut self) {
+        if self.grouped {
+            self.paid
+                .load(&self.layout, &self.steps, &self.group_price, self.units);
+        }
+    }
+
+    /// Changes the width of ramps; prices stay.
+    pub(super) fn rescale(&mut self, epsilon: f64) {
+        let from = self.units.epsilon;
+        for price in self.group_price.iter_mut().chain(&mut self.price) {
+            *price = price.moved(from, epsilon);
+        }
+        self.units.set_epsilon(epsilon);
     }
 
     /// Draws below a node at another price.

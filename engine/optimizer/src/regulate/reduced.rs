@@ -5,7 +5,7 @@
 //! constant. [`Reduced::sample`] keeps every so manieth small node and scales limits and goals down: where to start.
 
 use super::forest::{Forced, Segment, Watched};
-use super::market::Market;
+use super::market::{Market, Stopped};
 use super::price::Price;
 use super::ramps::unit;
 
@@ -152,6 +152,31 @@ impl Reduced {
         self.take_positions(full, |_, _| 0.0);
         self.finish(full);
         self.scale(full, ceiling);
+    }
+
+    /// Takes over the prices of groups and of the total; the target becomes what is drawn here at these.
+    pub(super) fn aim_at(&mut self, full: &Market, stop: &dyn Fn() -> bool) -> Result<(), Stopped> {
+        let small = &mut self.market;
+        let root = small.forest.root();
+        small.group_price.copy_from_slice(&full.group_price);
+        small.price[root] = full.price[full.forest.root()];
+        small.units = full.units;
+        small.pay();
+        small.target = small.flow(root, small.price[root], stop)?.kw;
+        Ok(())
+    }
+
+    /// Moves ceilings so that groups draw as much too much here as in the large market, for their share of its room.
+    pub(super) fn shift_ceilings(&mut self, here: &[f64], there: &[f64]) {
+        let [small, large] = &self.planned;
+        let groups = small.groups.iter().zip(&large.groups);
+        for ((ceiling, (here, there)), (small, large)) in
+            self.ceiling.iter_mut().zip(here.iter().zip(there)).zip(groups)
+        {
+            if ceiling.is_finite() {
+                *ceiling += here - share(small.room, large.room) * there;
+            }
+        }
     }
 
     /// Takes the prices found here over into the large market, and the width of ramps.
