@@ -2,17 +2,16 @@
 //! commitments across the tree.
 
 mod fleet;
+mod peers;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
-use vpp_optimizer::Backend;
-#[cfg(feature = "highs")]
-use vpp_optimizer::HighsMethod;
 use vpp_optimizer::regulate::check::{cost, violations, worst_overload_kw};
-use vpp_optimizer::regulate::{Answer, Fleet, Problem, Program, Reference, Regulator, Status};
+use vpp_optimizer::regulate::{Answer, Fleet, Problem, Regulator, Status};
 
 use fleet::Instance;
+use peers::Found;
 
 /// Signals followed before the clock counts.
 const WARM_UP: usize = 3;
@@ -32,19 +31,13 @@ pub(crate) struct Arguments {
     /// Aggregators with commitments, half of them called; 0 for none.
     #[arg(long, value_delimiter = ',', default_values_t = [0, 8])]
     groups: Vec<usize>,
-    /// When the general solver gives up, seconds; 0 leaves it out.
+    /// When a general solver gives up, seconds; 0 leaves it out.
     #[arg(long, default_value_t = 120)]
     limit: u64,
+    /// Signals that the general solvers solve as well, from the first one on; by size if left out: 20, 5 or 3.
+    #[arg(long)]
+    peer_signals: Option<usize>,
 }
-
-/// The general solvers to compare with: HiGHS where it is built in.
-#[cfg(feature = "highs")]
-const PEERS: &[(&str, Backend)] = &[
-    ("highs-simplex", Backend::Highs(HighsMethod::Simplex)),
-    ("highs-ipm", Backend::Highs(HighsMethod::InteriorPoint)),
-];
-#[cfg(not(feature = "highs"))]
-const PEERS: &[(&str, Backend)] = &[("clarabel", Backend::Clarabel)];
 
 /// Prints each row when it is there.
 pub(crate) fn measure(asked: &Arguments, print: impl Fn(&Value)) -> anyhow::Result<()> {
@@ -82,7 +75,12 @@ fn case(asked: &Arguments, stations: usize, groups: usize) -> anyhow::Result<(Va
     let mut instance = Instance::generate(stations, groups, asked.seed);
     let (mut regulator, mut answer) = (Regulator::new(), Answer::default());
     regulator.set_fleet(&instance.fleet)?;
-    let (mut times, mut proven) = (Vec::new(), 0);
+    let pairs_wanted = asked.peer_signals.unwrap_or(match stations {
+        ..5_000 => 20,
+        5_000..50_000 => 5,
+        _ => 3,
+    });
+    let (mut times, mut pairs, mut proven) = (Vec::new(), Vec::new(), 0);
     let (mut worst_gap, mut worst_kw) = (0.0_f64, 0.0_f64);
     for turn in 0..WARM_UP + asked.signals {
         instance.signal();
@@ -96,13 +94,19 @@ fn case(asked: &Arguments, stations: usize, groups: usize) -> anyhow::Result<(Va
         proven += usize::from(status == Status::Optimal);
         worst_gap = worst_gap.max(answer.gap / answer.objective.abs().max(1.0));
         worst_kw = worst_kw.max(worst_kw_of(&instance.fleet, &instance.problem, &answer)?);
+        if times.len() <= pairs_wanted
+            && let Some(found) = peers::fastest(asked.limit, &instance)
+        {
+            pairs.push(Pair::new(&instance, took, &answer, &found));
+        }
     }
-    times.sort_by(f64::total_cmp);
-    let median = times[times.len() / 2];
-    // The last signal again: what the general solver makes of it, and how soon a stop is obeyed.
     let mut scratch = answer.clone();
     let stopped = time_to_stop(&mut regulator, &instance.problem, &mut scratch)?;
-    let other = general(asked, &instance);
+    let [fast, p99] = [50, 99].map(|percent| percentile(times.iter().copied(), percent));
+    let of = |percent: usize, value: fn(&Pair) -> f64| {
+        (!pairs.is_empty()).then(|| percentile(pairs.iter().map(value), percent))
+    };
+    let ratio = |percent| of(percent, |pair| pair.seconds / pair.fast_seconds).map(f64::round);
     let row = json!({
         "bench": "regulate",
         "stations": stations,
@@ -110,26 +114,50 @@ fn case(asked: &Arguments, stations: usize, groups: usize) -> anyhow::Result<(Va
         "groups": groups,
         "signals": asked.signals,
         "seed": asked.seed,
-        "fast_seconds": round(median, 7),
-        "fast_best_seconds": round(times[0], 7),
-        "fast_p99_seconds": round(times[times.len() * 99 / 100], 7),
+        "fast_seconds": round(fast, 7),
+        "fast_p99_seconds": round(p99, 7),
+        "reference": pairs.first().map(|pair| pair.name),
+        "reference_seconds": of(50, |pair| pair.seconds).map(|seconds| round(seconds, 4)),
+        "ratio": ratio(50),
+        "ratio_min": ratio(0),
+        "ratio_max": ratio(100),
+        "peer_signals": pairs.len(),
+        "worst_dearer_than_reference": of(100, |pair| pair.dearer),
         "proven_optimal": proven,
         "worst_relative_gap": worst_gap,
         "worst_violation_kw": worst_kw,
         "worst_seconds_after_stop": round(stopped, 7),
-        "binding_nodes": answer.node_price.iter().filter(|price| price.abs() > 1e-9).count(),
-        "binding_groups": answer.group_price.iter().filter(|price| **price > 1e-9).count(),
-        "objective_fast": answer.objective,
-        "objective_reference": other.as_ref().map(|peer| peer.found.objective),
-        // Its own word leaves out what breaking limits by its tolerance costs.
-        "cost_of_reference_draws": other.as_ref().map(|peer| {
-            cost(&instance.fleet, &instance.problem, &peer.found.draw_kw)
-        }),
-        "reference": other.as_ref().map(|peer| peer.name),
-        "reference_seconds": other.as_ref().map(|peer| round(peer.seconds, 4)),
-        "ratio": other.as_ref().map(|peer| (peer.seconds / median).round()),
     });
-    Ok((row, median))
+    Ok((row, fast))
+}
+
+/// The value that so many percent of all do not exceed.
+fn percentile(values: impl Iterator<Item = f64>, percent: usize) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[(values.len() * percent / 100).min(values.len() - 1)]
+}
+
+/// One signal, solved by both.
+struct Pair {
+    name: &'static str,
+    seconds: f64,
+    fast_seconds: f64,
+    /// How much dearer the fast answer is than the peer's draws, relative. The peer's own word would leave out what it
+    /// costs to break limits by its tolerance.
+    dearer: f64,
+}
+
+impl Pair {
+    fn new(instance: &Instance, fast_seconds: f64, answer: &Answer, found: &Found) -> Self {
+        let paid = cost(&instance.fleet, &instance.problem, &found.draw_kw);
+        Self {
+            name: found.name,
+            seconds: found.seconds,
+            fast_seconds,
+            dearer: (answer.objective - paid) / paid.abs().max(1.0),
+        }
+    }
 }
 
 /// The largest distance beyond any limit; an answer that is wrong in any other way is an error.
@@ -162,37 +190,6 @@ fn time_to_stop(
         }
     }
     Ok(worst)
-}
-
-/// What the fastest of the general solvers finds, and how long it takes by itself, without building the model.
-fn general(asked: &Arguments, instance: &Instance) -> Option<Peer> {
-    let time_limit = (asked.limit > 0).then(|| Duration::from_secs(asked.limit))?;
-    let run = |&(name, backend): &(&'static str, Backend)| -> anyhow::Result<Peer> {
-        let program = Program::new(&instance.fleet, &instance.problem, backend)?;
-        let started = Instant::now();
-        let found = program.run(Some(time_limit))?;
-        let seconds = found.took.unwrap_or(started.elapsed()).as_secs_f64();
-        Ok(Peer {
-            name,
-            found,
-            seconds,
-        })
-    };
-    PEERS
-        .iter()
-        .filter_map(|peer| {
-            run(peer)
-                .inspect_err(|error| eprintln!("{}: {error:#}", peer.0))
-                .ok()
-        })
-        .min_by(|one, other| one.seconds.total_cmp(&other.seconds))
-}
-
-/// A general solver's answer.
-struct Peer {
-    name: &'static str,
-    found: Reference,
-    seconds: f64,
 }
 
 fn round(value: f64, digits: i32) -> f64 {

@@ -241,8 +241,9 @@ impl<'a> Interior<'a> {
         let after = now + primal * slack + dual * price + primal * dual * both;
         let share = (after / now).clamp(1e-6, 1.0);
         let target = mean * share * share * share;
-        // Second order counts as far as the step that it was found for could go.
-        self.aim(target, primal.min(dual));
+        // Second order counts the more, the further the step that it was found for could go. Measured: the root of that
+        // takes a tenth fewer iterations than the step itself or the whole.
+        self.aim(target, primal.min(dual).sqrt());
         self.direct();
         let reach = self.measure();
         let near = 0.999;

@@ -2,6 +2,7 @@
 
 use super::forest::Forced;
 use super::market::Market;
+use super::ramps::vectorized;
 
 /// Draws by position, and what projecting them onto the limits needs.
 #[derive(Debug, Clone, Default)]
@@ -22,25 +23,29 @@ impl Allocation {
     }
 
     /// What everybody draws at the prices found.
-    pub(super) fn take_prices(&mut self, market: &mut Market) {
-        market.forget();
-        for index in 0..market.forest.segments.len() {
-            let segment = market.forest.segments[index];
-            market.look(market.price[segment.owner]);
-            let steps = &market.steps;
-            for at in segment.start..segment.end {
-                let seen = market.seen[market.layout.group[at] as usize];
-                let risen = steps.risen_at(at, seen, market.units.steepness).kw;
-                self.draw[at] = (steps.low[at] + risen).clamp(steps.low[at], steps.high[at]);
+    pub(super) fn take_prices(&mut self, market: &Market) {
+        let ramps = market.ramps();
+        let (low, high) = (&market.steps.low, &market.steps.high);
+        vectorized(|| {
+            for segment in &market.forest.segments {
+                let price = market.plain(market.price[segment.owner]);
+                let range = segment.start..segment.end;
+                let bounds = low[range.clone()].iter().zip(&high[range.clone()]);
+                let risen = ramps.risen_two_by_two(range.clone(), price);
+                for ((draw, (&low, &high)), risen) in
+                    self.draw[range].iter_mut().zip(bounds).zip(risen)
+                {
+                    let risen = low + risen;
+                    *draw = if risen < high { risen } else { high };
+                }
             }
-        }
+        });
     }
 
     /// What everybody draws by plan, as far as the bounds allow.
     pub(super) fn take_plan(&mut self, market: &Market) {
-        let steps = &market.steps;
         for (at, draw) in self.draw.iter_mut().enumerate() {
-            *draw = (steps.low[at] + steps.down_kw[at]).clamp(steps.low[at], steps.high[at]);
+            *draw = market.steps.planned(at);
         }
     }
 

@@ -8,12 +8,31 @@
 //! part of the forest with a price of its own contributes `diag(s) − s·sᵀ/Σs`, since its draw as a whole is fixed.
 
 use super::answer::OPTIMAL;
-use super::curve::{Price, Units};
 use super::dense::solve_in_place;
 use super::market::{Market, Stopped};
+use super::price::{Price, Units};
+use super::ramps::ramp;
+use super::reduced::Reduced;
 
 /// How much narrower ramps become from one round to the next.
 const NARROWING: f64 = 0.03;
+/// Resources in a sample, more or less, and how wide its ramps are in the end.
+const SAMPLE: usize = 4_096;
+const SAMPLED: f64 = 8e-3;
+const SKETCHED: f64 = 2.5e-4;
+/// How far prices are from those of the sample at most, as a share of the range of all steps.
+const RADIUS: f64 = 0.04;
+/// How far groups' prices may go there, as a share of that: those of nodes go further.
+const REACH: f64 = 0.5;
+/// How often a sample's goals are corrected.
+const CORRECTIONS: usize = 4;
+/// Neighbourhoods are at least this wide, in ramps.
+const WITHIN: f64 = 100.0;
+/// Neighbourhoods within each other, and how wide those further inside are, in ramps.
+const DEPTH: usize = 2;
+const DEEPER: f64 = 100.0;
+/// Neighbourhoods to look at before all is taken into account.
+const NEIGHBOURHOODS: usize = 10;
 /// Newton steps in one round, and in the last.
 const STEPS: usize = 25;
 const LAST_STEPS: usize = 60;
@@ -26,15 +45,22 @@ const NARROW: f64 = 1e-9;
 /// How far a group's price goes in the first step when no member is on a ramp.
 const STRIDE: f64 = 32.0;
 
+/// What ramps may cost in the end, CNY/h, and how narrow they become.
+#[derive(Debug, Clone, Copy)]
+struct Aim {
+    allowed: f64,
+    narrowest: f64,
+}
+
 /// The groups' draw and what belongs to it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Commitments {
     ceiling: Vec<f64>,
     penalty: f64,
-    /// What each group draws at least and at most, and whether its price depends on anything.
-    least: Vec<f64>,
-    most: Vec<f64>,
+    /// Whether each group's price depends on anything.
     open: Vec<bool>,
+    /// Each group's price stays between these, CNY/kWh.
+    bounds: Vec<(f64, f64)>,
     /// How far, in ramps, a group's price goes in one step when no member is on a ramp.
     stride: Vec<f64>,
     /// The groups' draw above their ceilings before the step.
@@ -50,6 +76,8 @@ pub(super) struct Commitments {
     free: Vec<usize>,
     step: Vec<f64>,
     from: Vec<Price>,
+    reduced: [Reduced; DEPTH],
+    was: Vec<f64>,
 }
 
 impl Commitments {
@@ -57,15 +85,11 @@ impl Commitments {
         let groups = market.layout.groups;
         let mut new = Self::default();
         new.excess.resize(groups, 0.0);
-        for column in [
-            &mut new.least,
-            &mut new.most,
-            &mut new.stride,
-            &mut new.before,
-        ] {
+        for column in [&mut new.stride, &mut new.before] {
             column.resize(groups, 0.0);
         }
         new.open.resize(groups, false);
+        new.bounds.resize(groups, (0.0, 0.0));
         new.slopes
             .reserve((market.layout.nodes() + 1) * (groups + 1));
         new.matrix.reserve(groups * groups);
@@ -74,7 +98,11 @@ impl Commitments {
         new.free.reserve(groups);
         new.step.reserve(groups);
         new.from.reserve(groups);
+        new.was.reserve(groups);
         new.ceiling.reserve(groups);
+        if groups > 0 {
+            new.reduced = std::array::from_fn(|_| Reduced::new(market));
+        }
         new
     }
 
@@ -89,39 +117,267 @@ impl Commitments {
         self.ceiling.clear();
         self.ceiling.extend_from_slice(ceiling);
         self.penalty = market.penalties.commitment;
+        self.set_free();
         let was = market.units;
         market.units.set_epsilon(narrowest);
         self.open(market, was);
         market.grouped = market.group_price.iter().any(|price| price.base > 0.0);
-        if self.group_prices_are_settled(market) {
-            market.settle(stop)?;
-            self.measure(market);
-            let kept = |(&excess, &open): (&f64, &bool)| excess <= 0.0 || !open;
-            if self.excess.iter().zip(&self.open).all(kept) {
+        if self.nobody_pays(market) && self.all_are_kept(market, stop)? {
+            return Ok(());
+        }
+        market.grouped = true;
+        if market.forest.levels == 0 {
+            let mut reduced = std::mem::take(&mut self.reduced);
+            let settled = self.settle_reduced(market, &mut reduced, narrowest, stop);
+            self.reduced = reduced;
+            if settled? {
                 return Ok(());
             }
-            market.grouped = true;
+        } else {
+            market.units.set_epsilon(market.penalties.tracking);
+            market.settle(stop)?;
+            self.measure(market);
         }
-        let widest = market.penalties.tracking;
-        market.units.set_epsilon(widest);
+        self.descend(market, None, narrowest, stop)
+    }
+
+    /// Nearly the same as all of it, for a fraction of the work: prices to start from in a sample, then their
+    /// neighbourhood. Whether there is nothing left to do.
+    fn settle_reduced(
+        &mut self,
+        market: &mut Market,
+        reduced: &mut [Reduced; DEPTH],
+        narrowest: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, Stopped> {
+        let every = market.layout.resources() / SAMPLE;
+        if every > 1 {
+            reduced[0].sample(market, &self.ceiling, every);
+            self.sketch(
+                market,
+                &mut reduced[0],
+                market.penalties.tracking,
+                narrowest,
+                stop,
+            )?;
+            if self.nobody_pays(market) {
+                market.units.set_epsilon(narrowest);
+                market.grouped = market.group_price.iter().any(|price| price.base > 0.0);
+                if self.all_are_kept(market, stop)? {
+                    return Ok(true);
+                }
+                market.grouped = true;
+                market.units.set_epsilon(SKETCHED);
+            }
+        } else {
+            market.units.set_epsilon(market.penalties.tracking);
+        }
         market.settle(stop)?;
         self.measure(market);
+        while market.units.epsilon > SKETCHED {
+            self.round(market, STEPS, false, stop)?;
+            self.narrow(market, narrowest, stop)?;
+        }
+        let spread = market.steps.dearest - market.steps.cheapest;
+        let mut radius = RADIUS * spread;
+        for _ in 0..if every > 1 { CORRECTIONS } else { 0 } {
+            if market.off_target || !self.is_wrong(market) {
+                break;
+            }
+            self.correct(market, &mut reduced[0], stop)?;
+            let moved = self.sketch(market, &mut reduced[0], SAMPLED, narrowest, stop)?;
+            market.settle(stop)?;
+            self.measure(market);
+            radius = radius.min((2.0 * moved).max(WITHIN * market.units.epsilon));
+            if moved <= REACH * RADIUS * spread {
+                break;
+            }
+        }
+        let aim = Aim {
+            allowed: allowed(market),
+            narrowest,
+        };
+        self.settle_near(market, reduced, radius, aim, stop)?;
+        Ok(false)
+    }
+
+    /// Settles the sample, from ramps of one width on, and takes over its prices. How far those of groups moved.
+    fn sketch(
+        &mut self,
+        market: &mut Market,
+        sample: &mut Reduced,
+        widest: f64,
+        narrowest: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<f64, Stopped> {
+        let prices = market.group_price.iter();
+        self.was.clear();
+        self.was
+            .extend(prices.map(|price| price.value(market.units)));
+        self.with(sample, |commitments, small| {
+            small.rescale(widest);
+            small.settle(stop)?;
+            commitments.measure(small);
+            while small.units.epsilon > SAMPLED {
+                commitments.round(small, STEPS, false, stop)?;
+                commitments.narrow(small, SAMPLED, stop)?;
+            }
+            commitments.round(small, STEPS, false, stop)
+        })?;
+        sample.give_back(market);
+        market.rescale(SKETCHED.max(narrowest));
+        let prices = market.group_price.iter().zip(&self.was);
+        Ok(prices.fold(0.0, |most, (price, was)| {
+            (price.value(market.units) - was).abs().max(most)
+        }))
+    }
+
+    /// Moves the sample's goals so that it falls short at the prices of all as all do. Only what changes with prices is
+    /// left to be as good as the sample.
+    fn correct(
+        &mut self,
+        market: &Market,
+        sample: &mut Reduced,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        sample.aim_at(market, stop)?;
+        self.was.clear();
+        self.was.extend_from_slice(&self.excess);
+        self.with(sample, |commitments, small| {
+            small.settle(stop)?;
+            commitments.measure(small);
+            Ok(())
+        })?;
+        sample.shift_ceilings(&self.excess, &self.was);
+        self.excess.copy_from_slice(&self.was);
+        Ok(())
+    }
+
+    /// Settles the groups' prices in a neighbourhood, and in there in a smaller one, as ramps get narrower.
+    fn settle_near(
+        &mut self,
+        market: &mut Market,
+        reduced: &mut [Reduced],
+        mut radius: f64,
+        aim: Aim,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        let Some((here, deeper)) = reduced.split_first_mut() else {
+            return self.descend(market, Some(aim.allowed), aim.narrowest, stop);
+        };
+        for _ in 0..NEIGHBOURHOODS {
+            here.near(market, &self.ceiling, radius);
+            let confined = self.with(here, |commitments, small| {
+                commitments.confine(small, REACH * radius);
+                small.settle(stop)?;
+                commitments.measure(small);
+                commitments.round(small, STEPS, false, stop)?;
+                if commitments.is_confined(small) || small.units.epsilon <= aim.narrowest {
+                    return commitments.round(small, LAST_STEPS, true, stop);
+                }
+                commitments.narrow(small, aim.narrowest, stop)?;
+                let radius = DEEPER * small.units.epsilon;
+                commitments.settle_near(small, deeper, radius, aim, stop)
+            })?;
+            if confined {
+                radius *= 2.0;
+            }
+            here.give_back(market);
+            market.settle(stop)?;
+            self.measure(market);
+            if !self.is_wrong(market) || self.is_confined(market) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something with the ceilings of a reduced market; bounds of groups' prices are as before then.
+    /// Whether a price would have gone on beyond a bound.
+    fn with(
+        &mut self,
+        reduced: &mut Reduced,
+        work: impl FnOnce(&mut Self, &mut Market) -> Result<(), Stopped>,
+    ) -> Result<bool, Stopped> {
+        std::mem::swap(&mut self.ceiling, &mut reduced.ceiling);
+        reduced.bounds.clear();
+        reduced.bounds.extend_from_slice(&self.bounds);
+        let done = work(self, &mut reduced.market);
+        let confined = self.is_confined(&reduced.market);
+        std::mem::swap(&mut self.ceiling, &mut reduced.ceiling);
+        self.bounds.copy_from_slice(&reduced.bounds);
+        done.map(|()| confined)
+    }
+
+    /// Groups' prices may be anything.
+    fn set_free(&mut self) {
+        self.bounds.fill((0.0, self.penalty));
+    }
+
+    /// Groups' prices stay near to where they are.
+    fn confine(&mut self, market: &Market, reach: f64) {
+        for (g, price) in market.group_price.iter().enumerate() {
+            let price = price.value(market.units);
+            let (floor, roof) = self.bounds[g];
+            self.bounds[g] = ((price - reach).max(floor), (price + reach).min(roof));
+        }
+    }
+
+    /// Whether a group's price is confined and wants to go on.
+    fn is_confined(&self, market: &Market) -> bool {
+        market.group_price.iter().enumerate().any(|(g, price)| {
+            let (price, excess) = (price.value(market.units), self.excess[g]);
+            let (floor, roof) = self.bounds[g];
+            let down = excess < 0.0 && price <= floor && floor > 0.0;
+            let up = excess > 0.0 && price >= roof && roof < self.penalty;
+            self.open[g] && (down || up)
+        })
+    }
+
+    /// Narrows the ramps until they cost no more than is allowed, and settles the groups' prices for good.
+    fn descend(
+        &mut self,
+        market: &mut Market,
+        limit: Option<f64>,
+        narrowest: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), Stopped> {
+        let is_cheap =
+            |market: &mut Market| market.snap() <= limit.unwrap_or_else(|| allowed(market));
         loop {
             let narrow = market.units.epsilon <= narrowest;
-            if narrow || ramps_are_cheap(market) {
+            if narrow || is_cheap(market) {
                 self.round(market, LAST_STEPS, true, stop)?;
-                if narrow || ramps_are_cheap(market) {
+                if narrow || is_cheap(market) {
                     return Ok(());
                 }
             } else {
                 self.round(market, STEPS, false, stop)?;
             }
+            if self.is_confined(market) {
+                return Ok(());
+            }
             self.narrow(market, narrowest, stop)?;
         }
     }
 
+    /// Whether all keep their ceilings, or cannot, at the groups' prices as they are.
+    fn all_are_kept(
+        &mut self,
+        market: &mut Market,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, Stopped> {
+        market.settle(stop)?;
+        if !self.open.contains(&true) {
+            return Ok(true);
+        }
+        self.measure(market);
+        let kept = |(&excess, &open): (&f64, &bool)| excess <= 0.0 || !open;
+        Ok(self.excess.iter().zip(&self.open).all(kept))
+    }
+
     /// Whether no group's price that depends on anything is above 0.
-    fn group_prices_are_settled(&self, market: &Market) -> bool {
+    fn nobody_pays(&self, market: &Market) -> bool {
         let mut prices = market.group_price.iter().zip(&self.open);
         prices.all(|(price, open)| !open || price.base <= 0.0)
     }
@@ -129,18 +385,21 @@ impl Commitments {
     /// Sets the prices to start from: those of the last solve, but those of groups that keep their ceiling, or break
     /// it, whatever they do are known.
     fn open(&mut self, market: &mut Market, was: Units) {
-        self.least.fill(0.0);
-        self.most.fill(0.0);
+        market.group_low.fill(0.0);
+        market.group_most.fill(0.0);
         for (at, &group) in market.layout.group.iter().enumerate() {
             let group = group as usize;
-            if group < self.least.len() {
-                self.least[group] += market.steps.low[at];
-                self.most[group] += market.steps.high[at];
+            if group < market.group_most.len() {
+                market.group_low[group] += market.steps.low[at];
+                market.group_most[group] += market.steps.high[at];
             }
         }
         for (g, price) in market.group_price.iter_mut().enumerate() {
             let ceiling = self.ceiling[g];
-            let (kept, broken) = (self.most[g] <= ceiling, self.least[g] >= ceiling);
+            let (kept, broken) = (
+                market.group_most[g] <= ceiling,
+                market.group_low[g] >= ceiling,
+            );
             self.open[g] = !kept && !broken;
             *price = Price::at(if kept {
                 0.0
@@ -181,15 +440,15 @@ impl Commitments {
     ) -> Result<(), Stopped> {
         self.stride.fill(STRIDE);
         for _ in 0..steps {
-            self.choose(market);
-            let wrong =
-                |&g: &usize| self.excess[g].abs() > 1e-10 * (1.0 + 1e-3 * market.steps.room);
-            if !self.free.iter().any(wrong) {
+            if !self.is_wrong(market) {
                 return Ok(());
             }
             self.aim(market);
             let reach = self.walk(market, stop)?;
             self.adapt(reach);
+            if self.is_confined(market) {
+                return Ok(());
+            }
             if !fully && self.longest() * reach < 0.5 {
                 return Ok(());
             }
@@ -197,14 +456,22 @@ impl Commitments {
         Ok(())
     }
 
+    /// Whether any group's price must move.
+    fn is_wrong(&mut self, market: &Market) -> bool {
+        self.choose(market);
+        let wrong = |&g: &usize| self.excess[g].abs() > 1e-10 * (1.0 + 1e-3 * market.steps.room);
+        self.free.iter().any(wrong)
+    }
+
     /// Groups whose price can move the way it wants to.
     fn choose(&mut self, market: &Market) {
         self.free.clear();
         for (g, &excess) in self.excess.iter().enumerate() {
             let price = market.group_price[g].value(market.units);
+            let (floor, roof) = self.bounds[g];
             let stuck = excess == 0.0
-                || (excess < 0.0 && price <= 0.0)
-                || (excess > 0.0 && price >= self.penalty);
+                || (excess < 0.0 && price <= floor)
+                || (excess > 0.0 && price >= roof);
             if self.open[g] && !stuck {
                 self.free.push(g);
             }
@@ -352,10 +619,11 @@ impl Commitments {
             let mut price = self.from[g];
             price.frac += reach * step;
             let value = price.value(market.units);
-            if value <= 0.0 {
-                price = Price::at(0.0);
-            } else if value >= self.penalty {
-                price = Price::at(self.penalty);
+            let (floor, roof) = self.bounds[g];
+            if value <= floor {
+                price = Price::at(floor);
+            } else if value >= roof {
+                price = Price::at(roof);
             }
             market.group_price[g] = price;
         }
@@ -374,7 +642,8 @@ impl Commitments {
         self.measure(market);
         for (&g, step) in self.free.iter().zip(&self.step) {
             let value = market.group_price[g].value(market.units);
-            let at_bound = (value <= 0.0 && *step < 0.0) || (value >= self.penalty && *step > 0.0);
+            let (floor, roof) = self.bounds[g];
+            let at_bound = (value <= floor && *step < 0.0) || (value >= roof && *step > 0.0);
             let slope = self.excess[g] * step;
             // At its bound a price wants to go no further, but it may have come too far.
             inside += if at_bound { slope.min(0.0) } else { slope };
@@ -395,28 +664,25 @@ impl Commitments {
                 f64::NEG_INFINITY
             };
         }
-        market.forget();
-        for index in 0..market.forest.segments.len() {
-            let segment = market.forest.segments[index];
-            market.look(market.price[segment.owner]);
-            let steps = &market.steps;
+        let ramps = market.ramps();
+        let steps = &market.steps;
+        for segment in &market.forest.segments {
+            let price = market.plain(market.price[segment.owner]);
             let slopes = &mut self.slopes[segment.owner * (groups + 1)..][..=groups];
             for at in segment.start..segment.end {
                 let group = market.layout.group[at] as usize;
-                let flow = steps.risen_at(at, market.seen[group], market.units.steepness);
+                let mut flow = ramp(ramps.place(2 * at, price), steps.kw[2 * at]);
+                flow += ramp(ramps.place(2 * at + 1, price), steps.kw[2 * at + 1]);
                 slopes[group] += flow.slope;
                 if let Some(excess) = self.excess.get_mut(group) {
                     *excess += steps.low[at] + flow.kw;
                 }
             }
         }
-        market.forget();
     }
 }
 
-/// Whether steps instead of ramps would save less than half of the tolerance.
-fn ramps_are_cheap(market: &mut Market) -> bool {
-    market.forget();
-    let costs = market.snap();
-    costs.ramps <= 0.5 * OPTIMAL * costs.moving.abs().max(1.0)
+/// What ramps may cost, CNY/h: half of the tolerance.
+fn allowed(market: &Market) -> f64 {
+    0.5 * OPTIMAL * market.moving().abs().max(1.0)
 }

@@ -4,12 +4,14 @@
 //! what hangs under them counts as hanging under the next node above that is watched. The last entry is a root above
 //! everything, without a limit.
 
-use super::curve::Steps;
 use super::layout::Layout;
 use super::problem::Problem;
+use super::steps::Steps;
 
 /// Closer than this to a limit counts as able to reach it, kW.
 const NEAR_KW: f64 = 1e-6;
+/// Positions in one segment at most.
+pub(super) const LONGEST: usize = 256;
 /// Limits that miss each other by less do not contradict each other, kW.
 const NOISE_KW: f64 = 1e-9;
 
@@ -40,10 +42,12 @@ pub(super) struct Watched {
     pub(super) upper: f64,
     pub(super) lower: f64,
     pub(super) forced: Forced,
+    /// Least draw of its own segments.
+    pub(super) low: f64,
     /// What all below draw at least and at most when every limit below holds.
     pub(super) least: f64,
     pub(super) most: f64,
-    depth: usize,
+    pub(super) depth: usize,
 }
 
 /// Positions that hang under one watched node with no other between.
@@ -52,8 +56,6 @@ pub(super) struct Segment {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) owner: usize,
-    /// Sum of lows.
-    pub(super) low: f64,
 }
 
 /// The watched nodes of one problem.
@@ -71,6 +73,8 @@ pub(super) struct Forest {
     least: Vec<f64>,
     most: Vec<f64>,
     pending: Vec<(usize, usize)>,
+    /// Watched node at or above each rank, and above those under none.
+    owner: Vec<usize>,
 }
 
 impl Forest {
@@ -83,8 +87,10 @@ impl Forest {
         let nodes = layout.nodes();
         self.nodes.reserve(nodes + 1);
         // Each node cuts the segment of the one above in two.
-        self.segments.reserve(2 * nodes + 1);
+        self.segments
+            .reserve(2 * nodes + 1 + layout.resources() / LONGEST);
         self.pending.reserve(nodes + 1);
+        self.owner.reserve(nodes + 1);
         for column in [&mut self.base, &mut self.least, &mut self.most] {
             column.resize(nodes, 0.0);
         }
@@ -93,7 +99,8 @@ impl Forest {
     pub(super) fn build(&mut self, layout: &Layout, problem: &Problem, steps: &Steps) {
         self.sum_up(layout, problem, steps);
         self.watch(layout, problem);
-        self.cut(layout, steps);
+        self.cut(layout);
+        self.find_owners(layout);
         // A penalty above every difference of prices that can occur acts like a hard limit.
         let top = problem.penalties.tracking;
         let spread = 2.0 * top
@@ -112,15 +119,15 @@ impl Forest {
 
     /// Base, least and greatest draw below each rank.
     fn sum_up(&mut self, layout: &Layout, problem: &Problem, steps: &Steps) {
-        for rank in 0..layout.nodes() {
-            let own = layout.own[rank]..layout.own[rank + 1];
-            self.base[rank] = problem.base_kw[layout.node[rank] as usize];
-            self.least[rank] = steps.low[own.clone()].iter().sum();
-            self.most[rank] = steps.high[own].iter().sum();
+        let nodes = layout.nodes();
+        self.least.copy_from_slice(&steps.least[..nodes]);
+        self.most.copy_from_slice(&steps.most[..nodes]);
+        for (base, &node) in self.base.iter_mut().zip(&layout.node) {
+            *base = problem.base_kw[node as usize];
         }
-        for rank in 0..layout.nodes() {
+        for rank in 0..nodes {
             let above = layout.parent[rank];
-            if above < layout.nodes() {
+            if above < nodes {
                 self.base[above] += self.base[rank];
                 self.least[above] += self.least[rank];
                 self.most[above] += self.most[rank];
@@ -157,7 +164,7 @@ impl Forest {
     }
 
     /// Cuts the positions into segments and links the watched nodes. `pending` holds those without a parent yet.
-    fn cut(&mut self, layout: &Layout, steps: &Steps) {
+    fn cut(&mut self, layout: &Layout) {
         self.segments.clear();
         self.pending.clear();
         for k in 0..self.nodes.len() {
@@ -176,10 +183,10 @@ impl Forest {
                 below.parent = k;
                 (first, segment) = (below.first, below.segment);
                 let child_end = layout.own[below.rank + 1];
-                self.push_segment(child_end, end, k, steps);
+                self.push_segments(child_end, end, k);
                 end = child_start;
             }
-            self.push_segment(start, end, k, steps);
+            self.push_segments(start, end, k);
             debug_assert!(last_end >= start);
             self.nodes[k].first = first;
             self.nodes[k].segment = segment;
@@ -193,15 +200,25 @@ impl Forest {
         }
     }
 
-    fn push_segment(&mut self, start: usize, end: usize, owner: usize, steps: &Steps) {
-        if start < end {
-            let low = steps.low[start..end].iter().sum();
-            self.segments.push(Segment {
-                start,
-                end,
-                owner,
-                low,
-            });
+    fn push_segments(&mut self, start: usize, end: usize, owner: usize) {
+        for start in (start..end).step_by(LONGEST) {
+            let end = end.min(start + LONGEST);
+            self.segments.push(Segment { start, end, owner });
+        }
+    }
+
+    fn find_owners(&mut self, layout: &Layout) {
+        let root = self.root();
+        self.owner.clear();
+        self.owner.resize(layout.nodes() + 1, root);
+        let mut next = root;
+        for rank in (0..layout.nodes()).rev() {
+            if next > 0 && self.nodes[next - 1].rank == rank {
+                next -= 1;
+                self.owner[rank] = next;
+            } else {
+                self.owner[rank] = self.owner[layout.parent[rank]];
+            }
         }
     }
 
@@ -209,16 +226,16 @@ impl Forest {
     /// node's members break whatever they do are moved to where those can go.
     fn reach(&mut self, steps: &Steps, widen: bool) -> bool {
         for node in &mut self.nodes {
-            (node.least, node.most) = (0.0, 0.0);
+            (node.low, node.least, node.most) = (0.0, 0.0, 0.0);
         }
-        for segment in &self.segments {
-            let node = &mut self.nodes[segment.owner];
-            node.least += segment.low;
-            node.most += steps.high[segment.start..segment.end].iter().sum::<f64>();
+        for (&owner, (least, most)) in self.owner.iter().zip(steps.least.iter().zip(&steps.most)) {
+            self.nodes[owner].low += least;
+            self.nodes[owner].most += most;
         }
         let mut conflict = false;
         for k in 0..self.root() {
             let mut node = self.nodes[k];
+            node.least += node.low;
             node.forced = Forced::No;
             if widen && self.least[node.rank] > node.upper {
                 node.forced = Forced::Above;
@@ -241,6 +258,8 @@ impl Forest {
             above.least += least;
             above.most += most;
         }
+        let root = self.root();
+        self.nodes[root].least += self.nodes[root].low;
         conflict
     }
 }
@@ -248,5 +267,22 @@ impl Forest {
 impl Watched {
     pub(super) fn clamp(&self, flow: f64) -> f64 {
         flow.max(self.lower).min(self.upper)
+    }
+
+    /// What it lets pass of what is drawn below it, where overloading is no choice.
+    #[inline(always)]
+    pub(super) fn pass(&self, flow: f64) -> f64 {
+        match self.forced {
+            Forced::Above => self.least,
+            Forced::Below => self.most,
+            Forced::No => {
+                let above = if flow > self.lower { flow } else { self.lower };
+                if above < self.upper {
+                    above
+                } else {
+                    self.upper
+                }
+            }
+        }
     }
 }

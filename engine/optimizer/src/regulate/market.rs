@@ -8,19 +8,49 @@
 //! penalty. Where nobody has to choose who overloads (nearly always), no flow at a shifted price matters; else the
 //! flows at the prices `± penalty · level` are carried along, for as many levels as nodes nest.
 
-use super::curve::{Flow, Price, Steps, Units};
-use super::forest::{Forced, Forest};
+use super::forest::{Forced, Forest, LONGEST, Segment};
 use super::layout::Layout;
-use super::paid::Paid;
+use super::price::{Flow, Price, Units};
 use super::problem::{Penalties, Problem};
+use super::ramps::{Paid, Ramps, vectorized};
+use super::search::Desk;
 use super::snap::OnRamp;
+use super::steps::Steps;
 
 /// The caller said stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stopped;
 
-/// Resources to add up between two questions whether to stop: some 0.2 ms.
+/// Positions to add up between two questions whether to stop: some 0.2 ms.
 const BETWEEN_QUESTIONS: usize = 65_536;
+
+/// Segments to add up at one go.
+pub(super) struct Block<'a> {
+    pub(super) segments: &'a [Segment],
+    /// Whether it is time to ask.
+    pub(super) ask: bool,
+}
+
+/// Cuts segments into blocks. `asked_at` counts positions since the last question.
+pub(super) fn blocks<'a>(
+    mut segments: &'a [Segment],
+    asked_at: &mut usize,
+) -> impl Iterator<Item = Block<'a>> {
+    std::iter::from_fn(move || {
+        let mut count = 0;
+        while count < segments.len() && *asked_at < BETWEEN_QUESTIONS {
+            *asked_at += segments[count].end - segments[count].start;
+            count += 1;
+        }
+        let ask = *asked_at >= BETWEEN_QUESTIONS;
+        if ask {
+            *asked_at = 0;
+        }
+        let (now, later) = segments.split_at(count);
+        segments = later;
+        (count > 0).then_some(Block { segments: now, ask })
+    })
+}
 
 /// Everything that solving works on. Buffers keep their size from one problem to the next.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +65,9 @@ pub(super) struct Market {
     pub(super) grouped: bool,
     /// What each group pays for drawing.
     pub(super) group_price: Vec<Price>,
+    /// What each group draws at least and at most, kW.
+    pub(super) group_low: Vec<f64>,
+    pub(super) group_most: Vec<f64>,
     /// What each watched node's members see.
     pub(super) price: Vec<Price>,
     /// Whether a watched node's price moves on its own, and not with that of the node above.
@@ -43,16 +76,13 @@ pub(super) struct Market {
     pub(super) off_target: bool,
     /// Flow below each watched node at the last price asked, for each level.
     below: Vec<Flow>,
-    /// Price that each group's members see, and those in none, where `seen_from` is the price without groups.
-    pub(super) seen: Vec<Price>,
-    seen_from: Option<Price>,
     /// Prices at the very steps instead of on ramps: for the bound.
     pub(super) snapped: Vec<Price>,
     pub(super) on_ramp: Vec<OnRamp>,
     /// Steps with what groups pay added.
     paid: Paid,
     pub(super) candidates: Vec<Price>,
-    asked_at: usize,
+    pub(super) desk: Desk,
 }
 
 impl Market {
@@ -64,13 +94,17 @@ impl Market {
         let nodes = market.layout.nodes() + 1;
         market.forest.reserve(&market.layout);
         market.group_price = vec![Price::default(); market.layout.groups];
-        market.seen = vec![Price::default(); market.layout.groups + 1];
+        market.group_low = vec![0.0; market.layout.groups];
+        market.group_most = vec![0.0; market.layout.groups];
         market.price.reserve(nodes);
         market.own_price.reserve(nodes);
         market.below.reserve(nodes);
         market.snapped.reserve(nodes);
         market.on_ramp.reserve(nodes);
-        market.paid.reserve(&market.layout);
+        market.paid = Paid::new(&market.layout);
+        let resources = market.layout.resources();
+        let segments = 2 * nodes + resources / LONGEST;
+        market.desk.reserve(nodes, segments, 2 * resources);
         market.candidates.reserve(2 * market.layout.resources());
         market
     }
@@ -81,6 +115,11 @@ impl Market {
         self.penalties = problem.penalties;
         self.units.overload = problem.penalties.overload;
         self.target = problem.target_kw;
+        self.size_up();
+    }
+
+    /// Makes room for what belongs to each watched node.
+    pub(super) fn size_up(&mut self) {
         let nodes = self.forest.nodes.len();
         self.price.clear();
         self.price.resize(nodes, Price::default());
@@ -102,16 +141,17 @@ impl Market {
         stop: &dyn Fn() -> bool,
     ) -> Result<Flow, Stopped> {
         let levels = self.forest.levels;
+        let (first, count) = (self.forest.nodes[k].first, self.forest.nodes.len());
         for level in 0..self.width() {
             #[allow(clippy::cast_precision_loss)]
             let shifted = price.shifted(level as f64 - levels as f64);
-            self.add_segments(k, level, shifted, stop)?;
+            self.add_segments(k, level * count, shifted, stop)?;
         }
-        for j in self.forest.nodes[k].first..k {
+        for j in first..k {
             let parent = self.forest.nodes[j].parent;
             for level in 0..self.width() {
                 let passed = self.passed(j, level);
-                self.below[level * self.forest.nodes.len() + parent] += passed;
+                self.below[level * count + parent] += passed;
             }
         }
         Ok(self.below(k))
@@ -126,66 +166,55 @@ impl Market {
         self.below[level * self.forest.nodes.len() + k]
     }
 
+    /// Adds up who hangs under each watched node itself, for the level at an offset.
     fn add_segments(
         &mut self,
         k: usize,
-        level: usize,
+        offset: usize,
         price: Price,
         stop: &dyn Fn() -> bool,
     ) -> Result<(), Stopped> {
-        self.seen_from = None;
-        self.look(price);
-        let node = self.forest.nodes[k];
-        let offset = level * self.forest.nodes.len();
-        self.below[offset + node.first..=offset + k].fill(Flow::default());
-        let steepness = self.units.steepness;
-        let alone = price.less(Price::default(), self.units);
-        for segment in &self.forest.segments[node.segment..node.segment_end] {
-            let mut from = segment.start;
-            self.below[offset + segment.owner].kw += segment.low;
-            while from < segment.end {
-                let to = segment.end.min(from + BETWEEN_QUESTIONS);
-                self.asked_at += to - from;
-                if self.asked_at >= BETWEEN_QUESTIONS {
-                    self.asked_at = 0;
-                    if stop() {
-                        return Err(Stopped);
-                    }
-                }
-                let range = from..to;
-                self.below[offset + segment.owner] += if !self.grouped {
-                    self.steps.risen(range, alone, steepness)
-                } else if Paid::is_fit(self.units) {
-                    self.paid.risen(&self.steps, range, alone, steepness)
-                } else {
-                    let group = &self.layout.group;
-                    self.steps
-                        .risen_by_group(range, group, &self.seen, steepness)
-                };
-                from = to;
+        let price = self.plain(price);
+        let mut below = std::mem::take(&mut self.below);
+        let mut asked_at = self.desk.asked_at;
+        let view = self.view(k);
+        let flows = &mut below[offset + view.first..=offset + k];
+        for (flow, node) in flows.iter_mut().zip(view.nodes) {
+            *flow = Flow {
+                kw: node.low,
+                slope: 0.0,
+            };
+        }
+        let mut said = false;
+        for block in blocks(view.segments, &mut asked_at) {
+            vectorized(|| view.add_at(price, block.segments, flows));
+            said = block.ask && stop();
+            if said {
+                break;
             }
         }
-        Ok(())
+        (self.below, self.desk.asked_at) = (below, asked_at);
+        if said { Err(Stopped) } else { Ok(()) }
     }
 
-    /// Fills in what members see at a price. Remembers the last one until flows are asked for again: most parts of the
-    /// forest have the same.
-    pub(super) fn look(&mut self, price: Price) {
-        if self.seen_from == Some(price) {
-            return;
-        }
-        self.seen_from = Some(price);
-        for (seen, paid) in self.seen.iter_mut().zip(&self.group_price) {
-            *seen = price.less(*paid, self.units);
-        }
-        if let Some(last) = self.seen.last_mut() {
-            *last = price.less(Price::default(), self.units);
-        }
+    /// A price without levels.
+    pub(super) fn plain(&self, price: Price) -> Price {
+        price.less(Price::default(), self.units)
     }
 
-    /// Forgets what was seen: groups' prices or the ramps have changed.
-    pub(super) fn forget(&mut self) {
-        self.seen_from = None;
+    /// Ramps of all resources, with what groups pay.
+    pub(super) fn ramps(&self) -> Ramps<'_> {
+        let (start, offset): (&[f64], &[f64]) = if self.grouped {
+            (&self.paid.start, &self.paid.offset)
+        } else {
+            (&self.steps.start, &[])
+        };
+        Ramps {
+            start,
+            offset,
+            kw: &self.steps.kw,
+            units: self.units,
+        }
     }
 
     /// What a watched node lets pass of what is drawn below it.
@@ -222,10 +251,7 @@ impl Market {
     /// Finds the price of the total and of every watched node, given those of the groups.
     pub(super) fn settle(&mut self, stop: &dyn Fn() -> bool) -> Result<(), Stopped> {
         let root = self.forest.root();
-        if self.grouped {
-            self.paid
-                .load(&self.layout, &self.steps, &self.group_price, self.units);
-        }
+        self.pay();
         self.settle_root(root, stop)?;
         for k in (0..root).rev() {
             let node = self.forest.nodes[k];
@@ -241,6 +267,23 @@ impl Market {
             };
         }
         Ok(())
+    }
+
+    /// Adds what groups pay to the prices of their members' steps.
+    pub(super) fn pay(&mut self) {
+        if self.grouped {
+            self.paid
+                .load(&self.layout, &self.steps, &self.group_price, self.units);
+        }
+    }
+
+    /// Changes the width of ramps; prices stay.
+    pub(super) fn rescale(&mut self, epsilon: f64) {
+        let from = self.units.epsilon;
+        for price in self.group_price.iter_mut().chain(&mut self.price) {
+            *price = price.moved(from, epsilon);
+        }
+        self.units.set_epsilon(epsilon);
     }
 
     /// Draws below a node at another price.

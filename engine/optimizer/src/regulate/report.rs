@@ -2,8 +2,10 @@
 
 use super::allocation::Allocation;
 use super::answer::Answer;
+use super::forest::Segment;
 use super::market::Market;
 use super::problem::Problem;
+use super::ramps::vectorized;
 
 /// Less than this beyond a limit is the rounding of a sum, kW.
 const ROUNDING_KW: f64 = 1e-9;
@@ -26,14 +28,21 @@ pub(super) fn tell(
 
     let steps = &market.steps;
     let (mut total, mut moved) = (0.0, 0.0);
-    for (at, &draw) in allocation.draw.iter().enumerate() {
-        answer.draw_kw[layout.order[at] as usize] = draw;
+    let ways = steps.start.chunks_exact(2).zip(steps.kw.chunks_exact(2));
+    for ((&draw, &low), (start, kw)) in allocation.draw.iter().zip(&steps.low).zip(ways) {
         total += draw;
-        let plan = steps.low[at] + steps.down_kw[at];
-        moved += steps.up_price[at] * (draw - plan).max(0.0);
-        moved -= steps.down_price[at] * (plan - draw).max(0.0);
-        if let Some(drawn) = answer.shortfall_kw.get_mut(layout.group[at] as usize) {
-            *drawn += draw;
+        let plan = low + kw[0];
+        let above = draw - plan;
+        moved += above * if above > 0.0 { start[1] } else { start[0] };
+    }
+    for (&draw, &i) in allocation.draw.iter().zip(&layout.order) {
+        answer.draw_kw[i as usize] = draw;
+    }
+    if layout.groups > 0 {
+        for (&draw, &group) in allocation.draw.iter().zip(&layout.group) {
+            if let Some(drawn) = answer.shortfall_kw.get_mut(group as usize) {
+                *drawn += draw;
+            }
         }
     }
     answer.tracking_error_kw = total - problem.target_kw;
@@ -89,14 +98,18 @@ pub(super) fn quote(market: &Market, answer: &mut Answer) {
 /// its ceiling, and the target is bought at the total's price.
 pub(super) fn bound(market: &mut Market, problem: &Problem) -> f64 {
     market.snap();
-    market.forget();
     let units = market.units;
     let root = market.forest.root();
     let mut bound = market.steps.constant
+        + market.steps.at_low
         + problem.penalties.overload * market.forest.idle_overload
         + market.snapped[root].value(units) * problem.target_kw;
-    for k in 0..root {
+    for k in 0..=root {
         let node = &market.forest.nodes[k];
+        bound -= market.snapped[k].value(units) * node.low;
+        if k == root {
+            break;
+        }
         let price = market.difference(market.snapped[node.parent], market.snapped[k]);
         if price > 0.0 {
             bound -= price * node.upper;
@@ -104,27 +117,23 @@ pub(super) fn bound(market: &mut Market, problem: &Problem) -> f64 {
             bound -= price * node.lower;
         }
     }
-    for (price, ceiling) in market.group_price.iter().zip(&problem.ceiling_kw) {
+    for (price, (ceiling, low)) in market
+        .group_price
+        .iter()
+        .zip(problem.ceiling_kw.iter().zip(&market.group_low))
+    {
         let price = price.value(units);
         if price > 0.0 {
-            bound -= price * ceiling;
+            bound -= price * (ceiling - low);
         }
     }
-    for index in 0..market.forest.segments.len() {
-        let segment = market.forest.segments[index];
-        market.look(market.snapped[segment.owner]);
-        let steps = &market.steps;
-        let mut best = 0.0;
-        for at in segment.start..segment.end {
-            let seen = market.seen[market.layout.group[at] as usize];
-            let seen = seen.base + units.epsilon * seen.frac;
-            let down = steps.down_price[at];
-            best -= down * steps.down_kw[at] + seen * steps.low[at];
-            best += steps.down_kw[at] * (down - seen).min(0.0);
-            best += steps.up_kw[at] * (steps.up_price[at] - seen).min(0.0);
-        }
-        bound += best;
-    }
-    market.forget();
-    bound
+    let ramps = market.ramps();
+    let gain = vectorized(|| {
+        let gain = |segment: &Segment| {
+            let price = market.plain(market.snapped[segment.owner]);
+            ramps.gain(2 * segment.start..2 * segment.end, price)
+        };
+        market.forest.segments.iter().map(gain).sum::<f64>()
+    });
+    bound + gain
 }

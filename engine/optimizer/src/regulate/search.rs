@@ -1,38 +1,43 @@
 //! The price at which a part of the forest draws a given power.
 //!
-//! What is drawn grows with the price, in steps at the resources' own prices. First a few guesses by slope and by
-//! proportion narrow the range; then the prices of all steps left in it are gathered once and searched by selection
-//! (quickselect): each guess discards those on one side, so all guesses together touch each step a few times. Last
-//! comes the place on the ramp of the step that is found.
+//! What is drawn grows with the price, in steps at the resources' own prices. Eight of those left in the range are tried
+//! at once; between the two that hold the goal, what cannot change any more is settled (see [`super::part`]), and the
+//! rest is searched again. Last comes the place on the ramp of the step that is found.
 
-use super::curve::{Price, Units};
+use super::forest::Watched;
 use super::market::{Market, Stopped};
+use super::part::{Part, View};
+use super::price::{Flow, Price, Units};
+use super::ramps::{LANES, Lanes, vectorized};
 
 /// Guesses by slope before anything else.
 const SLOPE_GUESSES: usize = 6;
-/// Guesses by proportion before all steps are gathered, and from how many steps on they pay.
-const PROPORTION_GUESSES: usize = 6;
+/// From how many steps on guesses by proportion pay.
 const MANY_STEPS: usize = 512;
 /// Guesses on a ramp. Limits that start to cut within it add kinks; halving alone needs about 50.
 const RAMP_GUESSES: usize = 80;
-/// Selections by proportion before plain halving takes turns with it.
-const SELECTIONS: usize = 8;
+/// Starts of ramps to choose from when some are to be tried.
+const SAMPLE: usize = 63;
+/// So few steps without a node between are compared each with each.
+const FEW: usize = 64;
+/// Ramps narrower than this are steps, at first sight, CNY/kWh.
+const STEEP: f64 = 1e-3;
 
 /// A range that holds the price, and what is drawn at its ends, kW.
 #[derive(Clone, Copy)]
-struct Bracket {
-    low: (Price, f64),
-    high: (Price, f64),
-    units: Units,
+pub(super) struct Bracket {
+    pub(super) low: (Price, f64),
+    pub(super) high: (Price, f64),
+    pub(super) units: Units,
 }
 
 impl Bracket {
-    fn contains(&self, price: Price) -> bool {
+    pub(super) fn contains(&self, price: Price) -> bool {
         let above = |low: Price, high: Price| high.less(low, self.units).value(self.units) > 0.0;
         above(self.low.0, price) && above(price, self.high.0)
     }
 
-    fn narrow(&mut self, price: Price, kw: f64, goal: f64) {
+    pub(super) fn narrow(&mut self, price: Price, kw: f64, goal: f64) {
         if kw > goal {
             self.high = (price, kw);
         } else {
@@ -41,7 +46,7 @@ impl Bracket {
     }
 
     /// How far the goal lies between what is drawn at the ends.
-    fn share(&self, goal: f64) -> f64 {
+    pub(super) fn share(&self, goal: f64) -> f64 {
         let rise = self.high.1 - self.low.1;
         if rise > 0.0 {
             (goal - self.low.1) / rise
@@ -51,29 +56,64 @@ impl Bracket {
     }
 
     /// The price at a share of the way.
-    fn at(&self, share: f64) -> Price {
-        let (low, high) = (self.low.0.value(self.units), self.high.0.value(self.units));
+    pub(super) fn at(&self, share: f64) -> Price {
+        let (low, high) = self.ends();
         Price::at(low + share * (high - low))
+    }
+
+    pub(super) fn ends(&self) -> (f64, f64) {
+        (self.low.0.value(self.units), self.high.0.value(self.units))
     }
 }
 
 /// What is looked for: the watched node, and what shall be drawn below it.
 #[derive(Clone, Copy)]
-struct Goal {
-    k: usize,
-    kw: f64,
+pub(super) struct Goal {
+    pub(super) k: usize,
+    pub(super) kw: f64,
     tolerance: f64,
 }
 
 impl Goal {
-    fn is_met(&self, kw: f64) -> bool {
+    fn new(k: usize, node: &Watched, kw: f64) -> Self {
+        let tolerance = 1e-12 + 2e-16 * (kw.abs() + (node.most - node.least).abs());
+        Self { k, kw, tolerance }
+    }
+
+    pub(super) fn is_met(&self, kw: f64) -> bool {
         (kw - self.kw).abs() <= self.tolerance
+    }
+}
+
+/// Buffers of one search.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Desk {
+    parts: [Part; 2],
+    /// What is drawn below each node of the part at the ends of the range.
+    ends: Vec<(f64, f64)>,
+    /// The same at each of the prices last tried.
+    lanes: Vec<Lanes>,
+    flows: Vec<Flow>,
+    sample: Vec<f64>,
+    /// Positions added up since the last question whether to stop.
+    pub(super) asked_at: usize,
+}
+
+impl Desk {
+    pub(super) fn reserve(&mut self, nodes: usize, segments: usize, steps: usize) {
+        for part in &mut self.parts {
+            part.reserve(nodes, segments, steps);
+        }
+        self.ends.reserve(nodes);
+        self.lanes.reserve(nodes);
+        self.flows.reserve(nodes);
+        self.sample.reserve(SAMPLE + 1);
     }
 }
 
 impl Market {
     /// The price at which `kw` is drawn below watched node `k`, between two prices at which less and more is drawn.
-    /// Starts from the node's last price. Leaves the flows below it at the price it returns.
+    /// Leaves the flows below it at the price it returns, where there are nodes below it.
     pub(super) fn search(
         &mut self,
         k: usize,
@@ -82,26 +122,67 @@ impl Market {
         high: (Price, f64),
         stop: &dyn Fn() -> bool,
     ) -> Result<Price, Stopped> {
-        let mut bracket = Bracket {
-            low,
-            high,
-            units: self.units,
-        };
-        let node = &self.forest.nodes[k];
-        let tolerance = 1e-12 + 2e-16 * (kw.abs() + (node.most - node.least).abs());
-        let goal = Goal { k, kw, tolerance };
-        if let Some(price) = self.follow_slope(goal, &mut bracket, stop)? {
+        let units = self.units;
+        let mut bracket = Bracket { low, high, units };
+        let goal = Goal::new(k, &self.forest.nodes[k], kw);
+        if let Some(price) = self.find_step(goal) {
             return Ok(price);
         }
-        if self.steps_below(k) > MANY_STEPS
-            && let Some(price) = self.halve(goal, &mut bracket, stop)?
+        // Without groups there is no earlier price to start from.
+        if self.grouped
+            && let Some(price) = self.follow_slope(goal, &mut bracket, stop)?
         {
             return Ok(price);
         }
-        if let Some(price) = self.select(goal, &mut bracket, stop)? {
-            return Ok(price);
+        if self.forest.levels > 0 {
+            if self.steps_below(k) > MANY_STEPS
+                && let Some(price) = self.halve(goal, &mut bracket, stop)?
+            {
+                return Ok(price);
+            }
+            if let Some(price) = self.select(goal, &mut bracket, stop)? {
+                return Ok(price);
+            }
+            return climb(goal, &bracket, |price| self.flow(k, price, stop));
         }
-        self.climb(goal, &bracket, stop)
+        let mut desk = std::mem::take(&mut self.desk);
+        let found = self.divide(goal, bracket, &mut desk, stop);
+        self.desk = desk;
+        let found = found?;
+        if self.forest.nodes[k].first < k || k == self.forest.root() {
+            self.flow(k, found, stop)?;
+        }
+        Ok(found)
+    }
+
+    /// The part below a watched node as it is.
+    pub(super) fn view(&self, k: usize) -> View<'_> {
+        let node = &self.forest.nodes[k];
+        View {
+            nodes: &self.forest.nodes[node.first..=k],
+            first: node.first,
+            segments: &self.forest.segments[node.segment..node.segment_end],
+            ramps: self.ramps(),
+            each: 2,
+        }
+    }
+
+    /// Looks for the step that meets the goal among all: for a few steps with no node between. Nothing if that is not
+    /// exact, since ramps overlap.
+    fn find_step(&self, goal: Goal) -> Option<Price> {
+        let node = &self.forest.nodes[goal.k];
+        let few = node.first == goal.k && node.segment + 1 == node.segment_end;
+        let segment = self.forest.segments.get(node.segment).filter(|_| few)?;
+        let range = 2 * segment.start..2 * segment.end;
+        if range.len() > FEW || self.units.epsilon > STEEP || self.forest.levels > 0 {
+            return None;
+        }
+        let ramps = self.ramps();
+        vectorized(|| {
+            let price = ramps.step_at(range.clone(), goal.kw - node.low)?;
+            let risen = ramps.risen(range, price).kw;
+            goal.is_met(node.low + risen).then_some(price)
+        })
     }
 
     fn follow_slope(
@@ -128,169 +209,168 @@ impl Market {
         Ok(None)
     }
 
-    /// Cuts the range by proportion, a little away from the end that it crowds, or the far end would never move.
-    fn halve(
+    /// Narrows the range until no ramp starts inside it, and climbs those that have begun.
+    fn divide(
         &mut self,
         goal: Goal,
-        bracket: &mut Bracket,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<Option<Price>, Stopped> {
-        for turn in 0..PROPORTION_GUESSES {
-            let margin = if turn % 2 == 0 { 0.01 } else { 0.05 };
-            let guess = bracket.at(bracket.share(goal.kw).mul_add(1.0 - 2.0 * margin, margin));
-            if !bracket.contains(guess) {
-                break;
-            }
-            let flow = self.flow(goal.k, guess, stop)?;
-            if goal.is_met(flow.kw) {
-                return Ok(Some(guess));
-            }
-            bracket.narrow(guess, flow.kw, goal.kw);
-        }
-        Ok(None)
-    }
-
-    fn steps_below(&self, k: usize) -> usize {
-        let node = &self.forest.nodes[k];
-        let segments = &self.forest.segments[node.segment..node.segment_end];
-        segments
-            .iter()
-            .map(|segment| 2 * (segment.end - segment.start))
-            .sum()
-    }
-
-    /// Narrows the range until no step starts inside it.
-    fn select(
-        &mut self,
-        goal: Goal,
-        bracket: &mut Bracket,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<Option<Price>, Stopped> {
-        self.gather(goal.k, bracket);
-        let units = self.units;
-        let mut left = 0..self.candidates.len();
-        for turn in 0.. {
-            let count = left.len();
-            if count == 0 {
-                break;
-            }
-            let by_share = turn < SELECTIONS || turn % 2 == 0;
-            let share = if by_share {
-                bracket.share(goal.kw).clamp(0.0, 1.0)
-            } else {
-                0.5
-            };
-            #[allow(
-                clippy::cast_precision_loss,
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss
-            )]
-            let at = ((share * count as f64) as usize).min(count - 1);
-            let window = &mut self.candidates[left.clone()];
-            let order = |a: &Price, b: &Price| a.value(units).total_cmp(&b.value(units));
-            let pivot = *window.select_nth_unstable_by(at, order).1;
-            let flow = self.flow(goal.k, pivot, stop)?;
-            if goal.is_met(flow.kw) {
-                return Ok(Some(pivot));
-            }
-            bracket.narrow(pivot, flow.kw, goal.kw);
-            let inside = |&price: &Price| bracket.contains(price);
-            left = if flow.kw > goal.kw {
-                let start = left.start;
-                start..start + keep(&mut self.candidates[start..start + at], inside)
-            } else {
-                let start = left.start + at + 1;
-                start..start + keep(&mut self.candidates[start..left.end], inside)
-            };
-        }
-        Ok(None)
-    }
-
-    /// Collects where ramps start inside the range.
-    fn gather(&mut self, k: usize, bracket: &Bracket) {
-        self.candidates.clear();
-        let node = self.forest.nodes[k];
-        let levels = self.forest.levels;
-        let ends = (
-            bracket.low.0.value(self.units),
-            bracket.high.0.value(self.units),
-        );
-        for level in 0..=2 * levels {
-            #[allow(clippy::cast_precision_loss)]
-            let levels = levels as f64 - level as f64;
-            let shift = levels * self.units.overload;
-            // Most steps are far outside: a rough look, wide enough for all rounding, comes before the exact one.
-            let margin = 1e-12 * (1.0 + ends.0.abs() + ends.1.abs() + shift.abs());
-            let (low, high) = (ends.0 - shift - margin, ends.1 - shift + margin);
-            for segment in &self.forest.segments[node.segment..node.segment_end] {
-                for at in segment.start..segment.end {
-                    let group = self.layout.group[at] as usize;
-                    let paid = self.group_price.get(group).copied().unwrap_or_default();
-                    let value = paid.base + self.units.epsilon * paid.frac;
-                    for (step, kw) in [
-                        (self.steps.down_price[at], self.steps.down_kw[at]),
-                        (self.steps.up_price[at], self.steps.up_kw[at]),
-                    ] {
-                        if kw <= 0.0 || step + value < low || step + value > high {
-                            continue;
-                        }
-                        let price = paid.above_step(step, self.units).shifted(levels);
-                        if bracket.contains(price) {
-                            self.candidates.push(price);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// The place on the ramps that start at or shortly before the lower end of a range in which none starts.
-    fn climb(
-        &mut self,
-        goal: Goal,
-        bracket: &Bracket,
+        mut bracket: Bracket,
+        desk: &mut Desk,
         stop: &dyn Fn() -> bool,
     ) -> Result<Price, Stopped> {
-        let start = bracket.low.0;
-        let on = |frac: f64| Price {
-            frac: start.frac + frac,
-            ..start
-        };
-        let room = bracket.high.0.less(start, self.units).value(self.units) / self.units.epsilon;
-        // A little further than the ramps: rounding may have put the start of one just after.
-        let mut high = room.min(1.0) + 1e-3;
-        let mut low = 0.0;
-        let mut frac = high * bracket.share(goal.kw).clamp(0.0, 1.0);
-        for turn in 0..RAMP_GUESSES {
-            let flow = self.flow(goal.k, on(frac), stop)?;
-            if goal.is_met(flow.kw) || high - low <= f64::EPSILON {
+        let units = self.units;
+        let [one, other] = &mut desk.parts;
+        let (mut now, mut next) = (one, other);
+        let mut view = self.view(goal.k);
+        desk.ends.clear();
+        let ends = view.nodes.iter().map(|node| (node.least, node.most));
+        desk.ends.extend(ends);
+        let mut first = true;
+        loop {
+            let trials = choose(&mut desk.sample, view.starts(), bracket.ends());
+            if let Some(prices) = trials {
+                ask_all(view, &prices, &mut desk.lanes, &mut desk.asked_at, stop)?;
+                if let Some(price) =
+                    narrow(&mut bracket, goal, &prices, &desk.lanes, &mut desk.ends)
+                {
+                    return Ok(price);
+                }
+            } else if !first {
                 break;
             }
-            if flow.kw > goal.kw {
-                high = frac;
-            } else {
-                low = frac;
-            }
-            let by_slope = frac + (goal.kw - flow.kw) / flow.slope;
-            let inside = flow.slope > 0.0 && by_slope > low && by_slope < high;
-            frac = if turn % 4 < 3 && inside {
-                by_slope
-            } else {
-                0.5 * (low + high)
-            };
+            first = false;
+            let (low, high) = bracket.ends();
+            next.contract(view, &mut desk.ends, low, high);
+            std::mem::swap(&mut now, &mut next);
+            view = now.view(units);
         }
-        Ok(on(frac))
+        climb(goal, &bracket, |price| {
+            Ok(ask(view, price, &mut desk.flows))
+        })
     }
 }
 
-/// Moves what fulfils a condition to the front; how many do.
-fn keep(values: &mut [Price], condition: impl Fn(&Price) -> bool) -> usize {
-    let mut kept = 0;
-    for at in 0..values.len() {
-        if condition(&values[at]) {
-            values.swap(kept, at);
-            kept += 1;
+/// Prices to try, in rising order: starts of ramps inside a range that leave about as many between them.
+fn choose(sample: &mut Vec<f64>, starts: &[f64], (low, high): (f64, f64)) -> Option<Lanes> {
+    sample.clear();
+    let inside = |start: &f64| *start > low && *start < high;
+    if starts.len() <= 4 * SAMPLE {
+        sample.extend(starts.iter().copied().filter(inside).take(SAMPLE));
+    } else {
+        let every = starts.len() / SAMPLE;
+        sample.extend(starts.iter().step_by(every).copied().filter(inside));
+    }
+    if sample.is_empty() {
+        return None;
+    }
+    sample.sort_unstable_by(f64::total_cmp);
+    sample.dedup();
+    let count = sample.len();
+    let place = |lane: usize| ((2 * lane + 1) * count / (2 * LANES)).min(count - 1);
+    Some(std::array::from_fn(|lane| sample[place(lane)]))
+}
+
+/// Flows below each node of a part at several prices.
+fn ask_all(
+    view: View<'_>,
+    prices: &Lanes,
+    lanes: &mut Vec<Lanes>,
+    asked_at: &mut usize,
+    stop: &dyn Fn() -> bool,
+) -> Result<(), Stopped> {
+    lanes.clear();
+    lanes.extend(view.nodes.iter().map(|node| [node.low; LANES]));
+    for block in super::market::blocks(view.segments, asked_at) {
+        vectorized(|| view.add_at_all(prices, block.segments, lanes));
+        if block.ask && stop() {
+            return Err(Stopped);
         }
     }
-    kept
+    vectorized(|| view.pass_up(lanes));
+    Ok(())
+}
+
+/// Takes the two prices that hold the goal as the new range; or the one that meets it.
+fn narrow(
+    bracket: &mut Bracket,
+    goal: Goal,
+    prices: &Lanes,
+    lanes: &[Lanes],
+    ends: &mut [(f64, f64)],
+) -> Option<Price> {
+    let drawn = lanes[lanes.len() - 1];
+    let high = drawn.iter().position(|&kw| kw > goal.kw).unwrap_or(LANES);
+    if high < LANES {
+        bracket.high = (Price::at(prices[high]), drawn[high]);
+        for (end, flow) in ends.iter_mut().zip(lanes) {
+            end.1 = flow[high];
+        }
+    }
+    if let Some(low) = high.checked_sub(1) {
+        bracket.low = (Price::at(prices[low]), drawn[low]);
+        for (end, flow) in ends.iter_mut().zip(lanes) {
+            end.0 = flow[low];
+        }
+        return goal.is_met(drawn[low]).then_some(bracket.low.0);
+    }
+    None
+}
+
+/// Flow below the last node of a part at one price.
+fn ask(view: View<'_>, price: Price, flows: &mut Vec<Flow>) -> Flow {
+    flows.clear();
+    flows.extend(view.nodes.iter().map(|node| Flow {
+        kw: node.low,
+        slope: 0.0,
+    }));
+    let alone = price.less(Price::default(), view.ramps.units);
+    vectorized(|| view.add_at(alone, view.segments, flows));
+    let last = view.nodes.len() - 1;
+    for (k, node) in view.nodes[..last].iter().enumerate() {
+        let below = flows[k];
+        let kw = node.pass(below.kw);
+        let open = (kw - below.kw).abs() <= 0.0;
+        flows[node.parent - view.first] += Flow {
+            kw,
+            slope: if open { below.slope } else { 0.0 },
+        };
+    }
+    flows[last]
+}
+
+/// The place on the ramps that start at or shortly before the lower end of a range in which none starts.
+fn climb(
+    goal: Goal,
+    bracket: &Bracket,
+    mut flow_at: impl FnMut(Price) -> Result<Flow, Stopped>,
+) -> Result<Price, Stopped> {
+    let start = bracket.low.0;
+    let on = |frac: f64| Price {
+        frac: start.frac + frac,
+        ..start
+    };
+    let units = bracket.units;
+    let room = bracket.high.0.less(start, units).value(units) / units.epsilon;
+    // A little further than the ramps: rounding may have put the start of one just after.
+    let mut high = room.min(1.0) + 1e-3;
+    let mut low = 0.0;
+    let mut frac = high * bracket.share(goal.kw).clamp(0.0, 1.0);
+    for turn in 0..RAMP_GUESSES {
+        let flow = flow_at(on(frac))?;
+        if goal.is_met(flow.kw) || high - low <= f64::EPSILON {
+            break;
+        }
+        if flow.kw > goal.kw {
+            high = frac;
+        } else {
+            low = frac;
+        }
+        let by_slope = frac + (goal.kw - flow.kw) / flow.slope;
+        let inside = flow.slope > 0.0 && by_slope > low && by_slope < high;
+        frac = if turn % 4 < 3 && inside {
+            by_slope
+        } else {
+            0.5 * (low + high)
+        };
+    }
+    Ok(on(frac))
 }

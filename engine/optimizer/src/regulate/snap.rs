@@ -4,8 +4,11 @@
 //! it does not matter to it what it draws, so the bound that prices prove is exact for it. Only others on a ramp at the
 //! same time cost something: at share `θ` of `w` kW the price is off by at most `ε`, which makes `ε·w/4` at most.
 
-use super::curve::Price;
+use std::ops::Range;
+
 use super::market::Market;
+use super::price::Price;
+use super::ramps::{Ramps, unit, vectorized};
 
 /// The heaviest step on a ramp in one part of the forest.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,22 +20,29 @@ pub(super) struct OnRamp {
     place: f64,
 }
 
-/// What a round's ramps and draws cost, CNY/h.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Costs {
-    /// Of moving off the plan.
-    pub(super) moving: f64,
-    /// Of ramps being no steps, at most.
-    pub(super) ramps: f64,
+impl OnRamp {
+    fn look(&mut self, ramps: Ramps<'_>, range: Range<usize>, price: Price) {
+        for at in range {
+            let (place, kw) = (ramps.place(at, price), ramps.kw[at]);
+            if place > 0.0 && place < 1.0 {
+                self.total += kw;
+                if kw > self.heaviest {
+                    (self.heaviest, self.place) = (kw, place);
+                }
+            }
+        }
+    }
 }
 
 impl Market {
     /// Fills in the snapped prices.
-    pub(super) fn snap(&mut self) -> Costs {
+    ///
+    /// Returns what it costs, at most, that ramps are no steps, CNY/h.
+    pub(super) fn snap(&mut self) -> f64 {
         let mut on_ramp = std::mem::take(&mut self.on_ramp);
         on_ramp.clear();
         on_ramp.resize(self.forest.nodes.len(), OnRamp::default());
-        let moving = self.find_on_ramps(&mut on_ramp);
+        self.find_on_ramps(&mut on_ramp);
         let mut ramps = 0.0;
         let root = self.forest.root();
         for k in 0..=root {
@@ -52,33 +62,31 @@ impl Market {
         }
         ramps += self.move_prices(&on_ramp);
         self.on_ramp = on_ramp;
-        Costs { moving, ramps }
+        ramps
     }
 
-    fn find_on_ramps(&mut self, on_ramp: &mut [OnRamp]) -> f64 {
-        let mut cost = self.steps.constant;
-        for index in 0..self.forest.segments.len() {
-            let segment = self.forest.segments[index];
-            self.look(self.price[segment.owner]);
-            let found = &mut on_ramp[segment.owner];
-            for at in segment.start..segment.end {
-                let seen = self.seen[self.layout.group[at] as usize];
-                let steps = [
-                    (self.steps.down_price[at], self.steps.down_kw[at]),
-                    (self.steps.up_price[at], self.steps.up_kw[at]),
-                ];
-                for (step, kw) in steps {
-                    let place = (seen.base - step) * self.units.steepness + seen.frac;
-                    if place > 0.0 && place < 1.0 {
-                        found.total += kw;
-                        if kw > found.heaviest {
-                            (found.heaviest, found.place) = (kw, place);
-                        }
-                    }
+    fn find_on_ramps(&self, on_ramp: &mut [OnRamp]) {
+        let ramps = self.ramps();
+        vectorized(|| {
+            for segment in &self.forest.segments {
+                let price = self.plain(self.price[segment.owner]);
+                let range = 2 * segment.start..2 * segment.end;
+                // Most segments have nobody on a ramp.
+                if ramps.risen(range.clone(), price).slope > 0.0 {
+                    on_ramp[segment.owner].look(ramps, range, price);
                 }
-                let risen = self.steps.risen_at(at, seen, self.units.steepness).kw;
-                let [(down, planned), (up, _)] = steps;
-                cost += up * (risen - planned).max(0.0) - down * (planned - risen).max(0.0);
+            }
+        });
+    }
+
+    /// What moving off the plan costs at the prices found, CNY/h.
+    pub(super) fn moving(&self) -> f64 {
+        let ramps = self.ramps();
+        let mut cost = self.steps.constant + self.steps.at_low;
+        for segment in &self.forest.segments {
+            let price = self.plain(self.price[segment.owner]);
+            for at in 2 * segment.start..2 * segment.end {
+                cost += self.steps.start[at] * ramps.kw[at] * unit(ramps.place(at, price));
             }
         }
         cost

@@ -1,6 +1,7 @@
 //! Refuses a fleet or a problem that has no meaning, naming where it is wrong.
 
 use super::problem::{Fleet, Problem};
+use super::ramps::vectorized;
 
 /// Why a fleet or a problem was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -232,7 +233,7 @@ fn value(
     place: Place,
     field: &'static str,
     value: f64,
-    good: fn(f64) -> bool,
+    good: impl Fn(f64) -> bool,
     expected: &'static str,
 ) -> Checked {
     if good(value) {
@@ -250,21 +251,23 @@ fn every(
     field: &'static str,
     values: &[f64],
     place: fn(usize) -> Place,
-    good: fn(f64) -> bool,
+    good: impl Fn(f64) -> bool,
     expected: &'static str,
 ) -> Checked {
-    match values.iter().position(|&value| !good(value)) {
+    // First whether there is one at all: without a way out of the loop, it runs on vector instructions.
+    let any = vectorized(|| values.iter().fold(false, |bad, &value| bad | !good(value)));
+    let wrong = any.then(|| values.iter().position(|&value| !good(value)));
+    match wrong.flatten() {
         Some(at) => value(place(at), field, values[at], good, expected),
         None => Ok(()),
     }
 }
 
 fn ordered(lower: &[f64], upper: &[f64], place: fn(usize) -> Place) -> Checked {
-    match lower
-        .iter()
-        .zip(upper)
-        .position(|(lower, upper)| lower > upper)
-    {
+    let pairs = || lower.iter().zip(upper);
+    let any = vectorized(|| pairs().fold(false, |bad, (lower, upper)| bad | (lower > upper)));
+    let wrong = any.then(|| pairs().position(|(lower, upper)| lower > upper));
+    match wrong.flatten() {
         Some(at) => Err(RegulateError::Contradiction {
             place: place(at),
             lower: lower[at],
@@ -312,6 +315,12 @@ fn order(place: Place, low: (&'static str, f64), high: (&'static str, f64)) -> C
 
 fn prices(p: &Problem) -> Checked {
     let top = ("tracking", p.penalties.tracking);
+    let pairs = || p.rise_price.iter().zip(&p.fall_price);
+    let wrong =
+        |rise: f64, fall: f64| (rise.abs() >= top.1) | (fall.abs() >= top.1) | (rise + fall < 0.0);
+    if !vectorized(|| pairs().fold(false, |bad, (&rise, &fall)| bad | wrong(rise, fall))) {
+        return Ok(());
+    }
     for (i, (&rise, &fall)) in p.rise_price.iter().zip(&p.fall_price).enumerate() {
         if rise.abs().max(fall.abs()) >= top.1 {
             order(Place::Resource(i), ("rise_price", rise.abs()), top)?;
