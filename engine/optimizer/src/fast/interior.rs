@@ -235,6 +235,9 @@ impl<'a> Interior<'a> {
         }
         let mean = standing.complementarity / standing.rows.max(1.0);
         self.direct();
+        if self.asked_to_stop() {
+            return 0.0;
+        }
         let reach = self.measure();
         let (primal, dual) = (reach.primal.min(1.0), reach.dual.min(1.0));
         let [now, slack, price, both] = reach.sums;
@@ -245,6 +248,9 @@ impl<'a> Interior<'a> {
         // takes a tenth fewer iterations than the step itself or the whole.
         self.aim(target, primal.min(dual).sqrt());
         self.direct();
+        if self.asked_to_stop() {
+            return 0.0;
+        }
         let reach = self.measure();
         let near = 0.999;
         let (primal, dual) = ((near * reach.primal).min(1.0), (near * reach.dual).min(1.0));

@@ -78,10 +78,7 @@ fn search(
     let program = Program::new(frame, schedule, inwards, parallel, stop)?;
     let mut interior = Interior::new(program, parallel, stop);
     let end = interior.run(target, |interior| look(read(frame, &interior.program)));
-    if end == End::Stopped && interior.iterations == 0 {
-        return None;
-    }
-    Some(Found {
+    let found = Found {
         schedule: if end == End::Stopped {
             Vec::new()
         } else {
@@ -90,7 +87,14 @@ fn search(
         prices: prices(frame, &interior),
         bound: interior.bound,
         end,
-    })
+    };
+    let begun = end != End::Stopped || interior.iterations > 0;
+    if parallel {
+        // Giving back so much memory takes milliseconds: nobody who said stop waits for that.
+        let Interior { program, .. } = interior;
+        rayon::spawn(move || drop(program));
+    }
+    begun.then_some(found)
 }
 
 fn read(frame: &Frame<'_>, program: &Program) -> Vec<ResourceSchedule> {

@@ -42,6 +42,9 @@ impl Interior<'_> {
 
     /// The direction towards the complementarities aimed at.
     pub(super) fn direct(&mut self) {
+        if self.asked_to_stop() {
+            return;
+        }
         self.pull_prices(false);
         self.each(|batch| {
             batch.gather();
