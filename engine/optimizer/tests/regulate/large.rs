@@ -63,7 +63,10 @@ fn fleet(count: usize, groups: usize, round: bool) -> (Fleet, Problem) {
     let problem = Problem {
         rise_price: (0..count).map(|i| price(i, 4)).collect(),
         fall_price: (0..count).map(|i| price(i, 5)).collect(),
-        lower_kw: upper.iter().map(|upper| -0.2 * upper).collect(),
+        lower_kw: upper
+            .iter()
+            .map(|upper| upper.min(0.0) - 0.2 * upper.abs())
+            .collect(),
         base_kw: vec![0.0; nodes],
         ceiling_kw: drawn.iter().enumerate().map(ceiling).collect(),
         target_kw: plan.iter().sum(),
