@@ -174,7 +174,7 @@ fn time_to_stop(
     answer: &mut Answer,
 ) -> anyhow::Result<f64> {
     let mut worst = 0.0_f64;
-    for questions in [0, 1, 2, 5, 10, 20] {
+    for questions in [0, 1, 2, 5, 10, 20, 50, 100, 200] {
         let (asked, said) = (std::cell::Cell::new(0), std::cell::Cell::new(None));
         let stop = || {
             asked.set(asked.get() + 1);

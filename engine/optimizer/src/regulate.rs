@@ -8,8 +8,10 @@
 //! How the fast solver works: what a resource draws is a step function of the price, so what any part of the forest
 //! draws is a sum of steps, cut at its limits. One number, the price of the total, is searched; each node that cuts has
 //! a price of its own, searched in its own part. That is exact, since the limits form a forest (merging convex curves
-//! up a tree, as in resource allocation under nested constraints). Commitments cut across the forest: few rows, whose
-//! prices are found from outside by a Newton method on the dual. A lower bound from the prices proves each answer.
+//! up a tree, as in resource allocation under nested constraints). Eight prices are tried in one pass, and what cannot
+//! change between the two that hold the goal is left out of the next. Commitments cut across the forest: few rows, whose
+//! prices are found from outside by a Newton method on the dual: first in a sample, then among those near enough to its
+//! prices to move. A lower bound from the prices of all proves each answer.
 //!
 //! ```
 //! use vpp_optimizer::regulate::{Answer, Fleet, Penalties, Problem, Regulator, Status};
@@ -46,6 +48,7 @@
 
 mod allocation;
 mod answer;
+mod bracket;
 pub mod check;
 mod commitments;
 mod dense;
@@ -62,6 +65,7 @@ mod regulator;
 mod report;
 mod search;
 mod select;
+mod settle;
 mod snap;
 mod steps;
 mod validate;

@@ -2,14 +2,14 @@
 
 use vpp_optimizer::regulate::{Answer, Fleet, Penalties, Problem, Regulator, Status};
 
-/// 400 resources of several kinds behind 50 feeders of 2 substations, of 3 groups.
-fn fleet() -> (Fleet, Problem) {
-    let count = 400;
+/// Resources of several kinds behind feeders of 8 below 2 substations, of 3 groups.
+fn fleet(count: usize) -> (Fleet, Problem) {
+    let nodes = 2 + count / 8;
     let spread = |i: usize, step: usize, of: usize| (i * step % of) as f64 / of as f64;
     let fleet = Fleet {
         resource_node: (0..count).map(|i| Some(2 + i / 8)).collect(),
         resource_group: (0..count).map(|i| (i % 4 < 3).then_some(i % 4)).collect(),
-        node_parent: (0..52).map(|n| (n >= 2).then_some(n % 2)).collect(),
+        node_parent: (0..nodes).map(|n| (n >= 2).then_some(n % 2)).collect(),
         group_count: 3,
     };
     let problem = Problem {
@@ -20,11 +20,11 @@ fn fleet() -> (Fleet, Problem) {
         plan_kw: (0..count).map(|i| 60.0 * spread(i, 37, 101)).collect(),
         rise_price: (0..count).map(|i| 0.1 + 0.2 * spread(i, 53, 97)).collect(),
         fall_price: (0..count).map(|i| 0.1 + 0.2 * spread(i, 29, 89)).collect(),
-        upper_kw: (0..52)
-            .map(|n| if n < 2 { 9_000.0 } else { 250.0 })
+        upper_kw: (0..nodes)
+            .map(|n| if n < 2 { 22.5 * count as f64 } else { 250.0 })
             .collect(),
-        lower_kw: vec![-400.0; 52],
-        base_kw: vec![5.0; 52],
+        lower_kw: vec![-400.0; nodes],
+        base_kw: vec![5.0; nodes],
         ceiling_kw: vec![f64::INFINITY; 3],
         target_kw: 0.0,
         penalties: Penalties::default(),
@@ -32,8 +32,8 @@ fn fleet() -> (Fleet, Problem) {
     (fleet, problem)
 }
 
-fn allocations(ceiling_kw: f64) -> u64 {
-    let (fleet, mut problem) = fleet();
+fn allocations(count: usize, ceiling_kw: f64) -> u64 {
+    let (fleet, mut problem) = fleet(count);
     problem.ceiling_kw.fill(ceiling_kw);
     let (mut regulator, mut answer) = (Regulator::new(), Answer::default());
     regulator.set_fleet(&fleet).expect("a valid fleet");
@@ -55,8 +55,10 @@ fn allocations(ceiling_kw: f64) -> u64 {
 
 #[test]
 fn nothing_is_allocated_after_the_first_answer() {
-    assert_eq!(allocations(f64::INFINITY), 0, "one tree");
-    assert_eq!(allocations(2_500.0), 0, "with commitments");
+    assert_eq!(allocations(400, f64::INFINITY), 0, "one tree");
+    assert_eq!(allocations(400, 2_500.0), 0, "with commitments");
+    // Large enough for a sample.
+    assert_eq!(allocations(10_000, 62_500.0), 0, "many, with commitments");
 }
 
 #[test]

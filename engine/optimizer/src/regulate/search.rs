@@ -4,10 +4,10 @@
 //! at once; between the two that hold the goal, what cannot change any more is settled (see [`super::part`]), and the
 //! rest is searched again. Last comes the place on the ramp of the step that is found.
 
-use super::forest::Watched;
+use super::bracket::{Bracket, Goal};
 use super::market::{Market, Stopped};
 use super::part::{Part, View};
-use super::price::{Flow, Price, Units};
+use super::price::{Flow, Price};
 use super::ramps::{LANES, Lanes, vectorized};
 
 /// Guesses by slope before anything else.
@@ -22,68 +22,6 @@ const SAMPLE: usize = 63;
 const FEW: usize = 64;
 /// Ramps narrower than this are steps, at first sight, CNY/kWh.
 const STEEP: f64 = 1e-3;
-
-/// A range that holds the price, and what is drawn at its ends, kW.
-#[derive(Clone, Copy)]
-pub(super) struct Bracket {
-    pub(super) low: (Price, f64),
-    pub(super) high: (Price, f64),
-    pub(super) units: Units,
-}
-
-impl Bracket {
-    pub(super) fn contains(&self, price: Price) -> bool {
-        let above = |low: Price, high: Price| high.less(low, self.units).value(self.units) > 0.0;
-        above(self.low.0, price) && above(price, self.high.0)
-    }
-
-    pub(super) fn narrow(&mut self, price: Price, kw: f64, goal: f64) {
-        if kw > goal {
-            self.high = (price, kw);
-        } else {
-            self.low = (price, kw);
-        }
-    }
-
-    /// How far the goal lies between what is drawn at the ends.
-    pub(super) fn share(&self, goal: f64) -> f64 {
-        let rise = self.high.1 - self.low.1;
-        if rise > 0.0 {
-            (goal - self.low.1) / rise
-        } else {
-            0.5
-        }
-    }
-
-    /// The price at a share of the way.
-    pub(super) fn at(&self, share: f64) -> Price {
-        let (low, high) = self.ends();
-        Price::at(low + share * (high - low))
-    }
-
-    pub(super) fn ends(&self) -> (f64, f64) {
-        (self.low.0.value(self.units), self.high.0.value(self.units))
-    }
-}
-
-/// What is looked for: the watched node, and what shall be drawn below it.
-#[derive(Clone, Copy)]
-pub(super) struct Goal {
-    pub(super) k: usize,
-    pub(super) kw: f64,
-    tolerance: f64,
-}
-
-impl Goal {
-    fn new(k: usize, node: &Watched, kw: f64) -> Self {
-        let tolerance = 1e-12 + 2e-16 * (kw.abs() + (node.most - node.least).abs());
-        Self { k, kw, tolerance }
-    }
-
-    pub(super) fn is_met(&self, kw: f64) -> bool {
-        (kw - self.kw).abs() <= self.tolerance
-    }
-}
 
 /// Buffers of one search.
 #[derive(Debug, Clone, Default)]
@@ -256,7 +194,7 @@ fn choose(sample: &mut Vec<f64>, starts: &[f64], (low, high): (f64, f64)) -> Opt
     if starts.len() <= 4 * SAMPLE {
         sample.extend(starts.iter().copied().filter(inside).take(SAMPLE));
     } else {
-        let every = starts.len() / SAMPLE;
+        let every = starts.len().div_ceil(SAMPLE);
         sample.extend(starts.iter().step_by(every).copied().filter(inside));
     }
     if sample.is_empty() {
@@ -328,10 +266,10 @@ fn ask(view: View<'_>, price: Price, flows: &mut Vec<Flow>) -> Flow {
     for (k, node) in view.nodes[..last].iter().enumerate() {
         let below = flows[k];
         let kw = node.pass(below.kw);
-        let open = (kw - below.kw).abs() <= 0.0;
+        let cut = (kw - below.kw).abs() > 0.0;
         flows[node.parent - view.first] += Flow {
             kw,
-            slope: if open { below.slope } else { 0.0 },
+            slope: if cut { 0.0 } else { below.slope },
         };
     }
     flows[last]

@@ -3,9 +3,9 @@
 //! Guesses by proportion narrow the range; then the prices of all steps left in it are gathered once and searched by
 //! selection (quickselect): each guess discards those on one side, so all guesses together touch each step a few times.
 
+use super::bracket::{Bracket, Goal};
 use super::market::{Market, Stopped};
 use super::price::Price;
-use super::search::{Bracket, Goal};
 
 /// Guesses by proportion before all steps are gathered.
 const PROPORTION_GUESSES: usize = 6;
