@@ -80,7 +80,7 @@ fn case(asked: &Arguments, stations: usize, groups: usize) -> anyhow::Result<(Va
         5_000..50_000 => 5,
         _ => 3,
     });
-    let (mut times, mut pairs, mut proven) = (Vec::new(), Vec::new(), 0);
+    let (mut times, mut paired, mut proven) = (Vec::new(), Vec::new(), 0);
     let (mut worst_gap, mut worst_kw) = (0.0_f64, 0.0_f64);
     for turn in 0..WARM_UP + asked.signals {
         instance.signal();
@@ -94,14 +94,25 @@ fn case(asked: &Arguments, stations: usize, groups: usize) -> anyhow::Result<(Va
         proven += usize::from(status == Status::Optimal);
         worst_gap = worst_gap.max(answer.gap / answer.objective.abs().max(1.0));
         worst_kw = worst_kw.max(worst_kw_of(&instance.fleet, &instance.problem, &answer)?);
-        if times.len() <= pairs_wanted
-            && let Some(found) = peers::fastest(asked.limit, &instance)
-        {
-            pairs.push(Pair::new(&instance, took, &answer, &found));
+        if times.len() <= pairs_wanted {
+            paired.push((instance.problem.clone(), took, answer.objective));
         }
     }
     let mut scratch = answer.clone();
     let stopped = time_to_stop(&mut regulator, &instance.problem, &mut scratch)?;
+    // Only now: what they leave in the caches is no part of following signals.
+    let mut pairs = Vec::new();
+    for (problem, took, objective) in &paired {
+        if let Some(found) = peers::fastest(asked.limit, &instance.fleet, problem) {
+            pairs.push(Pair::new(
+                &instance.fleet,
+                problem,
+                *took,
+                *objective,
+                &found,
+            ));
+        }
+    }
     let [fast, p99] = [50, 99].map(|percent| percentile(times.iter().copied(), percent));
     let of = |percent: usize, value: fn(&Pair) -> f64| {
         (!pairs.is_empty()).then(|| percentile(pairs.iter().map(value), percent))
@@ -149,13 +160,19 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(instance: &Instance, fast_seconds: f64, answer: &Answer, found: &Found) -> Self {
-        let paid = cost(&instance.fleet, &instance.problem, &found.draw_kw);
+    fn new(
+        fleet: &Fleet,
+        problem: &Problem,
+        fast_seconds: f64,
+        objective: f64,
+        found: &Found,
+    ) -> Self {
+        let paid = cost(fleet, problem, &found.draw_kw);
         Self {
             name: found.name,
             seconds: found.seconds,
             fast_seconds,
-            dearer: (answer.objective - paid) / paid.abs().max(1.0),
+            dearer: (objective - paid) / paid.abs().max(1.0),
         }
     }
 }

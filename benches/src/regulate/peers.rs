@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 use vpp_optimizer::Backend;
 #[cfg(feature = "highs")]
 use vpp_optimizer::HighsMethod;
-use vpp_optimizer::regulate::Program;
-
-use super::fleet::Instance;
+use vpp_optimizer::regulate::{Fleet, Problem, Program};
 
 #[cfg(feature = "highs")]
 const PEERS: &[(&str, Backend)] = &[
@@ -26,10 +24,10 @@ pub(super) struct Found {
 }
 
 /// What the fastest of them finds within a limit in seconds; none of them if that is 0.
-pub(super) fn fastest(limit: u64, instance: &Instance) -> Option<Found> {
+pub(super) fn fastest(limit: u64, fleet: &Fleet, problem: &Problem) -> Option<Found> {
     let limit = (limit > 0).then(|| Duration::from_secs(limit))?;
     let run = |&(name, backend): &(&'static str, Backend)| -> anyhow::Result<Found> {
-        let program = Program::new(&instance.fleet, &instance.problem, backend)?;
+        let program = Program::new(fleet, problem, backend)?;
         let started = Instant::now();
         let found = program.run(Some(limit))?;
         let seconds = found.took.unwrap_or(started.elapsed()).as_secs_f64();
