@@ -18,7 +18,19 @@ pub(crate) fn finish(
     status: Status,
     bound: f64,
 ) -> Solution {
-    let mut schedule = repair(frame, Draft::from_schedule(schedule));
+    let scored = scored(frame, repair(frame, Draft::from_schedule(schedule)));
+    let lost = scored.objective - bound;
+    Solution {
+        gap: lost.max(0.0),
+        repair_cost: if status == Status::Optimal { lost } else { 0.0 },
+        status,
+        prices,
+        ..scored
+    }
+}
+
+/// What a schedule costs and falls short of, of which nothing more is known than that it came by rules.
+pub(crate) fn scored(frame: &Frame<'_>, mut schedule: Vec<ResourceSchedule>) -> Solution {
     let outcome = score(frame, &mut schedule);
     Solution {
         schedule,
@@ -26,14 +38,10 @@ pub(crate) fn finish(
         overloads: outcome.overloads,
         relaxed: frame.relaxations(),
         objective: outcome.objective,
-        gap: (outcome.objective - bound).max(0.0),
-        repair_cost: if status == Status::Optimal {
-            outcome.objective - bound
-        } else {
-            0.0
-        },
-        status,
-        prices,
+        gap: f64::INFINITY,
+        repair_cost: 0.0,
+        status: Status::Rules,
+        prices: None,
     }
 }
 

@@ -4,12 +4,12 @@
 //! push that back, shared in proportion to what each resource can give up without endangering its departures. Then the
 //! schedule is repaired like any other, and regulation is held with the headroom that is left.
 
+use crate::finish::scored;
 use crate::frame::Frame;
 use crate::limits::{net_for_stored_kw, stored_kwh};
 use crate::problem::{Problem, Requirement};
 use crate::repair::{Draft, FlowBounds, hold, regulation_room, settle};
-use crate::score::score;
-use crate::solution::{Solution, Status};
+use crate::solution::Solution;
 use crate::validate::{ProblemError, validate};
 
 /// Schedules a problem by rules. Takes time in proportion to resources × depth of the forest × intervals.
@@ -26,26 +26,12 @@ pub(crate) fn solve_frame(frame: &Frame<'_>) -> Solution {
     let mut net_kw = plan_power(frame);
     settle(frame, &FlowBounds::new(frame), &mut net_kw);
     let (up_kw, down_kw) = plan_regulation(frame, &net_kw);
-    let mut schedule = hold(
-        frame,
-        Draft {
-            net_kw,
-            up_kw,
-            down_kw,
-        },
-    );
-    let outcome = score(frame, &mut schedule);
-    Solution {
-        schedule,
-        shortfalls: outcome.shortfalls,
-        overloads: outcome.overloads,
-        relaxed: frame.relaxations(),
-        objective: outcome.objective,
-        gap: f64::INFINITY,
-        repair_cost: 0.0,
-        status: Status::Rules,
-        prices: None,
-    }
+    let draft = Draft {
+        net_kw,
+        up_kw,
+        down_kw,
+    };
+    scored(frame, hold(frame, draft))
 }
 
 /// What a resource has before it as the intervals are walked through.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::check::{HardLimit, violations};
-use crate::score::score;
+use crate::finish::scored;
 
 #[path = "../../tests/random/mod.rs"]
 mod random;
@@ -30,19 +30,7 @@ fn close_in_cost(a: f64, b: f64) -> bool {
 
 /// The solver's answer as a solution, nothing repaired.
 fn unrepaired(frame: &Frame<'_>, raw: &Raw) -> Solution {
-    let mut schedule = raw.schedule.clone();
-    let outcome = score(frame, &mut schedule);
-    Solution {
-        schedule,
-        shortfalls: outcome.shortfalls,
-        overloads: outcome.overloads,
-        relaxed: frame.relaxations(),
-        objective: outcome.objective,
-        gap: 0.0,
-        repair_cost: 0.0,
-        status: Status::Optimal,
-        prices: None,
-    }
+    scored(frame, raw.schedule.clone())
 }
 
 fn overload_kwh(problem: &Problem, solution: &Solution) -> f64 {

@@ -79,11 +79,7 @@ impl Allocation {
             let node = &forest.nodes[k];
             if k < forest.root() {
                 let way = self.proposed[node.parent];
-                let (least, most) = match node.forced {
-                    Forced::Above => (node.least, node.least),
-                    Forced::Below => (node.most, node.most),
-                    Forced::No => (node.clamp(node.least), node.clamp(node.most)),
-                };
+                let (least, most) = node.range();
                 let end = if way < 0.0 { least } else { most };
                 self.given[k] += way.abs() * (end - self.given[k]);
             }

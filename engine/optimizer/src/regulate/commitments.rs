@@ -29,6 +29,13 @@ struct Aim {
     narrowest: f64,
 }
 
+/// What groups pay at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    LastPrices,
+    Nothing,
+}
+
 /// The groups' draw and what belongs to it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Commitments {
@@ -97,7 +104,7 @@ impl Commitments {
         self.set_free();
         let was = market.units;
         market.units.set_epsilon(narrowest);
-        self.open(market, was);
+        self.open(market, was, Begin::LastPrices);
         if self.nobody_pays(market) && self.is_kept_by_all(market, narrowest, stop)? {
             return Ok(());
         }
@@ -109,11 +116,16 @@ impl Commitments {
             if settled? {
                 return Ok(());
             }
-        } else {
-            market.units.set_epsilon(market.penalties.tracking);
-            market.settle(stop)?;
-            self.measure(market);
+            self.descend(market, None, narrowest, stop)?;
+            if !self.is_wrong(market) {
+                return Ok(());
+            }
+            // Lost on the way: once more, the long way round.
+            self.open(market, market.units, Begin::Nothing);
         }
+        market.units.set_epsilon(market.penalties.tracking);
+        market.settle(stop)?;
+        self.measure(market);
         self.descend(market, None, narrowest, stop)
     }
 
@@ -168,9 +180,9 @@ impl Commitments {
         prices.all(|(price, open)| !open || price.base <= 0.0)
     }
 
-    /// Sets the prices to start from: those of the last solve, but those of groups that keep their ceiling, or break
+    /// Sets the prices to start from, but those of groups that keep their ceiling, or break
     /// it, whatever they do are known.
-    fn open(&mut self, market: &mut Market, was: Units) {
+    fn open(&mut self, market: &mut Market, was: Units, begin: Begin) {
         market.group_low.fill(0.0);
         market.group_most.fill(0.0);
         for (at, &group) in market.layout.group.iter().enumerate() {
@@ -191,6 +203,8 @@ impl Commitments {
                 0.0
             } else if broken {
                 self.penalty
+            } else if begin == Begin::Nothing {
+                0.0
             } else {
                 price.value(was).clamp(0.0, self.penalty)
             });

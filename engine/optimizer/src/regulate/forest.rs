@@ -244,15 +244,11 @@ impl Forest {
                 node.forced = Forced::Below;
                 conflict |= node.most < self.most[node.rank] - NOISE_KW;
             }
-            let (least, most) = match node.forced {
-                Forced::Above => (node.least, node.least),
-                Forced::Below => (node.most, node.most),
-                Forced::No => {
-                    let noise = NOISE_KW;
-                    conflict |= node.least > node.upper + noise || node.most < node.lower - noise;
-                    (node.clamp(node.least), node.clamp(node.most))
-                }
-            };
+            if node.forced == Forced::No {
+                let noise = NOISE_KW;
+                conflict |= node.least > node.upper + noise || node.most < node.lower - noise;
+            }
+            let (least, most) = node.range();
             self.nodes[k] = node;
             let above = &mut self.nodes[node.parent];
             above.least += least;
@@ -267,6 +263,15 @@ impl Forest {
 impl Watched {
     pub(super) fn clamp(&self, flow: f64) -> f64 {
         flow.max(self.lower).min(self.upper)
+    }
+
+    /// The least and the most that it lets pass.
+    pub(super) fn range(&self) -> (f64, f64) {
+        match self.forced {
+            Forced::Above => (self.least, self.least),
+            Forced::Below => (self.most, self.most),
+            Forced::No => (self.clamp(self.least), self.clamp(self.most)),
+        }
     }
 
     /// What it lets pass of what is drawn below it, where overloading is no choice.

@@ -6,7 +6,7 @@
 
 mod sample;
 
-use super::forest::{Forced, Segment, Watched};
+use super::forest::{Segment, Watched};
 use super::market::Market;
 use super::price::Price;
 use super::ramps::unit;
@@ -80,7 +80,7 @@ impl Reduced {
             let clear = (value(k) - value(node.parent)).abs() > radius + units.epsilon;
             // Where a node cuts and one step alone can move, none can.
             let fixed = if full.own_price[k] && clear { 1 } else { 0 };
-            if node.forced != Forced::No || self.steps[k] <= fixed {
+            if self.steps[k] <= fixed {
                 self.steps[k] = 0;
             } else {
                 self.steps[node.parent] += 2;

@@ -1,7 +1,7 @@
 //! Small cases computed by hand.
 
 use vpp_optimizer::regulate::check::violations;
-use vpp_optimizer::regulate::{Answer, Fleet, Penalties, Problem, Status};
+use vpp_optimizer::regulate::{Answer, Fleet, Penalties, Problem, Regulator, Status};
 
 use crate::properties::solve;
 
@@ -257,4 +257,115 @@ fn an_overload_may_be_cheaper_than_missing_the_target() {
     (fleet.resource_group, fleet.group_count) = (vec![Some(0)], 1);
     problem.ceiling_kw = vec![1.0];
     assert_near(&solved(&fleet, &problem).draw_kw, &[1.0]);
+}
+
+/// Penalties so far apart that prices have a long way to go.
+const FAR_APART: Penalties = Penalties {
+    overload: 1e7,
+    commitment: 1e5,
+    tracking: 1e3,
+};
+
+#[test]
+fn a_ceiling_is_kept_as_exactly_as_its_penalty_asks() {
+    let fleet = Fleet {
+        resource_node: vec![None, None],
+        resource_group: vec![Some(0), None],
+        node_parent: vec![],
+        group_count: 1,
+    };
+    let problem = Problem {
+        low_kw: vec![0.0; 2],
+        high_kw: vec![4.938339444401419, 59.88429680165982],
+        plan_kw: vec![4.938339444401419, 29.94214840082991],
+        rise_price: vec![0.0, 0.1],
+        fall_price: vec![0.0; 2],
+        upper_kw: vec![],
+        lower_kw: vec![],
+        base_kw: vec![],
+        ceiling_kw: vec![4.247590754592422],
+        target_kw: 34.37652024696908,
+        penalties: FAR_APART,
+    };
+    solved(&fleet, &problem);
+}
+
+/// Two groups whose prices can rise together to the penalty, and have to come back.
+#[test]
+fn prices_find_back_from_far_away() {
+    let fleet = Fleet {
+        resource_node: vec![Some(0), Some(0)],
+        resource_group: vec![Some(1), Some(0)],
+        node_parent: vec![None],
+        group_count: 2,
+    };
+    let problem = Problem {
+        low_kw: vec![0.0; 2],
+        high_kw: vec![7.0, 22.967090898149745],
+        plan_kw: vec![0.0; 2],
+        rise_price: vec![0.3; 2],
+        fall_price: vec![0.3; 2],
+        upper_kw: vec![f64::INFINITY],
+        lower_kw: vec![18.087820445644297],
+        base_kw: vec![0.0],
+        ceiling_kw: vec![13.742349474349773, 4.349180078876385],
+        target_kw: 0.0,
+        penalties: FAR_APART,
+    };
+    let mut tighter = problem.clone();
+    tighter.target_kw = -10.0;
+    tighter.ceiling_kw.iter_mut().for_each(|kw| *kw -= 9.717);
+    let (mut regulator, mut answer) = (Regulator::new(), Answer::default());
+    regulator.set_fleet(&fleet).expect("a valid fleet");
+    for problem in [&tighter, &problem] {
+        regulator
+            .solve(problem, &mut answer, &|| false)
+            .expect("a valid problem");
+        assert_eq!(answer.status, Status::Optimal);
+    }
+    assert_near(&[answer.objective], &[solved(&fleet, &problem).objective]);
+}
+
+#[test]
+fn prices_reach_a_penalty_far_away() {
+    let fleet = Fleet {
+        resource_node: vec![Some(0); 5],
+        resource_group: vec![Some(1), Some(0), Some(0), Some(0), Some(1)],
+        node_parent: vec![None],
+        group_count: 2,
+    };
+    let problem = Problem {
+        low_kw: vec![-7.0, 0.0, 0.0, 0.0, -7.0],
+        high_kw: vec![53.0, 54.50735809194902, 10.662063547835386, 60.0, 53.0],
+        plan_kw: vec![23.0, 54.50735809194902, 8.099830004991366, 30.0, 68.0],
+        rise_price: vec![0.3; 5],
+        fall_price: vec![0.3; 5],
+        upper_kw: vec![f64::INFINITY],
+        lower_kw: vec![151.05609357441367],
+        base_kw: vec![0.0],
+        ceiling_kw: vec![59.54243035170182, 91.35569987730966],
+        target_kw: -14.0,
+        penalties: FAR_APART,
+    };
+    // The limit asks for 0.158 kW more than both ceilings together allow.
+    let answer = solved(&fleet, &problem);
+    assert_near(&[answer.shortfall_kw.iter().sum()], &[0.15796334540217]);
+}
+
+/// A node whose members overload it whatever they do, and below it one that by rounding alone seems to need a little.
+#[test]
+fn a_price_of_its_own_below_an_overload() {
+    let (mut fleet, mut problem) = chargers(
+        &[Some(0), Some(0), Some(2), Some(2), Some(3), Some(3)],
+        &[None, None, Some(1), None],
+    );
+    fleet.group_count = 2;
+    fleet.resource_group = (0..6).map(|i| Some(i % 2)).collect();
+    problem.ceiling_kw = vec![11.0, 13.0];
+    problem.low_kw.fill(1.0);
+    problem.lower_kw = vec![12.0, f64::NEG_INFINITY, 2.0 + 1e-10, 11.0];
+    problem.upper_kw[1] = 1.0;
+    problem.target_kw = 30.0;
+    let answer = solved(&fleet, &problem);
+    assert_near(&answer.overload_kw, &[0.0, 1.0, 0.0, 0.0]);
 }

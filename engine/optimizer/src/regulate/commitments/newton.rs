@@ -12,6 +12,10 @@ const TRIALS: usize = 60;
 const FLAT: f64 = 0.4;
 /// ... or where what is left of the range is this narrow, in ramps.
 const NARROW: f64 = 1e-9;
+/// What a group may draw beyond its ceiling where its price could still move: this much CNY/h of penalty for each 1 MW
+/// that could be moved, and never more than so many kW.
+const RIGHT: f64 = 1e-8;
+const RIGHT_KW: f64 = 1e-10;
 /// How far a group's price goes in the first step when no member is on a ramp.
 const STRIDE: f64 = 32.0;
 
@@ -45,7 +49,10 @@ impl Commitments {
     /// Whether any group's price must move.
     pub(super) fn is_wrong(&mut self, market: &Market) -> bool {
         self.choose(market);
-        let wrong = |&g: &usize| self.excess[g].abs() > 1e-10 * (1.0 + 1e-3 * market.steps.room);
+        let room = market.steps.room;
+        let least = (RIGHT / self.penalty).min(RIGHT_KW) * (1.0 + 1e-3 * room);
+        let tolerance = least.max(4.0 * f64::EPSILON * room);
+        let wrong = |&g: &usize| self.excess[g].abs() > tolerance;
         self.free.iter().any(wrong)
     }
 

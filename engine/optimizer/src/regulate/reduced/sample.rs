@@ -1,7 +1,6 @@
 //! A sample of a market, with goals that make it behave like all.
 
 use super::Reduced;
-use crate::regulate::forest::Forced;
 use crate::regulate::market::{Market, Stopped};
 
 /// Nodes with fewer positions of their own are sampled as a whole.
@@ -34,11 +33,8 @@ impl Reduced {
             self.steps[segment.owner] += usize::from(kept);
         }
         for k in 0..full.forest.root() {
-            let node = &full.forest.nodes[k];
-            if node.forced != Forced::No {
-                self.steps[k] = 0;
-            } else if self.steps[k] > 0 {
-                self.steps[node.parent] += 1;
+            if self.steps[k] > 0 {
+                self.steps[full.forest.nodes[k].parent] += 1;
             }
         }
         self.take_nodes(full);
@@ -105,7 +101,7 @@ impl Reduced {
             if k == root {
                 small.target = scaled(full.target);
             } else {
-                let (least, most) = (node.clamp(node.least), node.clamp(node.most));
+                let (least, most) = node.range();
                 let above = &mut small.forest.nodes[node.parent];
                 above.least += least;
                 above.most += most;
