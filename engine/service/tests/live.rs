@@ -519,6 +519,105 @@ async fn bad_requests_are_refused_with_the_field() {
     plant.service.stop().await;
 }
 
+/// A regulation stream of one's own: what is said, and what is answered.
+struct Regulation {
+    said: tokio::sync::mpsc::Sender<v1::RegulateRequest>,
+    answers: tonic::Streaming<v1::RegulateResponse>,
+}
+
+impl Regulation {
+    async fn open(plant: &Plant, id: &str) -> Self {
+        let (said, heard) = tokio::sync::mpsc::channel(4);
+        let start = v1::RegulationStart {
+            request_id: id.into(),
+            capacity_up_kw: 40.0,
+            capacity_down_kw: 40.0,
+            sustain: None,
+        };
+        let message = Some(v1::regulate_request::Message::Start(start));
+        let start = v1::RegulateRequest { message };
+        said.send(start).await.expect("the stream is open");
+        let requests = tokio_stream::wrappers::ReceiverStream::new(heard);
+        let answers = plant.dispatch().regulate(requests).await.expect("opens");
+        let mut opened = Self {
+            said,
+            answers: answers.into_inner(),
+        };
+        let first = opened.answers.message().await.expect("an answer");
+        assert!(matches!(
+            first.and_then(|answer| answer.message),
+            Some(v1::regulate_response::Message::Started(_))
+        ));
+        opened
+    }
+
+    async fn signal(
+        &mut self,
+        sequence: u64,
+        time: chrono::DateTime<chrono::Utc>,
+        value: f64,
+    ) -> Result<v1::RegulationAchieved, tonic::Status> {
+        let signal = v1::RegulationSignal {
+            sequence,
+            signal_time: Some(from_timestamp(time)),
+            value,
+        };
+        let message = Some(v1::regulate_request::Message::Signal(signal));
+        let signal = v1::RegulateRequest { message };
+        self.said.send(signal).await.expect("the stream is open");
+        match self.answers.message().await?.and_then(|a| a.message) {
+            Some(v1::regulate_response::Message::Achieved(achieved)) => Ok(achieved),
+            other => panic!("not what a value is answered with: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_regulation_value_is_refused_and_changes_nothing() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let kafka = Kafka::start();
+    let plant = start(config(&kafka, None)).await;
+    plant.register().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    plant.aggregators(&kafka, &stop);
+    plant.await_fresh(12).await;
+
+    let now = || plant.clock.now();
+    let mut regulation = Regulation::open(&plant, "r1").await;
+    let followed = regulation.signal(5, now(), 0.5).await.expect("sound");
+    assert!(followed.requested_kw != 0.0, "{followed:?}");
+    let backwards = now() - chrono::TimeDelta::seconds(30);
+    let repeated = regulation.signal(5, now(), -1.0).await.expect("harmless");
+    assert!(repeated.note.starts_with("repeated"), "{}", repeated.note);
+    for (sequence, time) in [(4, now()), (6, backwards)] {
+        let late = regulation.signal(sequence, time, -1.0).await;
+        let late = late.expect("harmless");
+        assert!(late.note.starts_with("older"), "{}", late.note);
+        assert_eq!(late.requested_kw, followed.requested_kw);
+    }
+
+    let ahead = now() + chrono::TimeDelta::minutes(6);
+    let cases = [
+        (7, ahead, 0.0, "signal.signal_time"),
+        (8, now(), f64::NAN, "signal.value"),
+        (9, now(), f64::INFINITY, "signal.value"),
+    ];
+    for (sequence, time, value, field) in cases {
+        let status = regulation.signal(sequence, time, value).await;
+        let status = status.expect_err("refused");
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        let details = tonic_types::StatusExt::get_error_details(&status);
+        let violations = &details.bad_request().expect("details").field_violations;
+        assert_eq!(violations[0].field, field);
+        // That ended the stream: its successor finds the value in force as it was.
+        regulation = Regulation::open(&plant, "r1").await;
+        let kept = regulation.signal(5, now(), -1.0).await.expect("harmless");
+        assert_eq!(kept.requested_kw, followed.requested_kw, "{kept:?}");
+    }
+    stop.store(true, Ordering::Relaxed);
+    plant.service.stop().await;
+}
+
 /// `(&T).into()` for a value at hand.
 trait RefInto: Sized {
     fn ref_into<T: for<'a> From<&'a Self>>(self) -> T {

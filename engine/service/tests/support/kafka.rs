@@ -22,6 +22,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use tempfile::TempDir;
 
 const POM: &str = include_str!("../../../../tools/kafka/pom.xml");
+const PROPERTIES: &str = include_str!("../../../../tools/kafka/server.properties");
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A broker. It is killed, and its data removed, when this is dropped and also when the test process dies.
@@ -170,39 +171,10 @@ impl Kafka {
         let broker = self.bootstrap();
         let controller = format!("127.0.0.1:{controller_port}");
         let data = self.folder.path().join("data");
-        let text = format!(
-            "\
-process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers={controller}
-controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://{broker},CONTROLLER://{controller}
-advertised.listeners=PLAINTEXT://{broker},CONTROLLER://{controller}
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs={data}
-auto.create.topics.enable=false
-group.initial.rebalance.delay.ms=0
-
-# A killed broker may register again only when its old session has lapsed: by default after 9 s.
-broker.session.timeout.ms=2000
-broker.heartbeat.interval.ms=500
-
-# One node: nothing to replicate to, and few partitions to open.
-offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
-transaction.state.log.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-
-# The default takes a quarter of the heap.
-log.cleaner.dedupe.buffer.size=8388608
-",
-            data = data.display(),
-        );
+        let text = PROPERTIES
+            .replace("@BROKER@", &broker)
+            .replace("@CONTROLLER@", &controller)
+            .replace("@DATA@", &data.display().to_string());
         fs::write(self.properties(), text)
             .unwrap_or_else(|error| panic!("cannot configure the broker: {error}"));
     }
