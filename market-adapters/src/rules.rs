@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use chrono::{NaiveDate, TimeZone};
 use chrono_tz::Tz;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use toml::Spanned;
 use vpp_core::{Invalid, Timestamp};
 
 /// How sure a figure is.
@@ -87,6 +89,54 @@ pub enum RuleError {
         /// Which figure, and what is wrong with it.
         invalid: Invalid,
     },
+}
+
+/// The version of the format that is read here.
+const FORMAT: u32 = 1;
+
+/// Where in the text a figure is, and what is wrong with it.
+pub(crate) type Refusal = (usize, Invalid);
+
+pub(crate) fn refusal<T>(at: &Spanned<T>, field: &str, problem: String) -> Refusal {
+    (at.span().start, Invalid::new(field, problem))
+}
+
+/// Reads a pack from text: its raw form, then `check`.
+pub(crate) fn parse<Raw: DeserializeOwned, Pack>(
+    text: &str,
+    check: impl FnOnce(Raw) -> Result<Pack, Refusal>,
+) -> Result<Pack, RuleError> {
+    let line_of = |offset: usize| {
+        let before = &text.as_bytes()[..offset.min(text.len())];
+        before.iter().filter(|byte| **byte == b'\n').count() + 1
+    };
+    let raw: Raw = toml::from_str(text).map_err(|error| RuleError::Invalid {
+        line: line_of(error.span().map_or(0, |span| span.start)),
+        invalid: Invalid::new("rule_pack", error.message().trim().replace('\n', "; ")),
+    })?;
+    check(raw).map_err(|(offset, invalid)| RuleError::Invalid {
+        line: line_of(offset),
+        invalid,
+    })
+}
+
+pub(crate) fn check_format(format: &Spanned<u32>) -> Result<(), Refusal> {
+    let version = *format.get_ref();
+    if version == FORMAT {
+        return Ok(());
+    }
+    Err(refusal(
+        format,
+        "format",
+        format!("{version} is not {FORMAT}"),
+    ))
+}
+
+pub(crate) fn time_zone(name: &Spanned<String>) -> Result<Tz, Refusal> {
+    name.get_ref().parse().map_err(|_| {
+        let problem = format!("{:?} is no time zone", name.get_ref());
+        refusal(name, "time_zone", problem)
+    })
 }
 
 pub(crate) fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NaiveDate, D::Error> {

@@ -48,6 +48,9 @@ pub struct Config {
     pub default_price_cny_per_kwh: f64,
     /// The grid's regulation signal counts as broken after so long without a value. Default 20 s.
     pub signal_timeout: TimeDelta,
+    /// For how long a station must be able to keep up what regulation asks of it beyond what the plan holds. Default
+    /// 5 min.
+    pub regulation_reserve: TimeDelta,
 }
 
 impl Default for Config {
@@ -72,6 +75,7 @@ impl Default for Config {
             charging_value_cny_per_kwh: 0.2,
             default_price_cny_per_kwh: 0.6,
             signal_timeout: TimeDelta::seconds(20),
+            regulation_reserve: TimeDelta::minutes(5),
         }
     }
 }
@@ -134,6 +138,12 @@ impl Config {
             self.signal_timeout,
             second,
             TimeDelta::minutes(10),
+        )?;
+        within(
+            "regulation_reserve",
+            self.regulation_reserve,
+            second,
+            TimeDelta::hours(2),
         )?;
         if self.horizon.is_empty() || self.horizon.len() > 96 {
             let problem = format!("has {} intervals; 1 to 96 are possible", self.horizon.len());

@@ -65,7 +65,7 @@ impl Engine {
             Status::Feasible | Status::Stalled => Decision::Incumbent,
             Status::Rules => Decision::Fallback,
         };
-        self.apply(&pending, &solution, decision);
+        self.apply(now, &pending, &solution, decision);
         self.release(now, decision, solved.solve_time, outputs);
     }
 
@@ -102,7 +102,7 @@ impl Engine {
         } else {
             let solution = vpp_optimizer::rules(&pending.problem);
             let solution = solution.expect("problems built from checked registrations are valid");
-            self.apply(pending, &solution, Decision::Fallback);
+            self.apply(now, pending, &solution, Decision::Fallback);
             Decision::Fallback
         };
         if let Some(plan) = &mut self.plan {
@@ -119,6 +119,7 @@ impl Engine {
         solve_time: chrono::TimeDelta,
         outputs: &mut Vec<Output>,
     ) {
+        self.steer(now, false);
         let callable = |station: &usize| self.states[*station].is_callable(now, &self.config);
         let wanted: Vec<(usize, Power)> = (0..self.states.len())
             .filter(callable)

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::input::{Answer, Fact, Input, Output, Request};
 use crate::plan::{PendingSolve, Plan};
 use crate::regulation::Regulation;
+use crate::regulation::steer::Steering;
 use crate::requests::Requests;
 use crate::state::StationState;
 
@@ -31,6 +32,7 @@ pub struct Engine {
     pub(crate) regulation_request: Option<RequestId>,
     /// Regulation held by all stations together.
     pub(crate) held: RegulationAward,
+    pub(crate) steering: Steering,
     pub(crate) plan: Option<Plan>,
     pub(crate) pending: Option<PendingSolve>,
     pub(crate) cycle: u64,
@@ -68,6 +70,7 @@ impl Engine {
             regulation: None,
             regulation_request: None,
             held: RegulationAward::default(),
+            steering: Steering::default(),
             plan: None,
             pending: None,
             cycle: 0,

@@ -337,6 +337,7 @@ impl Engine {
     /// Takes a solution as the schedule of each station.
     pub(crate) fn apply(
         &mut self,
+        now: Timestamp,
         pending: &PendingSolve,
         solution: &Solution,
         decision: Decision,
@@ -362,6 +363,7 @@ impl Engine {
             self.states[station].schedule = Some(planned[0].power);
             stations.push((self.fleet.stations()[station].id.clone(), planned));
         }
+        self.make_room(now);
         self.held = RegulationAward {
             up: self.states.iter().map(|state| state.held.up).sum(),
             down: self.states.iter().map(|state| state.held.down).sum(),
@@ -379,6 +381,38 @@ impl Engine {
 }
 
 impl Engine {
+    /// Between which draws regulation may move the enrolled stations: what the plan holds, and beyond that what they can
+    /// do and no event needs, for a while.
+    fn make_room(&mut self, now: Timestamp) {
+        if self.regulation.is_none() {
+            return;
+        }
+        let mut in_event = vec![false; self.states.len()];
+        for event in self.working_events(now) {
+            let request = &event.request;
+            let members = event_members(&self.fleet, &request.programme, &request.scope);
+            for station in members.unwrap_or_default() {
+                in_event[station] = true;
+            }
+        }
+        for (station, in_event) in in_event.into_iter().enumerate() {
+            let state = &self.states[station];
+            let Some(schedule) = state.schedule else {
+                continue;
+            };
+            if !self.fleet.stations()[station].regulates {
+                continue;
+            }
+            let (up, down) = self.callable(now, station, self.config.regulation_reserve);
+            let low = (schedule - state.held.up).min(state.active_power - up);
+            let mut high = schedule + state.held.down;
+            if !in_event {
+                high = high.max(state.active_power + down);
+            }
+            self.states[station].room_kw = (low.as_kilowatts(), high.as_kilowatts());
+        }
+    }
+
     /// Prices of the limits and promises that bind.
     fn binding_prices(
         &self,

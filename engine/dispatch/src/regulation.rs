@@ -1,7 +1,9 @@
 //! Following the grid's regulation signal, inside what the plan holds free.
 //!
-//! A positive signal means *draw less*. The plan's schedule is the middle; each enrolled station moves off it in
-//! proportion to what it holds.
+//! A positive signal means *draw less*. The plan's schedule is the middle; [`steer`] decides who moves off it.
+
+pub(crate) mod response;
+pub(crate) mod steer;
 
 use chrono::TimeDelta;
 use vpp_core::{Invalid, Power, Reason, RegulationAward, RegulationSignal, Timestamp};
@@ -21,6 +23,8 @@ pub struct Regulation {
     pub signal: Option<RegulationSignal>,
     /// When it came.
     pub signal_at: Timestamp,
+    /// From one value to the next.
+    pub period: TimeDelta,
 }
 
 impl Regulation {
@@ -122,7 +126,9 @@ impl Engine {
                 sustain,
                 signal: None,
                 signal_at: now,
+                period: self.config.cycle,
             });
+            self.steering.forget();
         }
         Ok(Answer::Regulation {
             award,
@@ -169,8 +175,14 @@ impl Engine {
         let mut command_count = 0;
         if matches!(note, RegulationNote::Followed | RegulationNote::Clipped) {
             let value = signal.value.clamp(-1.0, 1.0);
+            if regulation.signal.is_some() {
+                let shortest = TimeDelta::seconds(1);
+                let between = now - regulation.signal_at;
+                regulation.period = between.clamp(shortest, self.config.signal_timeout);
+            }
             regulation.signal = Some(RegulationSignal { value, ..signal });
             regulation.signal_at = now;
+            self.steer(now, true);
             command_count = self.release_regulation(now, outputs);
         }
         let requested = self
@@ -178,7 +190,14 @@ impl Engine {
             .as_ref()
             .map_or(Power::ZERO, Regulation::requested);
         let ordered = self.regulation_ordered();
-        if note == RegulationNote::Followed && (requested - ordered).abs() > self.config.deadband {
+        // Where stations lag, more is ordered than is asked for.
+        let asked = requested - self.steering.made_good();
+        let missing = if asked >= Power::ZERO {
+            asked - ordered
+        } else {
+            ordered - asked
+        };
+        if note == RegulationNote::Followed && missing > self.config.deadband {
             note = RegulationNote::Short;
         }
         outputs.push(Output::Regulated(Achieved {
@@ -193,10 +212,11 @@ impl Engine {
 
     /// Sends the enrolled stations where the signal in force wants them.
     fn release_regulation(&mut self, now: Timestamp, outputs: &mut Vec<Output>) -> usize {
-        let wanted: Vec<(usize, Power)> = (0..self.states.len())
-            .filter(|station| self.states[*station].held != RegulationAward::default())
-            .filter(|station| self.states[*station].is_callable(now, &self.config))
-            .filter_map(|station| Some((station, self.wanted(station)?)))
+        let wanted: Vec<(usize, Power)> = self
+            .states
+            .iter()
+            .enumerate()
+            .filter_map(|(station, state)| Some((station, state.steered?.setpoint)))
             .collect();
         let decision = self
             .plan
@@ -210,23 +230,26 @@ impl Engine {
 
     /// How far the signal in force moves a station off its schedule; positive: draws more.
     pub(crate) fn regulation_offset(&self, station: usize) -> Power {
-        let Some(regulation) = &self.regulation else {
-            return Power::ZERO;
-        };
-        let requested = regulation.requested();
-        let held = self.states[station].held;
-        if requested >= Power::ZERO {
-            -requested.min(self.held.up).scaled(held.up, self.held.up)
-        } else {
-            (-requested)
-                .min(self.held.down)
-                .scaled(held.down, self.held.down)
-        }
+        let steered = self.states[station].steered;
+        steered.map_or(Power::ZERO, |steered| steered.offset)
     }
 
-    /// Where a station shall be: its schedule, moved by the signal in force.
+    /// Where a station shall be: its schedule, or where the signal in force sends it.
     pub(crate) fn wanted(&self, station: usize) -> Option<Power> {
-        Some(self.states[station].schedule? + self.regulation_offset(station))
+        let state = &self.states[station];
+        let steered = state.steered.map(|steered| steered.setpoint);
+        steered.or(state.schedule)
+    }
+
+    /// By how much a station's setpoint is off its schedule because of the signal; positive: draws more.
+    pub(crate) fn ordered_offset(&self, station: usize) -> Power {
+        let state = &self.states[station];
+        match (state.steered, state.schedule) {
+            (Some(steered), Some(schedule)) => {
+                state.response.settled(steered.setpoint) - state.response.settled(schedule)
+            }
+            _ => Power::ZERO,
+        }
     }
 
     /// What a station draws, without what regulation moved it by.
@@ -236,17 +259,16 @@ impl Engine {
 
     fn regulation_ordered(&self) -> Power {
         -(0..self.states.len())
-            .map(|station| self.regulation_offset(station))
+            .map(|station| self.ordered_offset(station))
             .sum::<Power>()
     }
 
     fn regulation_achieved(&self, now: Timestamp) -> Power {
-        let held = |state: &&crate::StationState| {
-            state.held != RegulationAward::default() && state.is_fresh(now, &self.config)
-        };
-        let moved = self.states.iter().filter(held);
+        let enrolled = self.fleet.stations().iter().zip(&self.states);
+        let moved = enrolled
+            .filter(|(station, state)| station.regulates && state.is_fresh(now, &self.config));
         moved
-            .filter_map(|state| Some(state.schedule? - state.active_power))
+            .filter_map(|(_, state)| Some(state.expected()? - state.active_power))
             .sum()
     }
 
@@ -263,8 +285,10 @@ impl Engine {
     pub(crate) fn stop_regulation(&mut self) {
         self.regulation = None;
         self.held = RegulationAward::default();
+        self.steering.forget();
         for state in &mut self.states {
             state.held = RegulationAward::default();
+            state.steered = None;
         }
     }
 }

@@ -156,8 +156,8 @@ impl Engine {
             Power::ZERO
         };
         totals.delivered += delivered;
-        report.ordered += baseline - ordered - self.regulation_offset(station);
-        report.acknowledged += baseline - acknowledged - self.regulation_offset(station);
+        report.ordered += baseline - ordered + self.ordered_offset(station);
+        report.acknowledged += baseline - acknowledged + self.ordered_offset(station);
         report.delivered += delivered;
     }
 

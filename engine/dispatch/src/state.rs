@@ -5,6 +5,8 @@ use vpp_core::{Command, Power, SequenceNumber, Session, Station, Timestamp};
 
 use crate::Config;
 use crate::baseline::LoadMeter;
+use crate::regulation::response::Response;
+use crate::regulation::steer::Steered;
 
 /// A range of power that a station may be at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub struct StationState {
     pub in_force: Option<Command>,
     /// Since when it is followed.
     pub in_force_since: Option<Timestamp>,
+    /// The setpoint that was followed before it.
+    pub(crate) setpoint_before: Option<Power>,
     /// Until when it may follow a command of an engine before this one, whose setpoint is not known.
     pub unknown_until: Option<Timestamp>,
     /// Commands without an answer, oldest first.
@@ -73,6 +77,12 @@ pub struct StationState {
     pub schedule: Option<Power>,
     /// Regulation held up and down for now.
     pub held: vpp_core::RegulationAward,
+    /// How it answers its setpoints.
+    pub(crate) response: Response,
+    /// Between which draws regulation may move it, kW.
+    pub(crate) room_kw: (f64, f64),
+    /// Where the signal in force sends it.
+    pub(crate) steered: Option<Steered>,
 }
 
 impl StationState {

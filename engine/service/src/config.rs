@@ -107,6 +107,7 @@ pub struct DispatchConfig {
     pub charging_value_cny_per_kwh: f64,
     pub default_price_cny_per_kwh: f64,
     pub signal_timeout_s: f64,
+    pub regulation_reserve_s: f64,
 }
 
 /// The solvers to choose from.
@@ -168,6 +169,7 @@ impl Default for DispatchConfig {
             charging_value_cny_per_kwh: config.charging_value_cny_per_kwh,
             default_price_cny_per_kwh: config.default_price_cny_per_kwh,
             signal_timeout_s: seconds(config.signal_timeout),
+            regulation_reserve_s: seconds(config.regulation_reserve),
         }
     }
 }
@@ -243,6 +245,7 @@ impl DispatchConfig {
             charging_value_cny_per_kwh: self.charging_value_cny_per_kwh,
             default_price_cny_per_kwh: self.default_price_cny_per_kwh,
             signal_timeout: length("dispatch.signal_timeout_s", self.signal_timeout_s)?,
+            regulation_reserve: length("dispatch.regulation_reserve_s", self.regulation_reserve_s)?,
         })
     }
 }

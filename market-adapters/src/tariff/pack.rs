@@ -5,19 +5,18 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use toml::Spanned;
 use vpp_core::Invalid;
 
 use super::{Period, Tariff};
-use crate::rules::{Dated, RuleError, Status, date, optional_date};
+use crate::rules::{
+    self, Dated, Refusal, RuleError, Status, check_format, date, optional_date, refusal, time_zone,
+};
 
 const GUANGDONG_2025: &str = include_str!("../../rules/guangdong-2025.toml");
 
-/// The version of the format that is read here.
-const FORMAT: u32 = 1;
 /// The largest rule pack: a hundred times the longest so far.
 const MAX_BYTES: u64 = 1 << 20;
 /// A price has no more decimal places than this.
@@ -85,18 +84,7 @@ impl RulePack {
     /// # Errors
     /// The first figure that is missing, of the wrong type or impossible, with its line.
     pub fn parse(text: &str) -> Result<RulePack, RuleError> {
-        let line_of = |offset: usize| {
-            let before = &text.as_bytes()[..offset.min(text.len())];
-            before.iter().filter(|byte| **byte == b'\n').count() + 1
-        };
-        let raw: RawPack = toml::from_str(text).map_err(|error| RuleError::Invalid {
-            line: line_of(error.span().map_or(0, |span| span.start)),
-            invalid: Invalid::new("rule_pack", error.message().trim().replace('\n', "; ")),
-        })?;
-        raw.check().map_err(|(offset, invalid)| RuleError::Invalid {
-            line: line_of(offset),
-            invalid,
-        })
+        rules::parse(text, RawPack::check)
     }
 
     /// Its name, for the record of a run.
@@ -153,19 +141,10 @@ pub(super) struct Multipliers {
     pub(super) sharp: Dated<Decimal>,
 }
 
-type Refusal = (usize, Invalid);
-
 impl RawPack {
     fn check(self) -> Result<RulePack, Refusal> {
-        let format = *self.format.get_ref();
-        if format != FORMAT {
-            let problem = format!("{format} is not {FORMAT}");
-            return Err(refusal(&self.format, "format", problem));
-        }
-        let zone: Tz = self.time_zone.get_ref().parse().map_err(|_| {
-            let problem = format!("{:?} is no time zone", self.time_zone.get_ref());
-            refusal(&self.time_zone, "time_zone", problem)
-        })?;
+        check_format(&self.format)?;
+        let zone = time_zone(&self.time_zone)?;
         let hours = self.hours.get_ref();
         hours
             .check()
@@ -216,10 +195,6 @@ impl RawPack {
             tariff,
         })
     }
-}
-
-fn refusal<T>(at: &Spanned<T>, field: &str, problem: String) -> Refusal {
-    (at.span().start, Invalid::new(field, problem))
 }
 
 /// A price or factor: neither negative nor so large that only a slip of units explains it.

@@ -61,6 +61,9 @@ pub(crate) struct Fake {
     pub(crate) on_the_way: Vec<Command>,
     /// The power it was last at.
     pub(crate) draw: Power,
+    /// Time constant with which it follows, s; 0: at once.
+    pub(crate) lag_s: f64,
+    settled_at: Timestamp,
 }
 
 impl Fake {
@@ -100,7 +103,15 @@ impl Fake {
         };
         self.in_force.take_if(|command| command.valid_until <= now);
         let export: Power = self.sessions.iter().map(|s| s.max_discharge).sum();
-        self.draw = told.min(self.demand).max(-export);
+        let goal = told.min(self.demand).max(-export);
+        let seconds = (now - self.settled_at).as_seconds_f64();
+        self.settled_at = now;
+        self.draw = if self.lag_s > 0.0 {
+            let way = (goal - self.draw).as_kilowatts();
+            self.draw + Power::round_kilowatts(way * (1.0 - (-seconds / self.lag_s).exp()))
+        } else {
+            goal
+        };
     }
 
     pub(crate) fn report(&self, now: Timestamp) -> Telemetry {
@@ -301,6 +312,8 @@ impl World {
                 in_force: None,
                 on_the_way: Vec::new(),
                 draw: Power::ZERO,
+                lag_s: 0.0,
+                settled_at: now,
                 station,
             })
             .collect();
@@ -456,9 +469,20 @@ impl World {
         assert_eq!(outputs, [], "a good answer leads to nothing");
     }
 
-    /// A cycle of 4 s: begins, is decided, its commands are carried out, all report twice.
+    /// A cycle of 4 s: all that [`World::decide`] does, then all report twice.
     pub(crate) fn cycle(&mut self) -> Vec<Output> {
         let began = self.now;
+        let outputs = self.decide();
+        for second in [3, 4] {
+            let at = began + TimeDelta::seconds(second);
+            self.wait(at - self.now);
+            self.report();
+        }
+        outputs
+    }
+
+    /// A cycle begins, is decided, and its commands are carried out.
+    pub(crate) fn decide(&mut self) -> Vec<Output> {
         let late = std::mem::take(&mut self.held_back);
         let mut outputs = self.step(Input::CycleStarted);
         for solved in late {
@@ -497,11 +521,6 @@ impl World {
             }
         }
         self.deliver(&outputs);
-        for second in [3, 4] {
-            let at = began + TimeDelta::seconds(second);
-            self.wait(at - self.now);
-            self.report();
-        }
         outputs
     }
 

@@ -134,6 +134,15 @@ async fn value(handle: &Handle, request: v1::RegulateRequest) -> Result<Told, St
         .await
         .map_err(unavailable)?
         .map_err(refused)?;
+    tracing::debug!(
+        sequence = achieved.sequence,
+        requested = %achieved.requested,
+        ordered = %achieved.ordered,
+        achieved = %achieved.achieved,
+        commands = achieved.command_count,
+        note = ?achieved.note,
+        "regulation"
+    );
     Ok(Told::Achieved(to_wire(
         &achieved,
         received.elapsed().as_secs_f64() * 1e3,

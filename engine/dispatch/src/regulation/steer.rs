@@ -1,0 +1,230 @@
+//! Where the enrolled stations shall be so that all together are where the grid's signal wants them.
+//!
+//! What counts is what the meters show when the next value comes, not what was ordered. So the loop is closed: it
+//! starts from the measured draw of each station, knows how each answers ([`super::response`]), and shares out, with
+//! [`Regulator`], the draw that each shall have reached by then; the setpoint that brings it there goes further where
+//! the station lags. What is still missing from the total is added up and made good slowly.
+
+use chrono::TimeDelta;
+use vpp_core::{Power, Timestamp};
+use vpp_optimizer::regulate::{Answer, Fleet, Penalties, Problem, Regulator};
+
+use crate::engine::Engine;
+use crate::state::StationState;
+
+/// What moving a station off its schedule costs, CNY/kWh: the same for all, so that they share in proportion to their
+/// room.
+const MOVING: f64 = 0.01;
+/// Share of the error of the last value that is added to what is made good.
+const INTEGRAL: f64 = 0.2;
+/// The most that is made good, as a share of the capacity promised.
+const INTEGRAL_LIMIT: f64 = 0.25;
+/// Samples older than this say where a station was, not where it is, s.
+const LONGEST_FORECAST_S: f64 = 10.0;
+
+/// Where a station is sent for the signal in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Steered {
+    /// The setpoint.
+    pub(crate) setpoint: Power,
+    /// What it will have moved off its schedule when the next value comes; positive: draws more.
+    pub(crate) offset: Power,
+}
+
+/// The solver and its buffers, for the stations that it was made for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Steering {
+    regulator: Regulator,
+    stations: Vec<usize>,
+    nodes: usize,
+    problem: Problem,
+    answer: Answer,
+    /// What is made good of the errors so far; positive: draw more, kW.
+    made_good_kw: f64,
+    /// What all shall draw when the next value comes, kW, by the last one.
+    aimed_kw: Option<f64>,
+}
+
+impl Steering {
+    /// What is made good of the errors so far; positive: draw more.
+    pub(crate) fn made_good(&self) -> Power {
+        Power::round_kilowatts(self.made_good_kw)
+    }
+
+    pub(crate) fn forget(&mut self) {
+        (self.made_good_kw, self.aimed_kw) = (0.0, None);
+    }
+}
+
+impl Engine {
+    /// Shares the signal in force out over the enrolled stations. `due`: a new value came, so the last one has had its
+    /// time.
+    pub(crate) fn steer(&mut self, now: Timestamp, due: bool) {
+        for state in &mut self.states {
+            state.steered = None;
+        }
+        let Some(regulation) = &self.regulation else {
+            return;
+        };
+        let requested = regulation.requested().as_kilowatts();
+        let award = regulation
+            .award
+            .up
+            .max(regulation.award.down)
+            .as_kilowatts();
+        let seconds = as_seconds(regulation.period);
+        let mut steering = std::mem::take(&mut self.steering);
+        let stations: Vec<usize> = (0..self.states.len())
+            .filter(|&station| {
+                self.fleet.stations()[station].regulates
+                    && self.states[station].schedule.is_some()
+                    && self.states[station].is_callable(now, &self.config)
+            })
+            .collect();
+        if stations != steering.stations {
+            steering.forget();
+        }
+        let scheduled: f64 = stations
+            .iter()
+            .filter_map(|&station| self.states[station].expected())
+            .map(Power::as_kilowatts)
+            .sum();
+        let measured: f64 = stations
+            .iter()
+            .map(|&station| self.states[station].active_power.as_kilowatts())
+            .sum();
+        if let Some(aimed) = steering.aimed_kw.filter(|_| due) {
+            let limit = INTEGRAL_LIMIT * award;
+            let made_good = steering.made_good_kw + INTEGRAL * (aimed - measured);
+            steering.made_good_kw = made_good.clamp(-limit, limit);
+        }
+        if due || steering.aimed_kw.is_some() {
+            steering.aimed_kw = Some(scheduled - requested);
+        }
+        self.fit(&mut steering, stations);
+        self.pose(&mut steering, now, seconds, scheduled - requested);
+        let Steering {
+            regulator,
+            problem,
+            answer,
+            ..
+        } = &mut steering;
+        if regulator.solve(problem, answer, &|| false).is_ok() {
+            for (r, &station) in steering.stations.iter().enumerate() {
+                let state = &mut self.states[station];
+                let (draw, plan) = (steering.answer.draw_kw[r], steering.problem.plan_kw[r]);
+                state.steered = state.sent_to(now, draw, plan, seconds);
+            }
+        }
+        self.steering = steering;
+    }
+
+    /// Takes other stations on, where they changed.
+    fn fit(&self, steering: &mut Steering, stations: Vec<usize>) {
+        let tree = self.fleet.tree();
+        if steering.stations == stations && steering.nodes == tree.nodes().len() {
+            return;
+        }
+        let fleet = Fleet {
+            resource_node: stations
+                .iter()
+                .map(|&station| Some(self.fleet.node_of(station)))
+                .collect(),
+            resource_group: vec![None; stations.len()],
+            node_parent: (0..tree.nodes().len()).map(|n| tree.parent(n)).collect(),
+            group_count: 0,
+        };
+        let fits = steering.regulator.set_fleet(&fleet);
+        fits.expect("a registered tree is a tree");
+        steering.nodes = tree.nodes().len();
+        steering.stations = stations;
+    }
+
+    fn pose(&self, steering: &mut Steering, now: Timestamp, seconds: f64, target_kw: f64) {
+        let Steering {
+            problem, stations, ..
+        } = steering;
+        let count = stations.len();
+        for (column, value) in [
+            (&mut problem.rise_price, MOVING),
+            (&mut problem.fall_price, MOVING),
+        ] {
+            column.clear();
+            column.resize(count, value);
+        }
+        problem.low_kw.clear();
+        problem.high_kw.clear();
+        problem.plan_kw.clear();
+        let nodes = self.fleet.tree().nodes();
+        problem.base_kw.clear();
+        let base = nodes
+            .iter()
+            .map(|node| node.base_load.at(now).as_kilowatts());
+        problem.base_kw.extend(base);
+        let mut members = stations.iter().peekable();
+        for (station, state) in self.states.iter().enumerate() {
+            if members.next_if_eq(&&station).is_none() {
+                let draw = state.active_power.as_kilowatts();
+                problem.base_kw[self.fleet.node_of(station)] += draw;
+                continue;
+            }
+            let at = state.now_at(now);
+            let after = |setpoint| state.response.after(at, setpoint, seconds);
+            let (low, high) = (after(state.room_kw.0), after(state.room_kw.1));
+            problem.low_kw.push(low);
+            problem.high_kw.push(high.max(low));
+            let schedule = state.schedule.map_or(at, Power::as_kilowatts);
+            problem
+                .plan_kw
+                .push(after(schedule).clamp(low, high.max(low)));
+        }
+        problem.upper_kw.clear();
+        problem.lower_kw.clear();
+        for node in nodes {
+            problem.upper_kw.push(node.import_limit.as_kilowatts());
+            problem.lower_kw.push(-node.export_limit.as_kilowatts());
+        }
+        problem.ceiling_kw.clear();
+        problem.target_kw = target_kw + steering.made_good_kw;
+        problem.penalties = Penalties::default();
+    }
+}
+
+impl StationState {
+    /// What the station would draw without the signal: its schedule, as far as its vehicles take that.
+    pub(crate) fn expected(&self) -> Option<Power> {
+        Some(self.response.settled(self.schedule?))
+    }
+
+    /// Where the station is now, by its last sample and what it was told, kW.
+    fn now_at(&self, now: Timestamp) -> f64 {
+        let sampled = self.active_power.as_kilowatts();
+        match (self.sampled_at, self.acknowledged()) {
+            (Some(at), Some(setpoint)) => {
+                let age = as_seconds(now - at).clamp(0.0, LONGEST_FORECAST_S);
+                self.response.after(sampled, setpoint.as_kilowatts(), age)
+            }
+            _ => sampled,
+        }
+    }
+
+    fn sent_to(&self, now: Timestamp, draw: f64, plan: f64, seconds: f64) -> Option<Steered> {
+        const NEAR_KW: f64 = 0.05;
+        let schedule = self.schedule?;
+        let at = self.now_at(now);
+        let setpoint = if (draw - plan).abs() < NEAR_KW {
+            schedule
+        } else {
+            let wanted = self.response.setpoint(at, draw, seconds);
+            Power::round_kilowatts(wanted.clamp(self.room_kw.0, self.room_kw.1))
+        };
+        Some(Steered {
+            setpoint,
+            offset: Power::round_kilowatts(draw - plan),
+        })
+    }
+}
+
+pub(crate) fn as_seconds(length: TimeDelta) -> f64 {
+    length.as_seconds_f64()
+}
