@@ -9,6 +9,7 @@ mod optimizer;
 mod regulate;
 mod save;
 mod support;
+mod tracking;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -59,6 +60,8 @@ enum Bench {
     },
     /// Following a signal: the fast solver of one instant beside a general one.
     Regulate(regulate::Arguments),
+    /// A real regulation signal followed by stations that lag: the closed loop beside simpler ways.
+    Tracking(tracking::Arguments),
     /// The plan's solver beside HiGHS (with the cargo feature `highs`) and Clarabel; then the exponents of growth.
     Optimizer(optimizer::Arguments),
     /// Writes an instance of `optimizer` to a file.
@@ -123,6 +126,7 @@ fn main() -> anyhow::Result<()> {
             create_topics,
         } => wait.block_on(end_to_end::engine(&kafka, create_topics))?,
         Bench::Optimizer(asked) => optimizer::measure(&asked, print)?,
+        Bench::Tracking(asked) => tracking::measure(&asked, print)?,
         Bench::Regulate(asked) => regulate::measure(&asked, print)?,
         Bench::Instance(asked) => save::write(&asked)?,
         Bench::Case(case) => {

@@ -34,9 +34,9 @@ pub(crate) struct Arguments {
     /// When a general solver gives up, seconds; 0 leaves it out.
     #[arg(long, default_value_t = 120)]
     limit: u64,
-    /// Signals that the general solvers solve as well, from the first one on; by size if left out: 20, 5 or 3.
-    #[arg(long)]
-    peer_signals: Option<usize>,
+    /// Signals that the general solvers solve as well, from the first one on. Signals differ: few of them flatter.
+    #[arg(long, default_value_t = 21)]
+    peer_signals: usize,
 }
 
 /// Prints each row when it is there.
@@ -75,11 +75,7 @@ fn case(asked: &Arguments, stations: usize, groups: usize) -> anyhow::Result<(Va
     let mut instance = Instance::generate(stations, groups, asked.seed);
     let (mut regulator, mut answer) = (Regulator::new(), Answer::default());
     regulator.set_fleet(&instance.fleet)?;
-    let pairs_wanted = asked.peer_signals.unwrap_or(match stations {
-        ..5_000 => 20,
-        5_000..50_000 => 5,
-        _ => 3,
-    });
+    let pairs_wanted = asked.peer_signals;
     let (mut times, mut paired, mut proven) = (Vec::new(), Vec::new(), 0);
     let (mut worst_gap, mut worst_kw) = (0.0_f64, 0.0_f64);
     for turn in 0..WARM_UP + asked.signals {

@@ -18,6 +18,8 @@ pub(crate) struct Regulated {
     requested: f64,
     ordered_error: f64,
     achieved_error: f64,
+    /// What the last value asked for.
+    in_force: f64,
 }
 
 impl Regulated {
@@ -32,7 +34,9 @@ impl Regulated {
                 self.signals += 1;
                 self.requested += achieved.requested_kw.abs();
                 self.ordered_error += (achieved.ordered_kw - achieved.requested_kw).abs();
-                self.achieved_error += (achieved.achieved_kw - achieved.requested_kw).abs();
+                // What is achieved when a value comes is what became of the one before.
+                self.achieved_error += (achieved.achieved_kw - self.in_force).abs();
+                self.in_force = achieved.requested_kw;
             }
             None => {}
         }

@@ -383,7 +383,7 @@ impl Engine {
 impl Engine {
     /// Between which draws regulation may move the enrolled stations: what the plan holds, and beyond that what they can
     /// do and no event needs, for a while.
-    fn make_room(&mut self, now: Timestamp) {
+    pub(crate) fn make_room(&mut self, now: Timestamp) {
         if self.regulation.is_none() {
             return;
         }

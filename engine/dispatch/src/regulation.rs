@@ -110,7 +110,11 @@ impl Engine {
             down += station_up + station_down;
             station_count += 1;
         }
-        let range = down;
+        // Vehicles come and go, and not every pile obeys.
+        let kept = |power: Power| {
+            Power::floor_kilowatts(power.as_kilowatts() * self.config.callable_share)
+        };
+        let (up, range) = (kept(up), kept(down));
         let up = asked.up.min(up);
         let down = asked.down.min(range - up);
         let award = RegulationAward { up, down };
@@ -129,6 +133,8 @@ impl Engine {
                 period: self.config.cycle,
             });
             self.steering.forget();
+            // What is planned already is moved at once; the next plan holds the capacity.
+            self.make_room(now);
         }
         Ok(Answer::Regulation {
             award,

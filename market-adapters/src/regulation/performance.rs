@@ -6,7 +6,8 @@
 //!              where the signal does not vary: 1 − |slope of the signal − slope of the response|
 //!   delay(d) = |(d − 300 s) / 300 s|
 //!   d*       = argmax corr(d) + delay(d);   accuracy = corr(d*), delay = delay(d*)
-//! precision  = 1 − mean |response − signal| / mean |signal|, the response one propagation time later
+//! precision  = 1 − mean |response − signal| / mean |signal|, with the response at the best shift within the propagation
+//!              time: who is faster loses nothing
 //! score      = (accuracy + delay + precision) / 3, each mean over the windows cut to 0 .. 1
 //! ```
 //!
@@ -137,19 +138,10 @@ impl PerformanceRules {
             delay += early;
             windows += 1.0;
         }
-        let late = in_samples(self.propagation_s.value);
-        let pairs = || series.iter().zip(&series[late..]);
-        let distance: f64 = pairs()
-            .map(|(signal, later)| (later.1 - signal.0).abs())
-            .sum();
-        let asked: f64 = pairs().map(|(signal, _)| signal.0.abs()).sum();
-        let precision = if asked > 0.0 {
-            1.0 - distance / asked
-        } else if distance > 0.0 {
-            0.0
-        } else {
-            1.0
-        };
+        let allowed = in_samples(self.propagation_s.value);
+        let precision = (0..=allowed)
+            .map(|late| precision(&series, late))
+            .fold(f64::NEG_INFINITY, f64::max);
         let unit = |value: f64| value.clamp(0.0, 1.0);
         let (accuracy, delay) = (unit(accuracy / windows), unit(delay / windows));
         let precision = unit(precision);
@@ -181,6 +173,22 @@ impl PerformanceRules {
             return 0.0;
         }
         moment(signal, a, response, b) / (of_signal * of_response).sqrt()
+    }
+}
+
+/// 1 less the mean error, with the response so many samples later.
+fn precision(series: &[(f64, f64)], late: usize) -> f64 {
+    let pairs = || series.iter().zip(&series[late..]);
+    let distance: f64 = pairs()
+        .map(|(signal, later)| (later.1 - signal.0).abs())
+        .sum();
+    let asked: f64 = pairs().map(|(signal, _)| signal.0.abs()).sum();
+    if asked > 0.0 {
+        1.0 - distance / asked
+    } else if distance > 0.0 {
+        0.0
+    } else {
+        1.0
     }
 }
 

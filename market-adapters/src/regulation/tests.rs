@@ -155,7 +155,9 @@ fn a_late_response_is_found() {
     let score = PerformanceRules::pjm().score(&jumps(6)).unwrap();
     assert_near(score.accuracy, 1.0);
     assert_near(score.delay, 0.8);
-    // One sample late is within the allowance for precision.
+    // One sample late is within the allowance for precision, and at once is no worse.
+    let at_once = PerformanceRules::pjm().score(&jumps(0)).unwrap();
+    assert_near(at_once.score, 1.0);
     let score = PerformanceRules::pjm().score(&jumps(1)).unwrap();
     assert_near(score.precision, 1.0);
     assert_near(score.score, (1.0 + (1.0 - 1.0 / 30.0) + 1.0) / 3.0);
