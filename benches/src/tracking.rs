@@ -56,7 +56,14 @@ pub(crate) fn measure(asked: &Arguments, print: impl Fn(&Value)) -> anyhow::Resu
         ];
         for controller in &mut controllers {
             let record = follow(controller.as_mut(), plant(), &signal)?;
-            print(&row(name, controller.name(), asked, &record)?);
+            let mut row = row(name, controller.name(), asked, &record)?;
+            let mut times = controller.decisions_ms().to_vec();
+            times.sort_by(f64::total_cmp);
+            if !times.is_empty() {
+                row["decision_median_ms"] = json!(round(times[times.len() / 2]));
+                row["decision_p99_ms"] = json!(round(times[times.len() * 99 / 100]));
+            }
+            print(&row);
         }
     }
     Ok(())

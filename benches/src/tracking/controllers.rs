@@ -30,6 +30,11 @@ pub(super) trait Controller {
     }
 
     fn follow(&mut self, plant: &mut Plant, value: f64, asked_kw: f64) -> anyhow::Result<()>;
+
+    /// Milliseconds that each value took, from its coming to the commands, where that says anything.
+    fn decisions_ms(&self) -> &[f64] {
+        &[]
+    }
 }
 
 /// Each moves by the same power.
@@ -162,7 +167,7 @@ pub(super) struct ClosedLoop {
     start: Timestamp,
     values: u64,
     followed: Vec<Option<SequenceNumber>>,
-    award_kw: f64,
+    decisions_ms: Vec<f64>,
 }
 
 impl ClosedLoop {
@@ -177,7 +182,7 @@ impl ClosedLoop {
             start,
             values: 0,
             followed: vec![None; plant.stations.len()],
-            award_kw: 0.0,
+            decisions_ms: Vec::new(),
         };
         let id = AggregatorId::new("one")?;
         let display_name = String::new();
@@ -317,7 +322,6 @@ impl Controller for ClosedLoop {
     }
 
     fn begin(&mut self, plant: &mut Plant, award_kw: f64) -> anyhow::Result<()> {
-        self.award_kw = award_kw;
         for _ in 0..3 {
             self.report(plant);
             plant.live(PERIOD_S);
@@ -356,6 +360,10 @@ impl Controller for ClosedLoop {
             .sum()
     }
 
+    fn decisions_ms(&self) -> &[f64] {
+        &self.decisions_ms
+    }
+
     fn follow(&mut self, plant: &mut Plant, value: f64, _asked_kw: f64) -> anyhow::Result<()> {
         self.report(plant);
         self.values += 1;
@@ -365,7 +373,10 @@ impl Controller for ClosedLoop {
             signal_time: now,
             value,
         };
+        let started = std::time::Instant::now();
         let outputs = self.engine.step(now, Input::Signal(signal));
+        self.decisions_ms
+            .push(started.elapsed().as_secs_f64() * 1e3);
         self.carry(plant, outputs);
         if self.values.is_multiple_of(2) {
             self.cycle(plant);

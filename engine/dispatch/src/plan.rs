@@ -343,6 +343,9 @@ impl Engine {
         decision: Decision,
     ) {
         for state in &mut self.states {
+            if state.course.is_some() {
+                state.keep_course(now);
+            }
             state.schedule = None;
             state.held = RegulationAward::default();
         }

@@ -210,7 +210,7 @@ impl Engine {
             sequence: signal.sequence,
             requested,
             ordered,
-            achieved: self.regulation_achieved(now),
+            achieved: self.regulation_achieved(),
             command_count,
             note,
         }));
@@ -269,12 +269,14 @@ impl Engine {
             .sum::<Power>()
     }
 
-    fn regulation_achieved(&self, now: Timestamp) -> Power {
-        let enrolled = self.fleet.stations().iter().zip(&self.states);
-        let moved = enrolled
-            .filter(|(station, state)| station.regulates && state.is_fresh(now, &self.config));
-        moved
-            .filter_map(|(_, state)| Some(state.expected()? - state.active_power))
+    fn regulation_achieved(&self) -> Power {
+        let enrolled = self
+            .states
+            .iter()
+            .filter(|state| state.steered.is_some())
+            .filter_map(|state| Some((state.course?.1, state.active_power)));
+        enrolled
+            .map(|(course, active)| Power::round_kilowatts(course) - active)
             .sum()
     }
 
@@ -295,6 +297,7 @@ impl Engine {
         for state in &mut self.states {
             state.held = RegulationAward::default();
             state.steered = None;
+            state.course = None;
         }
     }
 }

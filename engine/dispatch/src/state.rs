@@ -81,6 +81,8 @@ pub struct StationState {
     pub(crate) response: Response,
     /// Between which draws regulation may move it, kW.
     pub(crate) room_kw: (f64, f64),
+    /// Where it would be now, and when that was, kW, if it had followed its schedules alone, as fast as it does.
+    pub(crate) course: Option<(Timestamp, f64)>,
     /// Where the signal in force sends it.
     pub(crate) steered: Option<Steered>,
 }

@@ -10,6 +10,8 @@ use vpp_core::Power;
 const RATE: f64 = 1.0;
 /// Share of the way that counts as all of it: beyond that, samples say nothing of the rate.
 const WHOLE: f64 = 0.98;
+/// Faster than this is at once, 1/s: samples are too far apart to tell.
+const FASTEST: f64 = 2.0;
 /// How much of a new reading of the rate is believed.
 const BELIEF: f64 = 0.3;
 /// A station that covers less of the way between two samples does not move.
@@ -76,7 +78,7 @@ impl Response {
         }
         // A way cut short by the end says nothing of the rate.
         if side.end_kw.is_none() {
-            let rate = -(1.0 - share.min(WHOLE)).ln() / seconds;
+            let rate = (-(1.0 - share.min(WHOLE)).ln() / seconds).min(FASTEST);
             side.rate += BELIEF * (rate - side.rate);
         }
     }

@@ -19,6 +19,8 @@ const MOVING: f64 = 0.01;
 const INTEGRAL: f64 = 0.2;
 /// The most that is made good, as a share of the capacity promised.
 const INTEGRAL_LIMIT: f64 = 0.25;
+/// A target missed by less counts as within reach.
+const WITHIN_REACH_KW: f64 = 0.5;
 /// Samples older than this say where a station was, not where it is, s.
 const LONGEST_FORECAST_S: f64 = 10.0;
 
@@ -84,25 +86,25 @@ impl Engine {
         if stations != steering.stations {
             steering.forget();
         }
-        let scheduled: f64 = stations
-            .iter()
-            .filter_map(|&station| self.states[station].expected())
-            .map(Power::as_kilowatts)
-            .sum();
-        let measured: f64 = stations
-            .iter()
-            .map(|&station| self.states[station].active_power.as_kilowatts())
-            .sum();
-        if let Some(aimed) = steering.aimed_kw.filter(|_| due) {
+        let (mut target, mut measured) = (-requested, 0.0);
+        for &station in &stations {
+            let state = &mut self.states[station];
+            state.keep_course(now);
+            target += state.course_after(seconds);
+            measured += state.active_power.as_kilowatts();
+        }
+        // What was out of reach is no error to make good.
+        let within_reach = steering.answer.tracking_error_kw.abs() < WITHIN_REACH_KW;
+        if let Some(aimed) = steering.aimed_kw.filter(|_| due && within_reach) {
             let limit = INTEGRAL_LIMIT * award;
             let made_good = steering.made_good_kw + INTEGRAL * (aimed - measured);
             steering.made_good_kw = made_good.clamp(-limit, limit);
         }
         if due || steering.aimed_kw.is_some() {
-            steering.aimed_kw = Some(scheduled - requested);
+            steering.aimed_kw = Some(target);
         }
         self.fit(&mut steering, stations);
-        self.pose(&mut steering, now, seconds, scheduled - requested);
+        self.pose(&mut steering, now, seconds, target);
         let Steering {
             regulator,
             problem,
@@ -191,9 +193,25 @@ impl Engine {
 }
 
 impl StationState {
-    /// What the station would draw without the signal: its schedule, as far as its vehicles take that.
-    pub(crate) fn expected(&self) -> Option<Power> {
-        Some(self.response.settled(self.schedule?))
+    /// Moves on to where the station would be now without the signal. It begins where it is.
+    pub(crate) fn keep_course(&mut self, now: Timestamp) {
+        let (since, from) = self
+            .course
+            .unwrap_or((now, self.active_power.as_kilowatts()));
+        self.course = Some((now, from));
+        let at = self.course_after(as_seconds(now - since));
+        self.course = Some((now, at));
+    }
+
+    /// Where it would be after so many seconds without the signal, kW.
+    fn course_after(&self, seconds: f64) -> f64 {
+        match (self.course, self.schedule) {
+            (Some((_, from)), Some(schedule)) => {
+                let goal = self.response.settled(schedule);
+                self.response.after(from, goal.as_kilowatts(), seconds)
+            }
+            _ => self.active_power.as_kilowatts(),
+        }
     }
 
     /// Where the station is now, by its last sample and what it was told, kW.
