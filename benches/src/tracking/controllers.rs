@@ -126,12 +126,13 @@ impl Controller for OpenLoop {
     }
 }
 
-/// Knows each station exactly and where it is, not what the signal will be: nearly the best that any controller can do.
+/// Knows each station exactly and where it is, not what the signal will be: where commands show before the next value
+/// comes, nearly the best that any controller can do.
 pub(super) struct Foresight;
 
 impl Controller for Foresight {
     fn name(&self) -> &'static str {
-        "knows the stations (bound)"
+        "knows the stations"
     }
 
     fn follow(&mut self, plant: &mut Plant, _value: f64, asked_kw: f64) -> anyhow::Result<()> {
@@ -142,7 +143,7 @@ impl Controller for Foresight {
             for station in 0..ahead.stations.len() {
                 ahead.command(station, LOW_KW + share * (HIGH_KW - LOW_KW));
             }
-            ahead.live(PERIOD_S);
+            ahead.live(PERIOD_S.max(plant.dead_time_s + 0.5 * PERIOD_S));
             ahead.draw_kw()
         };
         let (mut low, mut high) = (0.0, 1.0);

@@ -119,7 +119,7 @@ impl StationState {
     fn accept(&mut self, now: Timestamp, position: usize) {
         let command = self.pending.drain(..=position).next_back();
         if let Some(command) = command.filter(|command| command.valid_until > now) {
-            self.setpoint_before = self.acknowledged();
+            self.response.tell(now, command.setpoint);
             self.in_force = Some(command);
             self.in_force_since = Some(now);
             self.unknown_until = None;
@@ -150,6 +150,7 @@ impl StationState {
         if lost && self.in_force_since.is_some_and(|since| sampled_at > since) {
             // The aggregator has forgotten it, by a restart perhaps: the station is at its default.
             self.in_force = None;
+            self.response.lose_track();
         }
     }
 
@@ -158,28 +159,14 @@ impl StationState {
         if telemetry.sessions.len() != self.sessions.len() {
             self.response.forget_ends();
         }
-        let (Some(before), Some(command), Some(since)) =
-            (self.sampled_at, &self.in_force, self.in_force_since)
-        else {
-            return;
-        };
-        if telemetry.command_in_force != Some(command.sequence) || telemetry.sampled_at <= since {
-            return;
+        let followed = self.in_force.as_ref().map(|command| command.sequence);
+        if let Some(before) = self.sampled_at
+            && telemetry.command_in_force == followed
+        {
+            let (from, to) = (self.active_power, telemetry.active_power);
+            self.response
+                .learn((before, from), (telemetry.sampled_at, to));
         }
-        let (mut from, mut start) = (self.active_power, before);
-        if since > before {
-            // The first part of the time went with the setpoint before.
-            let Some(setpoint) = self.setpoint_before else {
-                return;
-            };
-            let seconds = (since - before).as_seconds_f64();
-            let (at, setpoint) = (from.as_kilowatts(), setpoint.as_kilowatts());
-            from = Power::round_kilowatts(self.response.after(at, setpoint, seconds));
-            start = since;
-        }
-        let seconds = (telemetry.sampled_at - start).as_seconds_f64();
-        self.response
-            .learn(from, telemetry.active_power, command.setpoint, seconds);
     }
 
     /// By how much the station draws more than the ceiling that it acknowledged, once it had time to settle.

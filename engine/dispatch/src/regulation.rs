@@ -4,6 +4,7 @@
 
 pub(crate) mod response;
 pub(crate) mod steer;
+pub(crate) mod trend;
 
 use chrono::TimeDelta;
 use vpp_core::{Invalid, Power, Reason, RegulationAward, RegulationSignal, Timestamp};
@@ -11,6 +12,7 @@ use vpp_core::{Invalid, Power, Reason, RegulationAward, RegulationSignal, Timest
 use crate::engine::Engine;
 use crate::guard::Guard;
 use crate::input::{Answer, Output};
+use trend::Trend;
 
 /// Regulation that the grid has started.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,13 +27,24 @@ pub struct Regulation {
     pub signal_at: Timestamp,
     /// From one value to the next.
     pub period: TimeDelta,
+    /// Where it is going.
+    pub(crate) trend: Trend,
 }
 
 impl Regulation {
     /// What the last value asks for; positive: draw less.
     #[must_use]
     pub fn requested(&self) -> Power {
+        self.power_of(self.signal.map_or(0.0, |signal| signal.value))
+    }
+
+    /// What it will ask for after so many values more, by its trend.
+    pub(crate) fn requested_in(&self, values: f64) -> Power {
         let value = self.signal.map_or(0.0, |signal| signal.value);
+        self.power_of((value + self.trend.ahead(values)).clamp(-1.0, 1.0))
+    }
+
+    fn power_of(&self, value: f64) -> Power {
         let capacity = if value >= 0.0 {
             self.award.up
         } else {
@@ -131,6 +144,7 @@ impl Engine {
                 signal: None,
                 signal_at: now,
                 period: self.config.cycle,
+                trend: Trend::default(),
             });
             self.steering.forget();
             // What is planned already is moved at once; the next plan holds the capacity.
@@ -188,6 +202,7 @@ impl Engine {
             }
             regulation.signal = Some(RegulationSignal { value, ..signal });
             regulation.signal_at = now;
+            regulation.trend.take(value);
             self.steer(now, true);
             command_count = self.release_regulation(now, outputs);
         }

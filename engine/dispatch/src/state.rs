@@ -53,8 +53,6 @@ pub struct StationState {
     pub in_force: Option<Command>,
     /// Since when it is followed.
     pub in_force_since: Option<Timestamp>,
-    /// The setpoint that was followed before it.
-    pub(crate) setpoint_before: Option<Power>,
     /// Until when it may follow a command of an engine before this one, whose setpoint is not known.
     pub unknown_until: Option<Timestamp>,
     /// Commands without an answer, oldest first.
@@ -113,6 +111,7 @@ impl StationState {
             .is_some_and(|command| command.valid_until <= now)
         {
             self.in_force = None;
+            self.response.lose_track();
         }
         self.unknown_until = self.unknown_until.filter(|until| *until > now);
     }

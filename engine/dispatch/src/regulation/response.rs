@@ -1,10 +1,27 @@
 //! How a station answers its setpoints, learned from its own samples.
 //!
-//! A setpoint is a ceiling, followed with a lag: `dx/dt = rate · (setpoint − x)`, with a rate for each direction. A station
-//! whose vehicles take no more (or can give no more) stays where it is however far its setpoint goes beyond: that end is
-//! remembered until the station goes past it or other vehicles come.
+//! A setpoint is a ceiling, followed after a dead time and with a lag: `dx/dt = rate · (setpoint − x)`, with a rate for each
+//! direction. A station whose vehicles take no more (or can give no more) stays where it is however far its setpoint goes
+//! beyond: that end is remembered until the station goes past it or other vehicles come.
+//!
+//! Samples are too far apart to show a dead time. So several are tried at once, each with rates and ends of its own, and
+//! the one that has foretold the samples best is believed.
 
-use vpp_core::Power;
+use std::collections::VecDeque;
+
+use vpp_core::{Power, Timestamp};
+
+/// Dead times that are tried, s.
+const DEAD_TIMES_S: [f64; 6] = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0];
+/// How much of the last error in foretelling counts.
+const RECENT: f64 = 0.1;
+/// Another dead time is believed when its error is this much smaller, as a share and in kW.
+const BETTER: f64 = 0.8;
+const BETTER_KW: f64 = 0.1;
+/// Setpoints that are remembered.
+const TOLD: usize = 12;
+/// A time at one setpoint shorter than this, s, teaches nothing.
+const SHORTEST_S: f64 = 0.3;
 
 /// Rate before anything is known, 1/s: nearly all of the way within one cycle.
 const RATE: f64 = 1.0;
@@ -41,63 +58,123 @@ impl Default for Way {
     }
 }
 
-/// How a station answers.
+/// A dead time, and how the station answers if that is right.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Response {
+struct Model {
+    dead_time_s: f64,
     /// Drawing less.
     fall: Way,
     /// Drawing more.
     rise: Way,
+    /// Mean distance of samples from what was foretold, lately, kW.
+    error_kw: f64,
+}
+
+/// How a station answers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Response {
+    /// Setpoints and since when they are followed, oldest first, kW.
+    told: VecDeque<(Timestamp, f64)>,
+    models: [Model; DEAD_TIMES_S.len()],
+    /// The one that is believed.
+    best: usize,
+}
+
+impl Default for Response {
+    fn default() -> Response {
+        Response {
+            told: VecDeque::new(),
+            models: DEAD_TIMES_S.map(|dead_time_s| Model {
+                dead_time_s,
+                ..Model::default()
+            }),
+            best: 0,
+        }
+    }
 }
 
 impl Response {
-    /// Takes two samples, `seconds` apart, between which one setpoint was in force.
-    pub(crate) fn learn(&mut self, from: Power, to: Power, setpoint: Power, seconds: f64) {
+    /// A setpoint is in force from an instant on.
+    pub(crate) fn tell(&mut self, at: Timestamp, setpoint: Power) {
+        if self.told.len() == TOLD {
+            self.told.pop_front();
+        }
+        self.told.push_back((at, setpoint.as_kilowatts()));
+    }
+
+    /// Nobody knows what it follows now.
+    pub(crate) fn lose_track(&mut self) {
+        self.told.clear();
+    }
+
+    /// Takes two samples that follow each other.
+    pub(crate) fn learn(&mut self, from: (Timestamp, Power), to: (Timestamp, Power)) {
+        let ((begin, from), (end, to)) = (from, to);
         let (from, to) = (from.as_kilowatts(), to.as_kilowatts());
-        let way = setpoint.as_kilowatts() - from;
-        if way.abs() < SHORTEST_KW || seconds <= 0.0 {
-            return;
+        for model in &mut self.models {
+            model.learn(&self.told, (begin, from), (end, to));
         }
-        let share = (to - from) / way;
-        let side = if way > 0.0 {
-            &mut self.rise
-        } else {
-            &mut self.fall
-        };
-        if share < STILL {
-            side.still += 1;
-            if side.still >= STILL_SAMPLES {
-                side.end_kw = Some(to);
-            }
-            return;
-        }
-        side.still = 0;
-        let past = |end: f64| (to - end) * way.signum() > SHORTEST_KW;
-        if side.end_kw.is_some_and(past) {
-            side.end_kw = None;
-        }
-        // A way cut short by the end says nothing of the rate.
-        if side.end_kw.is_none() {
-            let rate = (-(1.0 - share.min(WHOLE)).ln() / seconds).min(FASTEST);
-            side.rate += BELIEF * (rate - side.rate);
+        let error = |k: usize| self.models[k].error_kw;
+        let found = (0..self.models.len()).min_by(|&a, &b| error(a).total_cmp(&error(b)));
+        if let Some(found) = found
+            && error(found) < BETTER * error(self.best) - BETTER_KW
+        {
+            self.best = found;
         }
     }
 
     /// Other vehicles are there: what they can take is not known yet.
     pub(crate) fn forget_ends(&mut self) {
-        (self.fall.end_kw, self.rise.end_kw) = (None, None);
-        (self.fall.still, self.rise.still) = (0, 0);
+        for model in &mut self.models {
+            for side in [&mut model.fall, &mut model.rise] {
+                (side.end_kw, side.still) = (None, 0);
+            }
+        }
+    }
+
+    /// Seconds from a setpoint to the first movement.
+    pub(crate) fn dead_time_s(&self) -> f64 {
+        self.model().dead_time_s
+    }
+
+    /// Where a station that was at `from` will be when a setpoint sent now begins to show, kW.
+    pub(crate) fn ahead(&self, from: (Timestamp, f64), now: Timestamp) -> f64 {
+        let model = self.model();
+        let until = now + seconds(model.dead_time_s);
+        model.walk(&self.told, from, until).1
     }
 
     /// Where a station comes to rest at a setpoint.
     pub(crate) fn settled(&self, setpoint: Power) -> Power {
         let end = |way: &Way| way.end_kw.map(Power::round_kilowatts);
-        let lowest = end(&self.fall).map_or(setpoint, |end| setpoint.max(end));
-        end(&self.rise).map_or(lowest, |end| lowest.min(end))
+        let lowest = end(&self.model().fall).map_or(setpoint, |end| setpoint.max(end));
+        end(&self.model().rise).map_or(lowest, |end| lowest.min(end))
     }
 
-    /// Where a station that is at `from` will be after `seconds` at a setpoint, kW.
+    /// Where a station that is at `from` will be after so many seconds at a setpoint, once that shows, kW.
     pub(crate) fn after(&self, from: f64, setpoint: f64, seconds: f64) -> f64 {
+        self.model().after(from, setpoint, seconds)
+    }
+
+    /// The setpoint that brings a station from `from` to `to` within so many seconds, kW: further than there when it lags.
+    pub(crate) fn setpoint(&self, from: f64, to: f64, seconds: f64) -> f64 {
+        let model = self.model();
+        let side = if to > from { &model.rise } else { &model.fall };
+        from + (to - from) / side.share(seconds)
+    }
+
+    fn model(&self) -> &Model {
+        &self.models[self.best]
+    }
+}
+
+fn seconds(length: f64) -> chrono::TimeDelta {
+    #[allow(clippy::cast_possible_truncation)] // a few thousand
+    chrono::TimeDelta::milliseconds((length * 1e3).round() as i64)
+}
+
+impl Model {
+    fn after(&self, from: f64, setpoint: f64, seconds: f64) -> f64 {
         let (side, goal) = if setpoint > from {
             let end = self.rise.end_kw.unwrap_or(f64::INFINITY);
             (&self.rise, setpoint.min(end.max(from)))
@@ -108,14 +185,78 @@ impl Response {
         from + (goal - from) * side.share(seconds)
     }
 
-    /// The setpoint that brings a station from `from` to `to` within `seconds`, kW: further than there when it lags.
-    pub(crate) fn setpoint(&self, from: f64, to: f64, seconds: f64) -> f64 {
-        let side = if to > from { &self.rise } else { &self.fall };
-        from + (to - from) / side.share(seconds)
+    /// Goes from one instant to another with what was told: where the last setpoint that shows began to (when, kW, and
+    /// which), and where it ends, kW. Before the first one that is known it stands still.
+    fn walk(
+        &self,
+        told: &VecDeque<(Timestamp, f64)>,
+        from: (Timestamp, f64),
+        until: Timestamp,
+    ) -> (Option<(Timestamp, f64, f64)>, f64) {
+        let (mut at, mut draw) = from;
+        let mut last = None;
+        let dead_time = seconds(self.dead_time_s);
+        for (k, &(since, setpoint)) in told.iter().enumerate() {
+            let shows = since + dead_time;
+            let ends = told.get(k + 1).map_or(until, |(next, _)| *next + dead_time);
+            let (begin, end) = (shows.max(at), ends.min(until));
+            if begin >= end {
+                continue;
+            }
+            last = Some((begin, draw, setpoint));
+            draw = self.after(draw, setpoint, (end - begin).as_seconds_f64());
+            at = end;
+        }
+        (last, draw)
+    }
+
+    fn learn(
+        &mut self,
+        told: &VecDeque<(Timestamp, f64)>,
+        from: (Timestamp, f64),
+        to: (Timestamp, f64),
+    ) {
+        let (last, foretold) = self.walk(told, from, to.0);
+        self.error_kw += RECENT * ((foretold - to.1).abs() - self.error_kw);
+        let Some((since, from, setpoint)) = last else {
+            return;
+        };
+        let seconds = (to.0 - since).as_seconds_f64();
+        let way = setpoint - from;
+        if way.abs() < SHORTEST_KW || seconds < SHORTEST_S {
+            return;
+        }
+        let side = if way > 0.0 {
+            &mut self.rise
+        } else {
+            &mut self.fall
+        };
+        side.learn(from, to.1, way, seconds);
     }
 }
 
 impl Way {
+    fn learn(&mut self, from: f64, to: f64, way: f64, seconds: f64) {
+        let share = (to - from) / way;
+        if share < STILL {
+            self.still += 1;
+            if self.still >= STILL_SAMPLES {
+                self.end_kw = Some(to);
+            }
+            return;
+        }
+        self.still = 0;
+        let past = |end: f64| (to - end) * way.signum() > SHORTEST_KW;
+        if self.end_kw.is_some_and(past) {
+            self.end_kw = None;
+        }
+        // A way cut short by the end says nothing of the rate.
+        if self.end_kw.is_none() {
+            let rate = (-(1.0 - share.min(WHOLE)).ln() / seconds).min(FASTEST);
+            self.rate += BELIEF * (rate - self.rate);
+        }
+    }
+
     /// How much of the way is covered within a time. Never so little that a wrong guess would send a station far.
     fn share(&self, seconds: f64) -> f64 {
         (1.0 - (-self.rate * seconds).exp()).clamp(0.05, 1.0)
@@ -130,50 +271,95 @@ mod tests {
         Power::round_kilowatts(kw)
     }
 
-    /// Samples of a station with a rate, every 2 s, at a setpoint.
-    fn run(
-        response: &mut Response,
-        mut draw: f64,
-        setpoint: f64,
-        rate: f64,
-        samples: usize,
-    ) -> f64 {
-        for _ in 0..samples {
-            let next = draw + (setpoint - draw) * (1.0 - (-2.0 * rate).exp());
-            response.learn(kilowatts(draw), kilowatts(next), kilowatts(setpoint), 2.0);
-            draw = next;
+    fn at(seconds_in: f64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + seconds(seconds_in)
+    }
+
+    /// A station with a dead time and a rate for each direction, sampled every 2 s, told a new setpoint every 6 s.
+    fn taught(dead_time: f64, rise: f64, fall: f64) -> (Response, f64, f64) {
+        let mut response = Response::default();
+        let (mut draw, mut told) = (0.0, vec![(0.0, 0.0)]);
+        let mut last = (at(0.0), kilowatts(0.0));
+        for step in 1..=3_000_u32 {
+            let time = 0.1 * f64::from(step);
+            let shows = told
+                .iter()
+                .rev()
+                .find(|(since, _)| since + dead_time <= time);
+            let setpoint = shows.map_or(0.0, |(_, setpoint)| *setpoint);
+            let rate = if setpoint > draw { rise } else { fall };
+            draw += (setpoint - draw) * (1.0 - (-0.1 * rate).exp());
+            if step % 20 == 0 {
+                let sample = (at(time), kilowatts(draw));
+                response.learn(last, sample);
+                last = sample;
+            }
+            if step % 60 == 0 {
+                let next = [50.0, 0.0, 30.0, 10.0][(step / 60 % 4) as usize];
+                response.tell(at(time), kilowatts(next));
+                told.push((time, next));
+            }
         }
-        draw
+        (response, draw, 300.0)
     }
 
     #[test]
-    fn each_direction_has_its_lag() {
-        let mut response = Response::default();
-        for _ in 0..10 {
-            run(&mut response, 0.0, 50.0, 0.1, 6);
-            run(&mut response, 50.0, 0.0, 0.4, 6);
+    fn dead_time_and_lag_of_each_direction_are_found() {
+        for dead_time in [0.0, 2.0, 3.0] {
+            let (response, ..) = taught(dead_time, 0.1, 0.4);
+            assert!((response.dead_time_s() - dead_time).abs() < 1e-9);
+            // 1 − e^(−0.1 · 4) = 0.32968; 1 − e^(−0.4 · 4) = 0.79810
+            let (rise, fall) = (
+                response.after(0.0, 50.0, 4.0),
+                response.after(50.0, 0.0, 4.0),
+            );
+            assert!((rise - 50.0 * 0.329_68).abs() < 2.0, "{dead_time}: {rise}");
+            assert!(
+                (fall - 50.0 * (1.0 - 0.798_10)).abs() < 2.0,
+                "{dead_time}: {fall}"
+            );
+            let setpoint = response.setpoint(10.0, 20.0, 4.0);
+            assert!((response.after(10.0, setpoint, 4.0) - 20.0).abs() < 1e-9);
         }
-        // 1 − e^(−0.1 · 4) = 0.32968; 1 − e^(−0.4 · 4) = 0.79810
-        assert!((response.after(0.0, 50.0, 4.0) - 50.0 * 0.329_68).abs() < 0.3);
-        assert!((response.after(50.0, 0.0, 4.0) - 50.0 * (1.0 - 0.798_10)).abs() < 0.5);
-        let setpoint = response.setpoint(10.0, 20.0, 4.0);
-        assert!((response.after(10.0, setpoint, 4.0) - 20.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn setpoints_on_their_way_count() {
+        let (mut response, draw, time) = taught(3.0, 1.0, 1.0);
+        response.lose_track();
+        response.tell(at(time - 60.0), kilowatts(draw));
+        response.tell(at(time), kilowatts(draw + 40.0));
+        // One second later it has not begun to move; three seconds after that, one second of it shows.
+        let ahead = response.ahead((at(time), draw), at(time + 1.0));
+        let share = 1.0 - (-1.0_f64).exp();
+        assert!(
+            (ahead - (draw + 40.0 * share)).abs() < 2.0,
+            "{ahead} from {draw}"
+        );
     }
 
     #[test]
     fn an_end_is_found_and_forgotten() {
         let mut response = Response::default();
+        let mut time = 0.0;
+        let mut sample = |response: &mut Response, from: f64, to: f64, setpoint: f64| {
+            response.lose_track();
+            response.tell(at(time - 100.0), kilowatts(setpoint));
+            response.learn((at(time), kilowatts(from)), (at(time + 2.0), kilowatts(to)));
+            time += 2.0;
+        };
         for _ in 0..STILL_SAMPLES {
-            response.learn(kilowatts(30.0), kilowatts(30.0), kilowatts(60.0), 2.0);
+            sample(&mut response, 30.0, 30.0, 60.0);
         }
         assert!((response.after(30.0, 60.0, 4.0) - 30.0).abs() < 1e-9);
+        assert_eq!(response.settled(kilowatts(60.0)), kilowatts(30.0));
         // From below it still rises to there, as fast as before.
         assert!(response.after(10.0, 60.0, 4.0) > 29.0);
         // It goes past: the end was another vehicle's.
-        response.learn(kilowatts(30.0), kilowatts(40.0), kilowatts(60.0), 2.0);
+        sample(&mut response, 30.0, 40.0, 60.0);
         assert!(response.after(40.0, 60.0, 4.0) > 50.0);
         for _ in 0..STILL_SAMPLES {
-            response.learn(kilowatts(5.0), kilowatts(5.0), kilowatts(-20.0), 2.0);
+            sample(&mut response, 5.0, 5.0, -20.0);
         }
         assert!((response.after(5.0, -20.0, 4.0) - 5.0).abs() < 1e-9);
         response.forget_ends();
@@ -181,10 +367,10 @@ mod tests {
     }
 
     #[test]
-    fn short_ways_and_standing_time_teach_nothing() {
+    fn without_a_setpoint_nothing_is_learned() {
         let mut response = Response::default();
-        response.learn(kilowatts(10.0), kilowatts(10.0), kilowatts(10.5), 2.0);
-        response.learn(kilowatts(10.0), kilowatts(30.0), kilowatts(50.0), 0.0);
+        response.learn((at(0.0), kilowatts(10.0)), (at(2.0), kilowatts(10.0)));
         assert_eq!(response, Response::default());
+        assert!((response.ahead((at(0.0), 10.0), at(8.0)) - 10.0).abs() < 1e-9);
     }
 }

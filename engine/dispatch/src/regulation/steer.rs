@@ -21,8 +21,8 @@ const INTEGRAL: f64 = 0.2;
 const INTEGRAL_LIMIT: f64 = 0.25;
 /// A target missed by less counts as within reach.
 const WITHIN_REACH_KW: f64 = 0.5;
-/// Samples older than this say where a station was, not where it is, s.
-const LONGEST_FORECAST_S: f64 = 10.0;
+/// Samples older than this say where a station was, not where it is.
+const LONGEST_FORECAST: TimeDelta = TimeDelta::seconds(10);
 
 /// Where a station is sent for the signal in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,6 @@ impl Engine {
         let Some(regulation) = &self.regulation else {
             return;
         };
-        let requested = regulation.requested().as_kilowatts();
         let award = regulation
             .award
             .up
@@ -86,6 +85,18 @@ impl Engine {
         if stations != steering.stations {
             steering.forget();
         }
+        // How far beyond the next value their setpoints show, in periods.
+        let late: f64 = stations
+            .iter()
+            .map(|&station| {
+                let state = &self.states[station];
+                let shows = state.response.dead_time_s() + state.seconds_to_go(seconds);
+                (shows - seconds).max(0.0) / seconds
+            })
+            .sum();
+        #[allow(clippy::cast_precision_loss)]
+        let mean_late = late / stations.len().max(1) as f64;
+        let requested = regulation.requested_in(mean_late).as_kilowatts();
         let (mut target, mut measured) = (-requested, 0.0);
         for &station in &stations {
             let state = &mut self.states[station];
@@ -93,8 +104,11 @@ impl Engine {
             target += state.course_after(seconds);
             measured += state.active_power.as_kilowatts();
         }
-        // What was out of reach is no error to make good.
-        let within_reach = steering.answer.tracking_error_kw.abs() < WITHIN_REACH_KW;
+        // What was out of reach, or is still to come, is no error to make good.
+        let prompt =
+            |&station: &usize| 2.0 * self.states[station].response.dead_time_s() <= seconds;
+        let within_reach = steering.answer.tracking_error_kw.abs() < WITHIN_REACH_KW
+            && stations.iter().all(prompt);
         if let Some(aimed) = steering.aimed_kw.filter(|_| due && within_reach) {
             let limit = INTEGRAL_LIMIT * award;
             let made_good = steering.made_good_kw + INTEGRAL * (aimed - measured);
@@ -170,7 +184,7 @@ impl Engine {
                 problem.base_kw[self.fleet.node_of(station)] += draw;
                 continue;
             }
-            let at = state.now_at(now);
+            let (at, seconds) = (state.soon_at(now), state.seconds_to_go(seconds));
             let after = |setpoint| state.response.after(at, setpoint, seconds);
             let (low, high) = (after(state.room_kw.0), after(state.room_kw.1));
             problem.low_kw.push(low);
@@ -214,22 +228,25 @@ impl StationState {
         }
     }
 
-    /// Where the station is now, by its last sample and what it was told, kW.
-    fn now_at(&self, now: Timestamp) -> f64 {
+    /// Where the station will be when a setpoint sent now begins to show, by its last sample and what it was told, kW.
+    fn soon_at(&self, now: Timestamp) -> f64 {
         let sampled = self.active_power.as_kilowatts();
-        match (self.sampled_at, self.acknowledged()) {
-            (Some(at), Some(setpoint)) => {
-                let age = as_seconds(now - at).clamp(0.0, LONGEST_FORECAST_S);
-                self.response.after(sampled, setpoint.as_kilowatts(), age)
-            }
-            _ => sampled,
+        let oldest = now - LONGEST_FORECAST;
+        match self.sampled_at {
+            Some(at) => self.response.ahead((at.max(oldest), sampled), now),
+            None => sampled,
         }
+    }
+
+    /// How long a setpoint sent now shows before the next value comes; where that is hardly at all, its own time counts.
+    fn seconds_to_go(&self, period: f64) -> f64 {
+        (period - self.response.dead_time_s()).max(0.5 * period)
     }
 
     fn sent_to(&self, now: Timestamp, draw: f64, plan: f64, seconds: f64) -> Option<Steered> {
         const NEAR_KW: f64 = 0.05;
         let schedule = self.schedule?;
-        let at = self.now_at(now);
+        let (at, seconds) = (self.soon_at(now), self.seconds_to_go(seconds));
         let setpoint = if (draw - plan).abs() < NEAR_KW {
             schedule
         } else {
