@@ -73,8 +73,8 @@ struct Model {
 /// How a station answers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Response {
-    /// Setpoints and since when they are followed, oldest first, kW.
-    told: VecDeque<(Timestamp, f64)>,
+    /// Setpoints and since when they are followed, oldest first: milliseconds of 1970, kW.
+    told: VecDeque<(i64, f64)>,
     models: [Model; DEAD_TIMES_S.len()],
     /// The one that is believed.
     best: usize,
@@ -99,7 +99,8 @@ impl Response {
         if self.told.len() == TOLD {
             self.told.pop_front();
         }
-        self.told.push_back((at, setpoint.as_kilowatts()));
+        self.told
+            .push_back((at.timestamp_millis(), setpoint.as_kilowatts()));
     }
 
     /// Nobody knows what it follows now.
@@ -109,10 +110,9 @@ impl Response {
 
     /// Takes two samples that follow each other.
     pub(crate) fn learn(&mut self, from: (Timestamp, Power), to: (Timestamp, Power)) {
-        let ((begin, from), (end, to)) = (from, to);
-        let (from, to) = (from.as_kilowatts(), to.as_kilowatts());
+        let point = |(at, draw): (Timestamp, Power)| (at.timestamp_millis(), draw.as_kilowatts());
         for model in &mut self.models {
-            model.learn(&self.told, (begin, from), (end, to));
+            model.learn(&self.told, point(from), point(to));
         }
         let error = |k: usize| self.models[k].error_kw;
         let found = (0..self.models.len()).min_by(|&a, &b| error(a).total_cmp(&error(b)));
@@ -140,8 +140,11 @@ impl Response {
     /// Where a station that was at `from` will be when a setpoint sent now begins to show, kW.
     pub(crate) fn ahead(&self, from: (Timestamp, f64), now: Timestamp) -> f64 {
         let model = self.model();
-        let until = now + seconds(model.dead_time_s);
-        model.walk(&self.told, from, until).1
+        let until = now.timestamp_millis() + milliseconds(model.dead_time_s);
+        let (at, draw) = from;
+        model
+            .walk(&self.told, (at.timestamp_millis(), draw), until)
+            .1
     }
 
     /// Where a station comes to rest at a setpoint.
@@ -168,9 +171,14 @@ impl Response {
     }
 }
 
-fn seconds(length: f64) -> chrono::TimeDelta {
-    #[allow(clippy::cast_possible_truncation)] // a few thousand
-    chrono::TimeDelta::milliseconds((length * 1e3).round() as i64)
+#[allow(clippy::cast_possible_truncation)] // a few thousand
+fn milliseconds(seconds: f64) -> i64 {
+    (seconds * 1e3).round() as i64
+}
+
+#[allow(clippy::cast_precision_loss)] // a few thousand
+fn seconds(milliseconds: i64) -> f64 {
+    milliseconds as f64 * 1e-3
 }
 
 impl Model {
@@ -189,39 +197,36 @@ impl Model {
     /// which), and where it ends, kW. Before the first one that is known it stands still.
     fn walk(
         &self,
-        told: &VecDeque<(Timestamp, f64)>,
-        from: (Timestamp, f64),
-        until: Timestamp,
-    ) -> (Option<(Timestamp, f64, f64)>, f64) {
+        told: &VecDeque<(i64, f64)>,
+        from: (i64, f64),
+        until: i64,
+    ) -> (Option<(i64, f64, f64)>, f64) {
         let (mut at, mut draw) = from;
         let mut last = None;
-        let dead_time = seconds(self.dead_time_s);
-        for (k, &(since, setpoint)) in told.iter().enumerate() {
-            let shows = since + dead_time;
-            let ends = told.get(k + 1).map_or(until, |(next, _)| *next + dead_time);
-            let (begin, end) = (shows.max(at), ends.min(until));
+        let dead_time = milliseconds(self.dead_time_s);
+        // The one that shows at the beginning, and those after it.
+        let shown = told.iter().rposition(|(since, _)| since + dead_time <= at);
+        for k in shown.unwrap_or(0)..told.len() {
+            let (since, setpoint) = told[k];
+            let ends = told.get(k + 1).map_or(until, |(next, _)| next + dead_time);
+            let (begin, end) = ((since + dead_time).max(at), ends.min(until));
             if begin >= end {
                 continue;
             }
             last = Some((begin, draw, setpoint));
-            draw = self.after(draw, setpoint, (end - begin).as_seconds_f64());
+            draw = self.after(draw, setpoint, seconds(end - begin));
             at = end;
         }
         (last, draw)
     }
 
-    fn learn(
-        &mut self,
-        told: &VecDeque<(Timestamp, f64)>,
-        from: (Timestamp, f64),
-        to: (Timestamp, f64),
-    ) {
+    fn learn(&mut self, told: &VecDeque<(i64, f64)>, from: (i64, f64), to: (i64, f64)) {
         let (last, foretold) = self.walk(told, from, to.0);
         self.error_kw += RECENT * ((foretold - to.1).abs() - self.error_kw);
         let Some((since, from, setpoint)) = last else {
             return;
         };
-        let seconds = (to.0 - since).as_seconds_f64();
+        let seconds = seconds(to.0 - since);
         let way = setpoint - from;
         if way.abs() < SHORTEST_KW || seconds < SHORTEST_S {
             return;
@@ -271,8 +276,8 @@ mod tests {
         Power::round_kilowatts(kw)
     }
 
-    fn at(seconds_in: f64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + seconds(seconds_in)
+    fn at(seconds: f64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + chrono::TimeDelta::milliseconds(milliseconds(seconds))
     }
 
     /// A station with a dead time and a rate for each direction, sampled every 2 s, told a new setpoint every 6 s.

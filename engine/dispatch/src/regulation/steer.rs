@@ -40,6 +40,8 @@ pub(crate) struct Steering {
     stations: Vec<usize>,
     nodes: usize,
     problem: Problem,
+    /// For each station: where it will be when a setpoint sent now begins to show, kW, and how long that then has, s.
+    soon: Vec<(f64, f64)>,
     answer: Answer,
     /// What is made good of the errors so far; positive: draw more, kW.
     made_good_kw: f64,
@@ -129,7 +131,7 @@ impl Engine {
             for (r, &station) in steering.stations.iter().enumerate() {
                 let state = &mut self.states[station];
                 let (draw, plan) = (steering.answer.draw_kw[r], steering.problem.plan_kw[r]);
-                state.steered = state.sent_to(now, draw, plan, seconds);
+                state.steered = state.sent_to(steering.soon[r], draw, plan);
             }
         }
         self.steering = steering;
@@ -158,8 +160,12 @@ impl Engine {
 
     fn pose(&self, steering: &mut Steering, now: Timestamp, seconds: f64, target_kw: f64) {
         let Steering {
-            problem, stations, ..
+            problem,
+            stations,
+            soon,
+            ..
         } = steering;
+        soon.clear();
         let count = stations.len();
         for (column, value) in [
             (&mut problem.rise_price, MOVING),
@@ -185,6 +191,7 @@ impl Engine {
                 continue;
             }
             let (at, seconds) = (state.soon_at(now), state.seconds_to_go(seconds));
+            soon.push((at, seconds));
             let after = |setpoint| state.response.after(at, setpoint, seconds);
             let (low, high) = (after(state.room_kw.0), after(state.room_kw.1));
             problem.low_kw.push(low);
@@ -243,10 +250,9 @@ impl StationState {
         (period - self.response.dead_time_s()).max(0.5 * period)
     }
 
-    fn sent_to(&self, now: Timestamp, draw: f64, plan: f64, seconds: f64) -> Option<Steered> {
+    fn sent_to(&self, (at, seconds): (f64, f64), draw: f64, plan: f64) -> Option<Steered> {
         const NEAR_KW: f64 = 0.05;
         let schedule = self.schedule?;
-        let (at, seconds) = (self.soon_at(now), self.seconds_to_go(seconds));
         let setpoint = if (draw - plan).abs() < NEAR_KW {
             schedule
         } else {
