@@ -6,6 +6,7 @@ mod import;
 mod plant;
 mod register;
 mod run;
+mod score;
 mod serve;
 mod summary;
 mod view;
@@ -30,6 +31,7 @@ enum Command {
     Register(register::Arguments),
     Check(check::Arguments),
     Import(import::Arguments),
+    Score(score::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Register(arguments) => register::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::Import(arguments) => import::main(&arguments),
+        Command::Score(arguments) => score::main(&arguments),
     };
     match outcome {
         Ok(code) => code,

@@ -5,6 +5,8 @@
 //! [`Regulator`], the draw that each shall have reached by then; the setpoint that brings it there goes further where
 //! the station lags. What is still missing from the total is added up and made good slowly.
 
+use std::panic::AssertUnwindSafe;
+
 use chrono::TimeDelta;
 use vpp_core::{Power, Timestamp};
 use vpp_optimizer::regulate::{Answer, Fleet, Penalties, Problem, Regulator};
@@ -58,6 +60,53 @@ impl Steering {
     pub(crate) fn forget(&mut self) {
         (self.made_good_kw, self.aimed_kw) = (0.0, None);
     }
+
+    /// Solves the problem. A solver that fails, even by a panic, costs no more than optimality: then all go the same
+    /// share of their room.
+    fn share_out(&mut self) {
+        let attempt = AssertUnwindSafe(|| {
+            self.regulator
+                .solve(&self.problem, &mut self.answer, &|| false)
+        });
+        match std::panic::catch_unwind(attempt) {
+            Ok(Ok(_)) => return,
+            Ok(Err(_)) => {}
+            Err(_) => {
+                // It may be in any state: made anew for the next value.
+                self.regulator = Regulator::new();
+                self.nodes = usize::MAX;
+            }
+        }
+        self.answer = Answer::default();
+        share_evenly(&self.problem, &mut self.answer);
+    }
+}
+
+/// Draws that meet the target as far as bounds allow, all the same share of the way; limits are left to the guard.
+fn share_evenly(problem: &Problem, answer: &mut Answer) {
+    let missing = problem.target_kw - problem.plan_kw.iter().sum::<f64>();
+    let ends = if missing > 0.0 {
+        &problem.high_kw
+    } else {
+        &problem.low_kw
+    };
+    let ways = || {
+        ends.iter()
+            .zip(&problem.plan_kw)
+            .map(|(end, plan)| end - plan)
+    };
+    let room: f64 = ways().sum();
+    let share = if room.abs() > 0.0 {
+        (missing / room).clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
+    let draws = problem.plan_kw.iter().zip(ways());
+    answer.draw_kw.clear();
+    answer
+        .draw_kw
+        .extend(draws.map(|(plan, way)| plan + share * way));
+    answer.tracking_error_kw = share * room - missing;
 }
 
 impl Engine {
@@ -121,18 +170,11 @@ impl Engine {
         }
         self.fit(&mut steering, stations);
         self.pose(&mut steering, now, seconds, target);
-        let Steering {
-            regulator,
-            problem,
-            answer,
-            ..
-        } = &mut steering;
-        if regulator.solve(problem, answer, &|| false).is_ok() {
-            for (r, &station) in steering.stations.iter().enumerate() {
-                let state = &mut self.states[station];
-                let (draw, plan) = (steering.answer.draw_kw[r], steering.problem.plan_kw[r]);
-                state.steered = state.sent_to(steering.soon[r], draw, plan);
-            }
+        steering.share_out();
+        for (r, &station) in steering.stations.iter().enumerate() {
+            let state = &mut self.states[station];
+            let (draw, plan) = (steering.answer.draw_kw[r], steering.problem.plan_kw[r]);
+            state.steered = state.sent_to(steering.soon[r], draw, plan);
         }
         self.steering = steering;
     }
@@ -268,4 +310,46 @@ impl StationState {
 
 pub(crate) fn as_seconds(length: TimeDelta) -> f64 {
     length.as_seconds_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(target_kw: f64) -> Problem {
+        Problem {
+            low_kw: vec![0.0, -10.0],
+            high_kw: vec![40.0, 10.0],
+            plan_kw: vec![20.0, 0.0],
+            target_kw,
+            ..Problem::default()
+        }
+    }
+
+    #[test]
+    fn an_even_share_meets_the_target_within_bounds() {
+        for (target, draws, missed) in [
+            (35.0, [30.0, 5.0], 0.0),
+            (5.0, [10.0, -5.0], 0.0),
+            (90.0, [40.0, 10.0], -40.0),
+            (20.0, [20.0, 0.0], 0.0),
+        ] {
+            let mut answer = Answer::default();
+            share_evenly(&problem(target), &mut answer);
+            let near = |(found, expected): (&f64, &f64)| (found - expected).abs() < 1e-9;
+            assert!(answer.draw_kw.iter().zip(&draws).all(near), "{answer:?}");
+            assert!((answer.tracking_error_kw - missed).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn without_an_answer_of_the_solver_all_move_all_the_same() {
+        // No fleet was set: the solver refuses.
+        let mut steering = Steering {
+            problem: problem(35.0),
+            ..Steering::default()
+        };
+        steering.share_out();
+        assert!((steering.answer.draw_kw.iter().sum::<f64>() - 35.0).abs() < 1e-9);
+    }
 }
