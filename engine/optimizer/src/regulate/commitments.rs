@@ -117,7 +117,9 @@ impl Commitments {
                 return Ok(());
             }
             self.descend(market, None, narrowest, stop)?;
-            if !self.is_wrong(market) {
+            self.choose(market);
+            let beyond: f64 = self.free.iter().map(|&g| self.excess[g].abs()).sum();
+            if beyond * self.penalty <= allowed(market) {
                 return Ok(());
             }
             // Lost on the way: once more, the long way round.
