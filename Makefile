@@ -34,7 +34,7 @@ proto-lint: ## Check the .proto files with buf (fetched by npx)
 
 check: lint test ## All of lint and test
 
-# What the build itself needs. The Kafka client is C, but its build asks for a C++ compiler too.
+# What the build itself needs.
 native:
 	@command -v cargo >/dev/null || { echo "Missing: cargo. Install Rust with rustup, then try again." >&2; exit 1; }
-	@tools/need.sh cc=gcc,libc6-dev c++=g++ make=make
+	@tools/need.sh cc=gcc,libc6-dev make=make
