@@ -49,6 +49,18 @@ impl<T> Dated<T> {
     }
 }
 
+/// Checks that figures hold at `at`; the first that does not is refused.
+pub(crate) fn require_all<T>(
+    figures: &[(&str, &Dated<T>)],
+    at: Timestamp,
+    zone: Tz,
+) -> Result<(), Invalid> {
+    let mut checks = figures
+        .iter()
+        .map(|(field, figure)| figure.require_in_force(field, at, zone));
+    checks.try_for_each(|check| check)
+}
+
 pub(crate) fn in_force(
     field: &str,
     valid_from: NaiveDate,

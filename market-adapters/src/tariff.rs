@@ -11,7 +11,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Deserialize;
 use vpp_core::{Invalid, Price, Timestamp};
 
-use crate::rules::{Dated, in_force};
+use crate::rules::{self, Dated, in_force};
 pub use pack::RulePack;
 use pack::{Hours, Multipliers};
 
@@ -83,7 +83,7 @@ impl Tariff {
         )?;
         self.sharp_months
             .require_in_force("sharp_months", at, self.zone)?;
-        for (field, figure) in [
+        let figures = [
             ("multiplier.valley", &self.multipliers.valley),
             ("multiplier.flat", &self.multipliers.flat),
             ("multiplier.peak", &self.multipliers.peak),
@@ -91,9 +91,8 @@ impl Tariff {
             ("base", &self.base),
             ("funds", &self.funds),
             ("feed_in", &self.feed_in),
-        ] {
-            figure.require_in_force(field, at, self.zone)?;
-        }
+        ];
+        rules::require_all(&figures, at, self.zone)?;
         self.decimals.require_in_force("decimals", at, self.zone)
     }
 

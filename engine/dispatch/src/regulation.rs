@@ -1,4 +1,4 @@
-//! Following the grid's regulation signal, inside what the plan holds free.
+//! Following the grid's regulation signal, inside what the plan leaves free.
 //!
 //! A positive signal means *draw less*. The plan's schedule is the middle; [`steer`] decides who moves off it.
 
@@ -65,7 +65,7 @@ pub enum RegulationNote {
     Late,
     /// It was beyond ±1 and was cut to that.
     Clipped,
-    /// The plan holds less than it asks for: it is followed as far as that goes.
+    /// The stations can do less than it asks for: it is followed as far as that goes.
     Short,
 }
 
@@ -76,9 +76,9 @@ pub struct Achieved {
     pub sequence: u64,
     /// What the signal in force asks for; positive: draw less.
     pub requested: Power,
-    /// What is ordered from the stations for it.
+    /// What is ordered from the stations for it: further than requested where they lag.
     pub ordered: Power,
-    /// What the last samples show: schedule minus measured.
+    /// What the last samples show: what the stations would draw without the signal, minus measured.
     pub achieved: Power,
     /// Commands released for it.
     pub command_count: usize,

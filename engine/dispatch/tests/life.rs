@@ -5,11 +5,11 @@
 mod support;
 
 use chrono::TimeDelta;
-use support::{Behaviour, Solver, World, commands, kilowatts, report};
+use support::{Behaviour, Solver, World, commands, kilowatts, report, signal};
 use vpp_core::{
     Decision, EventOutcome, EventState, Power, Reason, RegulationAward, RegulationSignal, Scope,
 };
-use vpp_dispatch::{Achieved, Input, Output, RegulationNote, Request};
+use vpp_dispatch::{Input, Output, RegulationNote, Request};
 
 #[test]
 fn an_event_is_delivered_and_its_stations_are_let_go() {
@@ -165,21 +165,6 @@ fn a_cancelled_event_keeps_what_came_and_lets_its_stations_go() {
     );
     assert_eq!(world.draw(), kilowatts(200));
     assert!(world.ask(Request::CancelEvent(event.id)).is_err());
-}
-
-fn signal(world: &mut World, sequence: u64, value: f64) -> Achieved {
-    let signal = RegulationSignal {
-        sequence,
-        signal_time: world.now,
-        value,
-    };
-    let outputs = world.step(Input::Signal(signal));
-    world.deliver(&outputs);
-    let achieved = outputs.iter().find_map(|output| match output {
-        Output::Regulated(achieved) => Some(*achieved),
-        _ => None,
-    });
-    achieved.expect("a good signal is answered")
 }
 
 #[test]

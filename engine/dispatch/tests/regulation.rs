@@ -6,10 +6,10 @@
 mod support;
 
 use chrono::TimeDelta;
-use vpp_core::{Power, RegulationAward, RegulationSignal};
-use vpp_dispatch::{Achieved, Input, Output, Request};
+use vpp_core::{Power, RegulationAward};
+use vpp_dispatch::Request;
 
-use support::{Behaviour, World, kilowatts, session};
+use support::{Behaviour, World, kilowatts, session, signal};
 
 /// Five minutes of a real signal, every 2 s: where it comes from and its licence are stated there.
 const SCENARIO: &str = include_str!("../../../scenarios/guangzhou-pilot.toml");
@@ -56,21 +56,6 @@ fn plant() -> World {
         fake.lag_s = (1 + index) as f64;
     }
     world
-}
-
-fn signal(world: &mut World, sequence: u64, value: f64) -> Achieved {
-    let signal_time = world.now;
-    let outputs = world.step(Input::Signal(RegulationSignal {
-        sequence,
-        signal_time,
-        value,
-    }));
-    world.deliver(&outputs);
-    let achieved = outputs.iter().find_map(|output| match output {
-        Output::Regulated(achieved) => Some(*achieved),
-        _ => None,
-    });
-    achieved.expect("a good signal is answered")
 }
 
 /// Follows a signal for its length, with a cycle every 4 s and reports every 2 s. `meanwhile` is told the period.

@@ -519,6 +519,91 @@ async fn bad_requests_are_refused_with_the_field() {
     plant.service.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_can_be_listed_page_by_page_and_watched() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let kafka = Kafka::start();
+    let plant = start(config(&kafka, None)).await;
+    plant.register().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    plant.aggregators(&kafka, &stop);
+    plant.await_fresh(12).await;
+    let (mut fleet, mut dispatch) = (plant.fleet(), plant.dispatch());
+
+    let aggregators = fleet
+        .list_aggregators(v1::ListAggregatorsRequest::default())
+        .await;
+    let aggregators = aggregators.expect("answers").into_inner().aggregators;
+    assert_eq!(aggregators.len(), 2);
+    let nodes = fleet.list_nodes(v1::ListNodesRequest::default()).await;
+    assert_eq!(nodes.expect("answers").into_inner().nodes.len(), 5);
+    let (mut stations, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListStationsRequest {
+            page_size: 5,
+            page_token,
+            ..Default::default()
+        };
+        let page = fleet.list_stations(request).await.expect("answers");
+        let page = page.into_inner();
+        assert!(page.stations.len() <= 5);
+        stations.extend(page.stations.into_iter().map(|station| station.station_id));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    stations.dedup();
+    assert_eq!(stations.len(), 12);
+
+    let mut events = dispatch
+        .watch_events(v1::WatchEventsRequest::default())
+        .await
+        .expect("answers")
+        .into_inner();
+    let mut states = fleet
+        .watch_fleet_state(v1::WatchFleetStateRequest::default())
+        .await
+        .expect("answers")
+        .into_inner();
+    for (id, kw) in [("e1", 5.0), ("e2", 1.0), ("e3", 1.0)] {
+        let submitted = dispatch.submit_event(plant.reduction(id, kw, 600)).await;
+        submitted.expect("accepted");
+    }
+    let seen = events.message().await.expect("goes on").expect("an event");
+    assert!(seen.event.is_some());
+    let seen = states.message().await.expect("goes on").expect("a state");
+    assert_eq!(seen.stations.len(), 12);
+    let request = v1::ListEventsRequest {
+        page_size: 2,
+        ..Default::default()
+    };
+    let page = dispatch.list_events(request.clone()).await;
+    let page = page.expect("answers").into_inner();
+    assert_eq!(page.events.len(), 2);
+    let rest = v1::ListEventsRequest {
+        page_token: page.next_page_token,
+        ..request
+    };
+    let rest = dispatch.list_events(rest).await.expect("answers");
+    assert_eq!(rest.into_inner().events.len(), 1);
+
+    let mut planned = None;
+    for _ in 0..60 {
+        if let Ok(plan) = dispatch.get_plan(v1::GetPlanRequest::default()).await {
+            planned = Some(plan.into_inner()).filter(|plan| !plan.stations.is_empty());
+        }
+        if planned.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    let plan = planned.expect("an event makes a plan");
+    assert!(!plan.intervals.is_empty());
+    stop.store(true, Ordering::Relaxed);
+    plant.service.stop().await;
+}
+
 /// A regulation stream of one's own: what is said, and what is answered.
 struct Regulation {
     said: tokio::sync::mpsc::Sender<v1::RegulateRequest>,

@@ -159,16 +159,15 @@ impl CompositeRules {
     /// The first figure that is not in force then.
     pub fn require_in_force(&self, at: Timestamp) -> Result<(), Invalid> {
         self.weights.require_in_force("weights", at, self.zone)?;
-        for (field, figure) in [
+        let figures = [
             ("ramp_cap", &self.ramp_cap),
             ("standard_ramp_per_min", &self.standard_ramp_per_min),
             ("response_limit_s", &self.response_limit_s),
             ("error_limit", &self.error_limit),
             ("movement", &self.movement),
             ("admission", &self.admission),
-        ] {
-            figure.require_in_force(field, at, self.zone)?;
-        }
+        ];
+        rules::require_all(&figures, at, self.zone)?;
         self.decimals.require_in_force("decimals", at, self.zone)?;
         self.settlement_cap
             .require_in_force("settlement_cap", at, self.zone)?;

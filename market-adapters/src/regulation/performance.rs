@@ -84,16 +84,14 @@ impl PerformanceRules {
     /// # Errors
     /// The first figure that is not in force then.
     pub fn require_in_force(&self, at: Timestamp) -> Result<(), Invalid> {
-        for (field, figure) in [
+        let figures = [
             ("sample_s", &self.sample_s),
             ("window_s", &self.window_s),
             ("flat", &self.flat),
             ("propagation_s", &self.propagation_s),
             ("pass", &self.pass),
-        ] {
-            figure.require_in_force(field, at, self.zone)?;
-        }
-        Ok(())
+        ];
+        rules::require_all(&figures, at, self.zone)
     }
 
     /// Scores a record; an hour by the rule, here as long as it is.

@@ -124,7 +124,7 @@ impl Engine {
             .up
             .max(regulation.award.down)
             .as_kilowatts();
-        let seconds = as_seconds(regulation.period);
+        let seconds = regulation.period.as_seconds_f64();
         let mut steering = std::mem::take(&mut self.steering);
         let stations: Vec<usize> = (0..self.states.len())
             .filter(|&station| {
@@ -262,7 +262,7 @@ impl StationState {
             .course
             .unwrap_or((now, self.active_power.as_kilowatts()));
         self.course = Some((now, from));
-        let at = self.course_after(as_seconds(now - since));
+        let at = self.course_after((now - since).as_seconds_f64());
         self.course = Some((now, at));
     }
 
@@ -306,10 +306,6 @@ impl StationState {
             offset: Power::round_kilowatts(draw - plan),
         })
     }
-}
-
-pub(crate) fn as_seconds(length: TimeDelta) -> f64 {
-    length.as_seconds_f64()
 }
 
 #[cfg(test)]

@@ -8,10 +8,12 @@ use vpp_core::grid::BaseLoad;
 use vpp_core::{
     Acknowledgement, AcknowledgementStatus, Aggregator, AggregatorId, Command, Energy, Event,
     EventRequest, Interval, Invalid, Node, NodeId, NodeKind, Pile, PileKind, Power, Programme,
-    RequestId, Scope, Session, Station, StationChange, StationId, StationKind, Telemetry,
-    Timestamp,
+    RegulationSignal, RequestId, Scope, Session, Station, StationChange, StationId, StationKind,
+    Telemetry, Timestamp,
 };
-use vpp_dispatch::{Answer, Config, CycleReport, Engine, Fact, Input, Output, Request, Solved};
+use vpp_dispatch::{
+    Achieved, Answer, Config, CycleReport, Engine, Fact, Input, Output, Request, Solved,
+};
 
 /// What a station makes of its commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -598,4 +600,20 @@ pub(crate) fn report(outputs: &[Output]) -> &CycleReport {
         _ => None,
     });
     report.expect("every cycle reports")
+}
+
+/// A value of the grid's signal comes; its commands are carried out.
+pub(crate) fn signal(world: &mut World, sequence: u64, value: f64) -> Achieved {
+    let signal = RegulationSignal {
+        sequence,
+        signal_time: world.now,
+        value,
+    };
+    let outputs = world.step(Input::Signal(signal));
+    world.deliver(&outputs);
+    let achieved = outputs.iter().find_map(|output| match output {
+        Output::Regulated(achieved) => Some(*achieved),
+        _ => None,
+    });
+    achieved.expect("a good signal is answered")
 }

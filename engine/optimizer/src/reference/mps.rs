@@ -10,6 +10,7 @@ use super::lp::Lp;
 pub(super) fn text(lp: &Lp) -> String {
     let mut text = String::from("NAME VPP FREE\nROWS\n N COST\n");
     let numbered = lp.handles.iter().enumerate();
+    // Only looked up in: its order reaches nothing. good_lp's variables have none of their own.
     let numbers: HashMap<Variable, usize> = numbered.map(|(number, &v)| (v, number)).collect();
     let mut by_column: Vec<Vec<(usize, f64)>> = vec![Vec::new(); lp.handles.len()];
     // good_lp keeps no order among the columns of a row; MPS is written column by column, so none is needed.

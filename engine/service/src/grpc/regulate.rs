@@ -155,7 +155,7 @@ fn to_wire(achieved: &Achieved, decision_ms: f64) -> v1::RegulationAchieved {
         RegulationNote::Repeated => "repeated: the value in force is kept",
         RegulationNote::Late => "older than one before: the value in force is kept",
         RegulationNote::Clipped => "beyond ±1: followed as ±1",
-        RegulationNote::Short => "more than is held: followed as far as that goes",
+        RegulationNote::Short => "more than the stations can do: followed as far as that goes",
     };
     v1::RegulationAchieved {
         sequence: achieved.sequence,
