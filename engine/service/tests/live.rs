@@ -566,9 +566,13 @@ async fn what_is_there_can_be_listed_page_by_page_and_watched() {
         .await
         .expect("answers")
         .into_inner();
-    for (id, kw) in [("e1", 5.0), ("e2", 1.0), ("e3", 1.0)] {
-        let submitted = dispatch.submit_event(plant.reduction(id, kw, 600)).await;
-        submitted.expect("accepted");
+    // One after the other: a station is promised to one event at a time.
+    for (id, minutes) in [("e1", 0), ("e2", 20), ("e3", 40)] {
+        let begin = chrono::TimeDelta::minutes(minutes);
+        let end = begin + chrono::TimeDelta::minutes(10);
+        let mut request = plant.reduction(id, 1.0, end.num_seconds());
+        request.start_time = (minutes > 0).then(|| from_timestamp(plant.clock.now() + begin));
+        dispatch.submit_event(request).await.expect("accepted");
     }
     let seen = events.message().await.expect("goes on").expect("an event");
     assert!(seen.event.is_some());
