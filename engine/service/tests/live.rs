@@ -535,6 +535,15 @@ async fn what_is_there_can_be_listed_page_by_page_and_watched() {
         .await;
     let aggregators = aggregators.expect("answers").into_inner().aggregators;
     assert_eq!(aggregators.len(), 2);
+    let mut renamed = aggregators[0].clone();
+    renamed.display_name = "another name".into();
+    let update = v1::UpdateAggregatorRequest {
+        request_id: "rename".into(),
+        aggregator: Some(renamed.clone()),
+        ..Default::default()
+    };
+    let updated = fleet.update_aggregator(update).await.expect("updated");
+    assert_eq!(updated.into_inner().aggregator, Some(renamed));
     let nodes = fleet.list_nodes(v1::ListNodesRequest::default()).await;
     assert_eq!(nodes.expect("answers").into_inner().nodes.len(), 5);
     let (mut stations, mut page_token) = (Vec::new(), String::new());
@@ -605,6 +614,44 @@ async fn what_is_there_can_be_listed_page_by_page_and_watched() {
     let plan = planned.expect("an event makes a plan");
     assert!(!plan.intervals.is_empty());
     stop.store(true, Ordering::Relaxed);
+    plant.service.stop().await;
+}
+
+/// What grpcurl needs to work without files, and what an orchestrator asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_reflection_answer() {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_check_response::ServingStatus;
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_reflection::pb::v1::ServerReflectionRequest;
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let kafka = Kafka::start();
+    let plant = start(config(&kafka, None)).await;
+    let mut health = HealthClient::new(plant.channel.clone());
+    let answer = health.check(HealthCheckRequest::default()).await;
+    let status = answer.expect("answers").into_inner().status();
+    assert_eq!(status, ServingStatus::Serving);
+    let mut reflection = ServerReflectionClient::new(plant.channel.clone());
+    let list = ServerReflectionRequest {
+        message_request: Some(MessageRequest::ListServices(String::new())),
+        ..Default::default()
+    };
+    let answers = reflection.server_reflection_info(tokio_stream::once(list));
+    let mut answers = answers.await.expect("answers").into_inner();
+    let answer = answers.message().await.expect("goes on").expect("one");
+    let Some(MessageResponse::ListServicesResponse(listed)) = answer.message_response else {
+        panic!("{answer:?}");
+    };
+    for service in ["vpp.v1.FleetService", "vpp.v1.DispatchService"] {
+        assert!(
+            listed.service.iter().any(|s| s.name == service),
+            "{listed:?}"
+        );
+    }
     plant.service.stop().await;
 }
 
