@@ -3,6 +3,7 @@
 //! No figure of a rule stands in the code: each is read from a rule pack, with its validity, its source and how sure
 //! it is.
 
+pub mod capability;
 pub mod regulation;
 pub mod rules;
 pub mod tariff;

@@ -1,0 +1,249 @@
+//! The dispatch engine, its aggregators and their stations on a virtual clock: the same state machine and the same agents
+//! that run live, without threads, network or waiting.
+//!
+//! Time moves in steps of one second. In each, the stations live, then they report (every telemetry period), then a
+//! control cycle runs where one is due, then whoever drives the plant acts for the grid. A command is taken and answered
+//! in the second in which it is sent, and the optimizer takes no time at all; delays are the stations' own. Two runs of
+//! the same plant are the same.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use chrono::TimeDelta;
+use vpp_aggregator::{Operator, Sites};
+use vpp_core::{
+    AggregatorId, Command, Fleet, Invalid, RegulationSignal, RequestId, Timestamp,
+};
+use vpp_dispatch::{
+    Achieved, Answer, Config, CycleReport, Engine, Input, Output, PricePoint, Request, Solved,
+};
+use vpp_optimizer::ResourceSchedule;
+
+/// One step of time.
+pub const STEP: TimeDelta = TimeDelta::seconds(1);
+
+/// The engine with its aggregators.
+#[derive(Debug)]
+pub struct Plant<S> {
+    engine: Engine,
+    operators: Vec<Operator<S>>,
+    routes: BTreeMap<AggregatorId, usize>,
+    now: Timestamp,
+    next_report: Timestamp,
+    next_cycle: Timestamp,
+    next_request: u64,
+    last_plan: Vec<ResourceSchedule>,
+    counts: Counts,
+}
+
+/// What has happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Control cycles.
+    pub cycles: u64,
+    /// Commands sent.
+    pub commands: u64,
+    /// Those that an aggregator answered.
+    pub acknowledgements: u64,
+    /// Reports and answers that the engine refused.
+    pub refused_inputs: u64,
+    /// Limits that measured power broke, over all cycles.
+    pub limit_violations: u64,
+}
+
+/// What one step of the engine led to besides commands.
+#[derive(Default)]
+struct Stepped {
+    answer: Option<Result<Answer, Invalid>>,
+    achieved: Option<Achieved>,
+    rejected: Option<Invalid>,
+    report: Option<CycleReport>,
+}
+
+impl<S: Sites> Plant<S> {
+    /// A plant at its start: the fleet registered, nothing reported yet. Each aggregator of the fleet has its operator.
+    ///
+    /// # Errors
+    /// What the engine refuses: its configuration, or the fleet.
+    ///
+    /// # Panics
+    /// When an operator's aggregator is there twice.
+    pub fn new(
+        config: Config,
+        fleet: &Fleet,
+        operators: Vec<Operator<S>>,
+        prices: Vec<PricePoint>,
+        start: Timestamp,
+    ) -> Result<Plant<S>, Invalid> {
+        let mut routes = BTreeMap::new();
+        for (at, operator) in operators.iter().enumerate() {
+            let id = operator.aggregator().clone();
+            assert!(routes.insert(id, at).is_none(), "an aggregator is there twice");
+        }
+        let cycle = config.cycle;
+        let mut plant = Plant {
+            engine: Engine::new(config, 1)?,
+            operators,
+            routes,
+            now: start,
+            next_report: start,
+            next_cycle: start + cycle,
+            next_request: 0,
+            last_plan: Vec::new(),
+            counts: Counts::default(),
+        };
+        for aggregator in fleet.aggregators() {
+            plant.request(Request::RegisterAggregator(aggregator.clone()))?;
+        }
+        plant.request(Request::RegisterNodes(fleet.tree().nodes().to_vec()))?;
+        plant.request(Request::RegisterStations(fleet.stations().to_vec()))?;
+        plant.step(Input::Prices(prices));
+        Ok(plant)
+    }
+
+    /// Up to when it has lived.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The engine, to ask it what changes nothing.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The aggregators, in the order given.
+    #[must_use]
+    pub fn operators(&self) -> &[Operator<S>] {
+        &self.operators
+    }
+
+    /// The aggregators, to bring faults into their stations.
+    pub fn operators_mut(&mut self) -> &mut [Operator<S>] {
+        &mut self.operators
+    }
+
+    /// What has happened since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// One step of time. The report of the control cycle, if one ran.
+    pub fn advance(&mut self) -> Option<CycleReport> {
+        self.now += STEP;
+        for operator in &mut self.operators {
+            operator.control(self.now);
+        }
+        if self.now >= self.next_report {
+            self.next_report = self.now + self.engine.config().telemetry_period;
+            for at in 0..self.operators.len() {
+                for telemetry in self.operators[at].telemetry(self.now) {
+                    self.step(Input::Telemetry(telemetry));
+                }
+            }
+        }
+        if self.now < self.next_cycle {
+            return None;
+        }
+        self.next_cycle += self.engine.config().cycle;
+        let report = self.step(Input::CycleStarted).report;
+        self.counts.cycles += 1;
+        if let Some(report) = &report {
+            self.counts.limit_violations += report.limit_violation_count as u64;
+        }
+        report
+    }
+
+    /// Asks the engine for a change.
+    ///
+    /// # Errors
+    /// Why it refuses.
+    pub fn request(&mut self, request: Request) -> Result<Answer, Invalid> {
+        self.next_request += 1;
+        let input = Input::Request {
+            id: RequestId::new(format!("replay-{}", self.next_request))?,
+            validate_only: false,
+            request,
+        };
+        let stepped = self.step(input);
+        stepped
+            .answer
+            .unwrap_or_else(|| Err(Invalid::state("request", "was not answered")))
+    }
+
+    /// Sends a value of the regulation signal.
+    ///
+    /// # Errors
+    /// Why the engine refuses it.
+    pub fn signal(&mut self, sequence: u64, value: f64) -> Result<Achieved, Invalid> {
+        let stepped = self.step(Input::Signal(RegulationSignal {
+            sequence,
+            signal_time: self.now,
+            value,
+        }));
+        let refused = || Invalid::state("signal", "was not followed");
+        let rejected = stepped.rejected;
+        stepped.achieved.ok_or_else(|| rejected.unwrap_or_else(refused))
+    }
+
+    /// Ends regulation.
+    pub fn stop_regulation(&mut self) {
+        self.step(Input::RegulationStopped);
+    }
+
+    /// Steps the engine, and with what follows from it until nothing more does.
+    fn step(&mut self, input: Input) -> Stepped {
+        let mut stepped = Stepped::default();
+        let mut inputs = VecDeque::from([input]);
+        let mut first = true;
+        while let Some(input) = inputs.pop_front() {
+            for output in self.engine.step(self.now, input) {
+                match output {
+                    Output::Command(command) => inputs.extend(self.deliver(&command)),
+                    Output::Solve(request) => {
+                        let result = self.solve(&request.problem);
+                        inputs.push_back(Input::Solved(Solved {
+                            cycle: request.cycle,
+                            result,
+                            solve_time: TimeDelta::zero(),
+                        }));
+                    }
+                    Output::Cycle(report) => stepped.report = Some(*report),
+                    Output::Regulated(achieved) => stepped.achieved = Some(achieved),
+                    Output::Answer(answer) => stepped.answer = Some(answer),
+                    Output::Rejected(invalid) => {
+                        self.counts.refused_inputs += 1;
+                        if first {
+                            stepped.rejected = Some(invalid);
+                        }
+                    }
+                    Output::Record(_) | Output::EventChanged(_) => {}
+                }
+            }
+            first = false;
+        }
+        stepped
+    }
+
+    fn deliver(&mut self, command: &Command) -> Option<Input> {
+        self.counts.commands += 1;
+        let operator = *self.routes.get(&command.aggregator)?;
+        let answer = self.operators[operator].receive(self.now, command)?;
+        self.counts.acknowledgements += 1;
+        Some(Input::Acknowledgement(answer))
+    }
+
+    fn solve(
+        &mut self,
+        problem: &vpp_optimizer::Problem,
+    ) -> Result<vpp_optimizer::Solution, String> {
+        let fits = self.last_plan.len() == problem.resources.len()
+            && (self.last_plan.iter()).all(|plan| plan.charge_kw.len() == problem.horizon());
+        let warm_start = fits.then_some(self.last_plan.as_slice());
+        let solution = vpp_optimizer::solve(problem, warm_start, &|| false)
+            .map_err(|error| error.to_string())?;
+        self.last_plan.clone_from(&solution.schedule);
+        Ok(solution)
+    }
+}
