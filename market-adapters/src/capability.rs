@@ -106,7 +106,10 @@ impl CapabilityRules {
         let (rest, moved): (Vec<Sample>, Vec<Sample>) =
             (step.samples.iter()).partition(|sample| sample.at_s < step.ordered_at_s);
         let before = mean(&rest).ok_or_else(|| {
-            Invalid::new("samples", "none before the order: what was moved is unknown")
+            Invalid::new(
+                "samples",
+                "none before the order: what was moved is unknown",
+            )
         })?;
         let end = moved
             .last()
@@ -186,7 +189,8 @@ impl CapabilityRules {
         };
         let ends = [largest(true), largest(false)];
         let asked_kw = ends.map(|end| end.map_or(0.0, |end| end.target_kw.abs()));
-        let kept = |end: Option<StepResult>| end.map_or(0.0, |e| e.kept_kw.clamp(0.0, e.target_kw.abs()));
+        let kept =
+            |end: Option<StepResult>| end.map_or(0.0, |e| e.kept_kw.clamp(0.0, e.target_kw.abs()));
         let kept_kw = ends.map(kept);
         let adjustable: f64 = kept_kw.iter().sum();
         let tested = || ends.iter().flatten();
@@ -239,7 +243,10 @@ fn check(step: &Step) -> Result<(), Invalid> {
     ];
     for (field, value) in figures {
         if !value.is_finite() {
-            return Err(Invalid::new(field, format!("{value} is not a finite number")));
+            return Err(Invalid::new(
+                field,
+                format!("{value} is not a finite number"),
+            ));
         }
     }
     if step.target_kw == 0.0 {

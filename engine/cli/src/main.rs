@@ -1,6 +1,7 @@
 //! The `vpp` command: arguments, progress, exit codes. It wires the others together and decides nothing.
 
 mod aggregator;
+mod capability;
 mod check;
 mod import;
 mod plant;
@@ -32,6 +33,7 @@ enum Command {
     Check(check::Arguments),
     Import(import::Arguments),
     Score(score::Arguments),
+    TestCapability(capability::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::main(&arguments),
         Command::Import(arguments) => import::main(&arguments),
         Command::Score(arguments) => score::main(&arguments),
+        Command::TestCapability(arguments) => capability::main(&arguments),
     };
     match outcome {
         Ok(code) => code,

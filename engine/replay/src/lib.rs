@@ -10,9 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chrono::TimeDelta;
 use vpp_aggregator::{Operator, Sites};
-use vpp_core::{
-    AggregatorId, Command, Fleet, Invalid, RegulationSignal, RequestId, Timestamp,
-};
+use vpp_core::{AggregatorId, Command, Fleet, Invalid, RegulationSignal, RequestId, Timestamp};
 use vpp_dispatch::{
     Achieved, Answer, Config, CycleReport, Engine, Input, Output, PricePoint, Request, Solved,
 };
@@ -77,7 +75,10 @@ impl<S: Sites> Plant<S> {
         let mut routes = BTreeMap::new();
         for (at, operator) in operators.iter().enumerate() {
             let id = operator.aggregator().clone();
-            assert!(routes.insert(id, at).is_none(), "an aggregator is there twice");
+            assert!(
+                routes.insert(id, at).is_none(),
+                "an aggregator is there twice"
+            );
         }
         let cycle = config.cycle;
         let mut plant = Plant {
@@ -184,7 +185,9 @@ impl<S: Sites> Plant<S> {
         }));
         let refused = || Invalid::state("signal", "was not followed");
         let rejected = stepped.rejected;
-        stepped.achieved.ok_or_else(|| rejected.unwrap_or_else(refused))
+        stepped
+            .achieved
+            .ok_or_else(|| rejected.unwrap_or_else(refused))
     }
 
     /// Ends regulation.

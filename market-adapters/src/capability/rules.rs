@@ -111,7 +111,8 @@ impl CapabilityRules {
             Purpose::Regulation => &self.raw.band_regulation,
             Purpose::DemandResponse => &self.raw.band_demand_response,
         }
-        .get_ref().value
+        .get_ref()
+        .value
     }
 
     /// Least power connected and adjustable, kW; least ramp, 1/min; least sustain, s.
@@ -150,10 +151,30 @@ impl RawPack {
             ("settle_s", &self.settle_s, 1.0, self.hold_s.get_ref().value),
             ("threshold", &self.threshold, 1e-6, 0.5),
             ("band_regulation", &self.band_regulation, 1e-6, 1.0),
-            ("band_demand_response", &self.band_demand_response, 1e-6, 1.0),
-            ("admission_connected_kw", &self.admission_connected_kw, 0.0, 1e9),
-            ("admission_adjustable_kw", &self.admission_adjustable_kw, 0.0, 1e9),
-            ("admission_ramp_per_min", &self.admission_ramp_per_min, 0.0, 1e3),
+            (
+                "band_demand_response",
+                &self.band_demand_response,
+                1e-6,
+                1.0,
+            ),
+            (
+                "admission_connected_kw",
+                &self.admission_connected_kw,
+                0.0,
+                1e9,
+            ),
+            (
+                "admission_adjustable_kw",
+                &self.admission_adjustable_kw,
+                0.0,
+                1e9,
+            ),
+            (
+                "admission_ramp_per_min",
+                &self.admission_ramp_per_min,
+                0.0,
+                1e3,
+            ),
             ("admission_sustain_s", &self.admission_sustain_s, 0.0, day),
         ];
         for (name, figure, low, high) in ranges {
