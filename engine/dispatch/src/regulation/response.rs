@@ -172,7 +172,7 @@ impl Response {
 }
 
 #[allow(clippy::cast_possible_truncation)] // a few thousand
-fn milliseconds(seconds: f64) -> i64 {
+pub(super) fn milliseconds(seconds: f64) -> i64 {
     (seconds * 1e3).round() as i64
 }
 

@@ -5,12 +5,14 @@
 //! [`Regulator`], the draw that each shall have reached by then; the setpoint that brings it there goes further where
 //! the station lags. What is still missing from the total is added up and made good slowly.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 
 use chrono::TimeDelta;
 use vpp_core::{Power, Timestamp};
 use vpp_optimizer::regulate::{Answer, Fleet, Penalties, Problem, Regulator};
 
+use super::response::milliseconds;
 use crate::engine::Engine;
 use crate::state::StationState;
 
@@ -47,8 +49,8 @@ pub(crate) struct Steering {
     answer: Answer,
     /// What is made good of the errors so far; positive: draw more, kW.
     made_good_kw: f64,
-    /// What all shall draw when the next value comes, kW, by the last one.
-    aimed_kw: Option<f64>,
+    /// What all shall draw, kW, and when: once the setpoints of a value have had their time. Oldest first.
+    aims: VecDeque<(Timestamp, f64)>,
 }
 
 impl Steering {
@@ -58,7 +60,8 @@ impl Steering {
     }
 
     pub(crate) fn forget(&mut self) {
-        (self.made_good_kw, self.aimed_kw) = (0.0, None);
+        self.made_good_kw = 0.0;
+        self.aims.clear();
     }
 
     /// Solves the problem. A solver that fails, even by a panic, costs no more than optimality: then all go the same
@@ -124,7 +127,8 @@ impl Engine {
             .up
             .max(regulation.award.down)
             .as_kilowatts();
-        let seconds = regulation.period.as_seconds_f64();
+        let (period, signal_at) = (regulation.period, regulation.signal_at);
+        let seconds = period.as_seconds_f64();
         let mut steering = std::mem::take(&mut self.steering);
         let stations: Vec<usize> = (0..self.states.len())
             .filter(|&station| {
@@ -155,22 +159,30 @@ impl Engine {
             target += state.course_after(seconds);
             measured += state.active_power.as_kilowatts();
         }
-        // What was out of reach, or is still to come, is no error to make good.
-        let prompt =
-            |&station: &usize| 2.0 * self.states[station].response.dead_time_s() <= seconds;
-        let within_reach = steering.answer.tracking_error_kw.abs() < WITHIN_REACH_KW
-            && stations.iter().all(prompt);
-        if let Some(aimed) = steering.aimed_kw.filter(|_| due && within_reach) {
-            let limit = INTEGRAL_LIMIT * award;
-            let made_good = steering.made_good_kw + INTEGRAL * (aimed - measured);
-            steering.made_good_kw = made_good.clamp(-limit, limit);
-        }
-        if due || steering.aimed_kw.is_some() {
-            steering.aimed_kw = Some(target);
+        if due {
+            // The aim for now, or the one nearest to it.
+            let nearest = now + period / 2;
+            let ripe = steering.aims.partition_point(|(when, _)| *when <= nearest);
+            // What was out of reach is not among the aims: it is no error to make good.
+            if let Some((_, aimed)) = steering.aims.drain(..ripe).next_back() {
+                let limit = INTEGRAL_LIMIT * award;
+                // What is added now shows only after the dead time: until then the error is seen, and added, again.
+                let gain = INTEGRAL / (1.0 + 2.0 * mean_late);
+                let made_good = steering.made_good_kw + gain * (aimed - measured);
+                steering.made_good_kw = made_good.clamp(-limit, limit);
+            }
+        } else {
+            // The schedule may have changed since the value came.
+            steering.aims.pop_back();
         }
         self.fit(&mut steering, stations);
         self.pose(&mut steering, now, seconds, target);
         steering.share_out();
+        if steering.answer.tracking_error_kw.abs() < WITHIN_REACH_KW {
+            let time = TimeDelta::milliseconds(milliseconds(seconds * (1.0 + mean_late)));
+            let since = if due { now } else { signal_at };
+            steering.aims.push_back((since + time, target));
+        }
         for (r, &station) in steering.stations.iter().enumerate() {
             let state = &mut self.states[station];
             let (draw, plan) = (steering.answer.draw_kw[r], steering.problem.plan_kw[r]);
