@@ -34,6 +34,7 @@ impl Scenario {
             fleet.insert_aggregator(Aggregator {
                 id: row.id.clone(),
                 display_name: row.name.clone(),
+                tested_share: None,
             })?;
         }
         for row in self.nodes_from_the_root() {

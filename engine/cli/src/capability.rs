@@ -59,6 +59,10 @@ pub(crate) struct Arguments {
     /// How long each step is kept, s; by default as the rules say.
     #[arg(long, value_parser = clap::value_parser!(u32).range(60..=86_400))]
     hold_s: Option<u32>,
+    /// Tell the engine what was kept: from then on it calls and promises no more than that of every aggregator. What an
+    /// earlier test showed is forgotten first.
+    #[arg(long, requires = "engine")]
+    apply: bool,
     /// A rule pack in place of the one that is built in.
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
@@ -105,6 +109,9 @@ trait Tested {
 
     /// Lets go.
     fn stop(&mut self) -> anyhow::Result<()>;
+
+    /// Tells the engine how much of what it promised is kept; none: nobody knows.
+    fn set_tested_share(&mut self, share: Option<f64>) -> anyhow::Result<()>;
 }
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -141,6 +148,9 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     // More than any plant has.
     let most = 1e8;
+    if arguments.apply {
+        tested.set_tested_share(None)?;
+    }
     let (up_kw, down_kw) = match (arguments.up_kw, arguments.down_kw) {
         (None, None) => {
             let range = tested.start(most, most)?;
@@ -160,6 +170,9 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let results = steps.iter().map(|step| rules.measure(step, purpose));
     let results: Vec<_> = results.collect::<Result<_, _>>()?;
     let capability = rules.conclude(&results)?;
+    if arguments.apply {
+        tested.set_tested_share(Some(capability.kept_share()))?;
+    }
     let report = Report {
         name,
         rules,

@@ -32,6 +32,7 @@ changes! {
     /// A change to an aggregator.
     AggregatorChange of Aggregator by AggregatorId {
         display_name: String,
+        tested_share: Option<f64>,
     }
 
     /// A change to a node; its place in the tree stays.

@@ -74,6 +74,7 @@ impl Fleet {
         if self.aggregator_index.contains_key(&aggregator.id) {
             return Err(Invalid::taken("aggregator_id", &aggregator.id));
         }
+        aggregator.check()?;
         self.aggregator_index
             .insert(aggregator.id.clone(), self.aggregators.len());
         self.aggregators.push(aggregator);
@@ -83,12 +84,13 @@ impl Fleet {
     /// Changes an aggregator.
     ///
     /// # Errors
-    /// An unknown aggregator.
+    /// An unknown aggregator, or a value that cannot be.
     pub fn update_aggregator(&mut self, change: &AggregatorChange) -> Result<&Aggregator, Invalid> {
         let index = self.require_aggregator(&change.id)?;
-        let aggregator = &mut self.aggregators[index];
-        *aggregator = change.applied_to(aggregator);
-        Ok(aggregator)
+        let changed = change.applied_to(&self.aggregators[index]);
+        changed.check()?;
+        self.aggregators[index] = changed;
+        Ok(&self.aggregators[index])
     }
 
     /// Adds a node of the electric tree.

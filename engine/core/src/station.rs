@@ -3,12 +3,30 @@
 use crate::{AggregatorId, Invalid, NodeId, Power, StationId};
 
 /// Who operates stations.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Aggregator {
     /// Its name in topics and commands.
     pub id: AggregatorId,
     /// Its name for people.
     pub display_name: String,
+    /// How much of what its stations seemed able to do they kept in a capability test, 0 to 1; none: never tested.
+    pub tested_share: Option<f64>,
+}
+
+impl Aggregator {
+    /// Checks that the values can be.
+    ///
+    /// # Errors
+    /// A share outside 0 to 1.
+    pub fn check(&self) -> Result<(), Invalid> {
+        match self.tested_share {
+            Some(share) if !(0.0..=1.0).contains(&share) => Err(Invalid::new(
+                "tested_share",
+                format!("{share} is outside 0 to 1"),
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What a station does for vehicles.

@@ -75,6 +75,11 @@ pub(crate) fn event_members(
     }
 }
 
+/// A share of a power, rounded down.
+pub(crate) fn scaled(power: Power, share: f64) -> Power {
+    Power::floor_kilowatts(power.as_kilowatts() * share)
+}
+
 impl Engine {
     /// What a scope can do now and keep for `duration`.
     ///
@@ -106,10 +111,22 @@ impl Engine {
             }
             capability.callable_station_count += 1;
             let (up, down) = self.callable(now, station, duration);
-            capability.up.callable += up;
-            capability.down.callable += down;
+            let share = self.tested_share(station);
+            capability.up.callable += scaled(up, share);
+            capability.down.callable += scaled(down, share);
         }
         Ok(capability)
+    }
+
+    /// How much of what a station seems able to do its aggregator kept when it was tested; 1 if it never was.
+    pub(crate) fn tested_share(&self, station: usize) -> f64 {
+        let aggregator = &self.fleet.aggregators()[self.fleet.aggregator_of(station)];
+        aggregator.tested_share.unwrap_or(1.0)
+    }
+
+    /// How much of what a station seems able to do is promised: vehicles come and go, and not every pile obeys.
+    pub(crate) fn promised_share(&self, station: usize) -> f64 {
+        self.config.callable_share * self.tested_share(station)
     }
 
     /// By how much a station can draw less and more than now, kept for `duration` without a vehicle leaving short.

@@ -6,7 +6,7 @@ use vpp_core::{
     Invalid, Power, Programme, RequestId, Timestamp,
 };
 
-use crate::capability::event_members;
+use crate::capability::{event_members, scaled};
 use crate::engine::Engine;
 use crate::input::{Answer, Fact, Output, Request};
 
@@ -150,8 +150,10 @@ impl Engine {
         let mut callable = vec![Power::ZERO; self.fleet.aggregators().len()];
         for &station in members {
             if self.states[station].is_callable(now, &self.config) {
-                callable[self.fleet.aggregator_of(station)] +=
-                    self.callable(now, station, length).0;
+                callable[self.fleet.aggregator_of(station)] += scaled(
+                    self.callable(now, station, length).0,
+                    self.promised_share(station),
+                );
             }
         }
         let overlapping = self.open_events().filter(|event| {
@@ -168,13 +170,11 @@ impl Engine {
                 promised[index] += commitment.power;
             }
         }
-        let share = self.config.callable_share;
         let aggregators = self.fleet.aggregators().iter().zip(callable).zip(promised);
         aggregators
             .map(|((aggregator, callable), promised)| Commitment {
                 aggregator: aggregator.id.clone(),
-                power: (Power::floor_kilowatts(callable.as_kilowatts() * share) - promised)
-                    .max(Power::ZERO),
+                power: (callable - promised).max(Power::ZERO),
             })
             .collect()
     }

@@ -9,6 +9,7 @@ pub(crate) mod trend;
 use chrono::TimeDelta;
 use vpp_core::{Invalid, Power, Reason, RegulationAward, RegulationSignal, Timestamp};
 
+use crate::capability::scaled;
 use crate::engine::Engine;
 use crate::guard::Guard;
 use crate::input::{Answer, Output};
@@ -115,19 +116,15 @@ impl Engine {
                 "is followed on another stream already",
             ));
         }
-        let (mut up, mut down, mut station_count) = (Power::ZERO, Power::ZERO, 0);
+        let (mut up, mut range, mut station_count) = (Power::ZERO, Power::ZERO, 0);
         for station in self.regulating_stations(now) {
             let (station_up, station_down) = self.callable(now, station, sustain);
+            let share = self.promised_share(station);
             // A station that draws less to make room for drawing more can give its whole range, once.
-            up += station_up;
-            down += station_up + station_down;
+            up += scaled(station_up, share);
+            range += scaled(station_up + station_down, share);
             station_count += 1;
         }
-        // Vehicles come and go, and not every pile obeys.
-        let kept = |power: Power| {
-            Power::floor_kilowatts(power.as_kilowatts() * self.config.callable_share)
-        };
-        let (up, range) = (kept(up), kept(down));
         let up = asked.up.min(up);
         let down = asked.down.min(range - up);
         let award = RegulationAward { up, down };

@@ -5,11 +5,12 @@
 mod support;
 
 use chrono::TimeDelta;
-use support::{Behaviour, Solver, World, commands, kilowatts, report, signal};
+use support::{Behaviour, Solver, World, aggregator_id, commands, kilowatts, report, signal};
 use vpp_core::{
-    Decision, EventOutcome, EventState, Power, Reason, RegulationAward, RegulationSignal, Scope,
+    AggregatorChange, Decision, EventOutcome, EventState, Power, Reason, RegulationAward,
+    RegulationSignal, Scope,
 };
-use vpp_dispatch::{Input, Output, RegulationNote, Request};
+use vpp_dispatch::{Answer, Input, Output, RegulationNote, Request};
 
 #[test]
 fn an_event_is_delivered_and_its_stations_are_let_go() {
@@ -80,6 +81,50 @@ fn the_share_of_stations_that_fail_moves_to_the_others() {
             others(&world)
         );
     }
+}
+
+#[test]
+fn what_a_test_showed_is_callable_and_no_more() {
+    let mut world = World::new(4);
+    let hour = TimeDelta::hours(1);
+    let callable = |world: &World| {
+        let capability = world.engine.capability(world.now, &Scope::All, hour);
+        capability.unwrap().up.callable
+    };
+    let change = |index: usize, tested_share: Option<f64>| {
+        Request::UpdateAggregator(AggregatorChange {
+            id: aggregator_id(index),
+            display_name: None,
+            tested_share: Some(tested_share),
+        })
+    };
+    let promise = |world: &mut World| {
+        let request = world.demand_response(100_000, 0, 3600);
+        let id = world.request_id();
+        match world.ask_as(id, true, Request::SubmitEvent(request)) {
+            Ok(Answer::Event(event)) => event.accepted,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (untested, promised) = (callable(&world), promise(&mut world));
+    assert!(untested > Power::ZERO);
+    for index in 0..2 {
+        world.ask(change(index, Some(0.5))).unwrap();
+    }
+    assert_eq!(callable(&world).as_watts(), untested.as_watts() / 2);
+    assert_eq!(promise(&mut world).as_watts(), promised.as_watts() / 2);
+    // One is tested again and keeps nothing: what is left is the other's.
+    world.ask(change(0, Some(0.0))).unwrap();
+    assert_eq!(callable(&world).as_watts(), untested.as_watts() / 4);
+    for wrong in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+        let refused = world.ask(change(0, Some(wrong))).unwrap_err();
+        assert_eq!(refused.field, "aggregator.tested_share");
+        assert_eq!(callable(&world).as_watts(), untested.as_watts() / 4);
+    }
+    for index in 0..2 {
+        world.ask(change(index, None)).unwrap();
+    }
+    assert_eq!(callable(&world), untested);
 }
 
 #[test]

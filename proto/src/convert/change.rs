@@ -67,12 +67,13 @@ macro_rules! masked {
 impl TryFrom<v1::UpdateAggregatorRequest> for AggregatorChange {
     type Error = Invalid;
     fn try_from(request: v1::UpdateAggregatorRequest) -> Result<AggregatorChange, Invalid> {
-        let named = Named::of(request.update_mask, &["display_name"])?;
+        let named = Named::of(request.update_mask, &["display_name", "tested_share"])?;
         let wire = required("aggregator", request.aggregator)?;
         let convert = || {
             Ok(AggregatorChange {
                 id: AggregatorId::new(wire.aggregator_id)?,
                 display_name: named.value("display_name", wire.display_name, display_name)?,
+                tested_share: named.value("tested_share", wire.tested_share, Ok)?,
             })
         };
         convert().map_err(|e: Invalid| e.within("aggregator"))
@@ -87,6 +88,7 @@ impl From<&AggregatorChange> for v1::UpdateAggregatorRequest {
         };
         let update_mask = masked!(wire {
             display_name: change.display_name.clone(),
+            tested_share: change.tested_share,
         });
         v1::UpdateAggregatorRequest {
             aggregator: Some(wire),

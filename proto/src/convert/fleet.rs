@@ -14,6 +14,7 @@ impl TryFrom<v1::Aggregator> for Aggregator {
         Ok(Aggregator {
             id: AggregatorId::new(wire.aggregator_id)?,
             display_name: display_name(wire.display_name)?,
+            tested_share: wire.tested_share,
         })
     }
 }
@@ -31,6 +32,7 @@ impl From<&Aggregator> for v1::Aggregator {
         v1::Aggregator {
             aggregator_id: aggregator.id.to_string(),
             display_name: aggregator.display_name.clone(),
+            tested_share: aggregator.tested_share,
         }
     }
 }

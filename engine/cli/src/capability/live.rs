@@ -12,12 +12,14 @@ use tonic::transport::Channel;
 use vpp_proto::convert::from_timestamp;
 use vpp_proto::v1;
 use vpp_proto::v1::dispatch_service_client::DispatchServiceClient;
+use vpp_proto::v1::fleet_service_client::FleetServiceClient;
 
 use super::{Promised, Tested};
 use crate::plant;
 
 pub(super) struct Live {
     runtime: Runtime,
+    channel: Channel,
     client: DispatchServiceClient<Channel>,
     sustain_s: u32,
     stream: Option<Stream>,
@@ -36,7 +38,8 @@ impl Live {
         let channel = runtime.block_on(plant::connect(address))?;
         Ok(Live {
             runtime,
-            client: DispatchServiceClient::new(channel),
+            client: DispatchServiceClient::new(channel.clone()),
+            channel,
             sustain_s,
             stream: None,
             sequence: 0,
@@ -129,6 +132,40 @@ impl Tested for Live {
                 v1::regulate_response::Message::Achieved(achieved) => Ok(achieved.achieved_kw),
                 v1::regulate_response::Message::Started(_) => {
                     anyhow::bail!("the engine answered with something else")
+                }
+            }
+        })
+    }
+
+    fn set_tested_share(&mut self, share: Option<f64>) -> anyhow::Result<()> {
+        let channel = self.channel.clone();
+        // Each change is one of its own, also in a later test by a process of the same number.
+        let test = Utc::now().timestamp_millis();
+        self.runtime.block_on(async {
+            let mut client = FleetServiceClient::new(channel);
+            let (mut page_token, mut count) = (String::new(), 0);
+            loop {
+                let request = v1::ListAggregatorsRequest {
+                    page_size: 0,
+                    page_token,
+                };
+                let page = client.list_aggregators(request).await?.into_inner();
+                for mut aggregator in page.aggregators {
+                    aggregator.tested_share = share;
+                    count += 1;
+                    let request = v1::UpdateAggregatorRequest {
+                        request_id: format!("tested.{test}.{count}"),
+                        aggregator: Some(aggregator),
+                        update_mask: Some(prost_types::FieldMask {
+                            paths: vec!["tested_share".into()],
+                        }),
+                        ..Default::default()
+                    };
+                    client.update_aggregator(request).await?;
+                }
+                page_token = page.next_page_token;
+                if page_token.is_empty() {
+                    return Ok(());
                 }
             }
         })

@@ -91,6 +91,10 @@ impl Tested for Simulated {
         Ok(achieved.achieved.as_kilowatts())
     }
 
+    fn set_tested_share(&mut self, _: Option<f64>) -> anyhow::Result<()> {
+        anyhow::bail!("--apply: a simulated plant is gone after its test")
+    }
+
     fn stop(&mut self) -> anyhow::Result<()> {
         self.plant.stop_regulation();
         Ok(())

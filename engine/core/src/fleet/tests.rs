@@ -50,6 +50,7 @@ fn fleet() -> Fleet {
         .insert_aggregator(Aggregator {
             id,
             display_name: String::new(),
+            tested_share: None,
         })
         .unwrap();
     let node = Node {

@@ -296,6 +296,7 @@ impl World {
             let aggregator = Aggregator {
                 id: aggregator_id(index),
                 display_name: String::new(),
+                tested_share: None,
             };
             world.ask(Request::RegisterAggregator(aggregator)).unwrap();
         }
