@@ -311,6 +311,7 @@ mod tests {
             request: Request::RegisterAggregator(Aggregator {
                 id,
                 display_name: "甲".into(),
+                tested_share: Some(0.9),
             }),
         }
     }

@@ -4,7 +4,7 @@
 //! ```text
 //! Kafka ──► consumer ─┐                          ┌─► solver thread ─► back in
 //! gRPC  ──► handlers ─┼─► sequencer (one thread) ┼─► producer ─► Kafka
-//! timers ─────────────┘    journal, Engine::step └─► streams of gRPC
+//! timers ─────────────┘       Engine::step       └─► journal thread ─► answers, streams of gRPC
 //! ```
 
 mod clock;
@@ -12,10 +12,12 @@ mod config;
 mod grpc;
 mod journal;
 mod kafka;
+mod recorder;
 mod sequencer;
 mod service;
 mod solver;
 mod statistics;
+mod watchdog;
 
 pub use clock::Clock;
 pub use config::{ConfigError, ServiceConfig};

@@ -6,14 +6,17 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, oneshot};
-use vpp_core::{Event, Invalid, RegulationSignal, RequestId, Timestamp};
-use vpp_dispatch::{Achieved, Answer, CycleReport, Engine, Input, Output, Request, Solved};
+use vpp_core::{Decision, Event, Invalid, RegulationSignal, RequestId, Timestamp};
+use vpp_dispatch::{
+    Achieved, Answer, CycleReport, Engine, Input, Output, RegulationNote, Request, Solved,
+};
 
 use crate::clock::Clock;
-use crate::journal::{Journal, JournalError};
 use crate::kafka::produce::Producer;
+use crate::recorder::{Record, Recorder, Reply};
 use crate::solver::Solver;
 use crate::statistics::Statistics;
+use crate::watchdog::{Heartbeat, TURN};
 
 /// A question to the engine that changes nothing.
 pub(crate) type Query = Box<dyn FnOnce(&Engine, Timestamp) + Send>;
@@ -25,7 +28,7 @@ pub(crate) enum Message {
         id: RequestId,
         validate_only: bool,
         request: Request,
-        reply: oneshot::Sender<Result<Answer, Invalid>>,
+        reply: Reply,
     },
     /// Telemetry and acknowledgements; the answer names those that were refused.
     Batch {
@@ -64,7 +67,8 @@ pub(crate) struct Feeds {
 pub(crate) struct Sequencer {
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,
-    pub(crate) journal: Option<Journal>,
+    pub(crate) recorder: Recorder,
+    pub(crate) heartbeat: Heartbeat,
     pub(crate) producer: Producer,
     pub(crate) solver: Solver,
     pub(crate) feeds: Feeds,
@@ -75,7 +79,6 @@ pub(crate) struct Sequencer {
 /// What one step leads to besides its side effects.
 #[derive(Default)]
 struct Stepped {
-    answer: Option<Result<Answer, Invalid>>,
     rejected: Option<Invalid>,
     achieved: Option<Achieved>,
 }
@@ -93,6 +96,7 @@ impl Sequencer {
         let mut next_cycle = Instant::now() + cycle;
         let mut budget_ends: Option<(Instant, u64)> = None;
         loop {
+            self.heartbeat.beat();
             let now = Instant::now();
             if let Some((_, number)) = budget_ends.filter(|(at, _)| *at <= now) {
                 budget_ends = None;
@@ -109,7 +113,8 @@ impl Sequencer {
                 budget_ends = Some((now + budget, self.engine.cycle()));
             }
             let wake = budget_ends.map_or(next_cycle, |(at, _)| at.min(next_cycle));
-            match messages.recv_timeout(wake.saturating_duration_since(Instant::now())) {
+            let wait = wake.saturating_duration_since(Instant::now()).min(TURN);
+            match messages.recv_timeout(wait) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(message) => self.handle(message),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -125,17 +130,12 @@ impl Sequencer {
                 request,
                 reply,
             } => {
-                let stepped = self.step(
-                    Input::Request {
-                        id,
-                        validate_only,
-                        request,
-                    },
-                    None,
-                );
-                if let Some(answer) = stepped.answer {
-                    let _ = reply.send(answer);
-                }
+                let input = Input::Request {
+                    id,
+                    validate_only,
+                    request,
+                };
+                self.step_for(input, None, Some(reply));
             }
             Message::Batch { inputs, reply } => {
                 let mut rejected = Vec::new();
@@ -152,6 +152,7 @@ impl Sequencer {
                 reply,
             } => {
                 let stepped = self.step(Input::Signal(signal), Some(received));
+                self.count_signal(&stepped, received.elapsed());
                 self.statistics.signal_to_command.record(received.elapsed());
                 let _ = reply.send(match (stepped.achieved, stepped.rejected) {
                     (Some(achieved), _) => Ok(achieved),
@@ -175,6 +176,35 @@ impl Sequencer {
         }
     }
 
+    fn count_signal(&self, stepped: &Stepped, elapsed: Duration) {
+        let statistics = &self.statistics;
+        statistics.signals.add(1);
+        let deadline = self.engine.config().deadline.to_std().unwrap_or_default();
+        statistics.late_signals.add(u64::from(elapsed > deadline));
+        let Some(achieved) = &stepped.achieved else {
+            statistics.refused_signals.add(1);
+            if let Some(invalid) = &stepped.rejected {
+                tracing::warn!(%invalid, "a value of the regulation signal was refused");
+            }
+            return;
+        };
+        let counter = match achieved.note {
+            RegulationNote::Followed => return,
+            RegulationNote::Repeated => &statistics.repeated_signals,
+            RegulationNote::Late => &statistics.outdated_signals,
+            RegulationNote::Clipped => &statistics.clipped_signals,
+            RegulationNote::Short => &statistics.short_signals,
+        };
+        counter.add(1);
+        tracing::warn!(
+            sequence = achieved.sequence,
+            requested = %achieved.requested,
+            ordered = %achieved.ordered,
+            note = ?achieved.note,
+            "a value of the regulation signal could not be followed as it came"
+        );
+    }
+
     /// The clock never goes back for the engine.
     fn now(&mut self) -> Timestamp {
         self.last = self.last.max(self.clock.now());
@@ -182,64 +212,58 @@ impl Sequencer {
     }
 
     fn step(&mut self, input: Input, signal: Option<Instant>) -> Stepped {
+        self.step_for(input, signal, None)
+    }
+
+    fn step_for(&mut self, input: Input, signal: Option<Instant>, reply: Option<Reply>) -> Stepped {
         let now = self.now();
         let outputs = self.engine.step(now, input);
         let released = Instant::now();
         let mut stepped = Stepped::default();
-        // First what must last, then whom it concerns: nobody is told what a crash could undo.
-        let recorded = self.record(&outputs);
+        let (mut record, mut answered) = (Record::default(), None);
         for output in outputs {
             match output {
                 Output::Command(command) => self.producer.send_command(&command, released, signal),
                 Output::Solve(request) => self.solver.submit(request),
-                Output::Record(_) => {}
-                Output::Answer(answer) => stepped.answer = Some(answer),
+                Output::Record(fact) => record.facts.push(fact),
+                Output::Answer(answer) => answered = Some(answer),
                 Output::Rejected(invalid) => stepped.rejected = Some(invalid),
                 Output::Regulated(achieved) => stepped.achieved = Some(achieved),
-                Output::EventChanged(event) => drop(self.feeds.events.send(event)),
+                Output::EventChanged(event) => record.events.push(event),
                 Output::Cycle(report) => self.count(*report),
             }
         }
-        if let Err(error) = recorded {
-            tracing::error!(%error, "the journal could not be written");
-            if stepped.answer.is_some() {
-                // Nobody is told what would not survive. The engine itself goes on with it: the same request, sent
-                // again, is answered once the disk is well.
-                stepped.answer = Some(Err(Invalid::state("journal", error.to_string())));
-            }
+        record.answer = reply.zip(answered);
+        if !record.facts.is_empty() || record.answer.is_some() || !record.events.is_empty() {
+            self.recorder.record(record);
         }
         stepped
-    }
-
-    /// Writes the facts of a step to the journal, durably.
-    fn record(&mut self, outputs: &[Output]) -> Result<(), JournalError> {
-        let Some(journal) = &mut self.journal else {
-            return Ok(());
-        };
-        let mut wrote = false;
-        for output in outputs {
-            if let Output::Record(fact) = output {
-                journal.append(fact)?;
-                wrote = true;
-            }
-        }
-        if wrote { journal.sync() } else { Ok(()) }
     }
 
     fn count(&self, report: CycleReport) {
         let statistics = &self.statistics;
         statistics.cycles.add(1);
-        statistics
-            .deadline_misses
-            .add(u64::from(report.deadline_missed));
+        if report.deadline_missed {
+            statistics.deadline_misses.add(1);
+            // Whoever took most of the time is the cause.
+            let by_solver = report.solve_time * 2 >= report.cycle_time;
+            statistics.misses_by_solver.add(u64::from(by_solver));
+            statistics.misses_by_loop.add(u64::from(!by_solver));
+        }
         statistics
             .limit_violations
             .add(report.limit_violation_count as u64);
         if let Some(decision) = report.decision {
             statistics.busy_cycles.add(1);
+            match decision {
+                Decision::Optimal => {}
+                Decision::Incumbent => statistics.incumbent_cycles.add(1),
+                Decision::Hold => statistics.held_cycles.add(1),
+                Decision::Fallback => statistics.fallback_cycles.add(1),
+            }
             statistics
                 .degraded_cycles
-                .add(u64::from(decision != vpp_core::Decision::Optimal));
+                .add(u64::from(decision != Decision::Optimal));
             statistics
                 .cycle_time
                 .record(report.cycle_time.to_std().unwrap_or_default());

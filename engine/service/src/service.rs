@@ -17,9 +17,11 @@ use crate::journal::{Journal, JournalError};
 use crate::kafka::ingest::Ingest;
 use crate::kafka::produce::Producer;
 use crate::kafka::topics::Topics;
+use crate::recorder::Recorder;
 use crate::sequencer::{Feeds, Handle, Message, Sequencer};
 use crate::solver::{Solver, into_channel};
 use crate::statistics::Statistics;
+use crate::watchdog::{Heartbeat, Watchdog};
 
 /// So many messages may wait for the sequencer; beyond that callers are told that it is busy.
 const WAITING: usize = 4_096;
@@ -57,6 +59,7 @@ pub struct Service {
     server: Option<tokio::task::JoinHandle<()>>,
     ingest: Option<Ingest>,
     sequencer: Option<JoinHandle<()>>,
+    watchdog: Option<Watchdog>,
     producer: Producer,
 }
 
@@ -105,11 +108,23 @@ impl Service {
             into_channel(messages.clone()),
         )
         .map_err(|e| ServiceError::Io(e.to_string()))?;
+        let recorder = Recorder::start(journal, feeds.events.clone(), Arc::clone(&statistics))
+            .map_err(|e| ServiceError::Io(e.to_string()))?;
+        let heartbeat = Heartbeat::new();
+        // A loop that has not turned for a whole cycle has missed one.
+        let limit = engine
+            .config()
+            .cycle
+            .to_std()
+            .unwrap_or(Duration::from_secs(4));
+        let (watchdog, turns) = Watchdog::start(heartbeat.clone(), limit, Arc::clone(&statistics))
+            .map_err(|e| ServiceError::Io(e.to_string()))?;
         let sequencer = Sequencer {
             last: clock.now(),
             engine,
             clock: clock.clone(),
-            journal,
+            recorder,
+            heartbeat,
             producer: producer.clone(),
             solver,
             feeds: feeds.clone(),
@@ -132,7 +147,11 @@ impl Service {
             messages: messages.clone(),
             feeds,
         };
-        let server = tokio::spawn(grpc::serve(listener, handle, topics, stopped));
+        let watched = grpc::Watched {
+            statistics: Arc::clone(&statistics),
+            turns,
+        };
+        let server = tokio::spawn(grpc::serve(listener, handle, topics, watched, stopped));
         tracing::info!(%address, broker = config.kafka.bootstrap, "the dispatch engine is up");
         Ok(Service {
             address,
@@ -142,6 +161,7 @@ impl Service {
             server: Some(server),
             ingest: Some(ingest),
             sequencer: Some(thread),
+            watchdog: Some(watchdog),
             producer,
         })
     }
@@ -170,8 +190,10 @@ impl Service {
         let ingest = self.ingest.take();
         let messages = self.messages.clone();
         let sequencer = self.sequencer.take();
+        let watchdog = self.watchdog.take();
         let producer = self.producer.clone();
         let ended = tokio::task::spawn_blocking(move || {
+            drop(watchdog);
             drop(ingest);
             let _ = messages.send(Message::Stop);
             if let Some(sequencer) = sequencer {

@@ -56,11 +56,11 @@ impl Distribution {
 }
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+    ($($(#[doc = $doc:literal])* $name:ident),* $(,)?) => {
         /// What the live engine counts.
         #[derive(Debug, Default)]
         pub struct Statistics {
-            $($(#[$doc])* pub $name: Counter,)*
+            $($(#[doc = $doc])* pub $name: Counter,)*
             /// From the beginning of a control cycle in which a programme was on to its commands.
             pub cycle_time: Distribution,
             /// The part of it spent in the optimizer.
@@ -71,6 +71,13 @@ macro_rules! counters {
             pub signal_to_broker: Distribution,
             /// From the release of a command to the broker's receipt.
             pub command_to_broker: Distribution,
+        }
+
+        impl Statistics {
+            /// Name, meaning and count of each counter.
+            fn counters(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), concat!($($doc),*), self.$name.get())),*]
+            }
         }
     };
 }
@@ -99,8 +106,36 @@ counters! {
     busy_cycles,
     /// Cycles whose commands were released after the deadline.
     deadline_misses,
+    /// Those of them in which the optimizer took most of the time.
+    misses_by_solver,
+    /// Those in which something else did.
+    misses_by_loop,
     /// Cycles decided without the optimizer's proof: incumbent, hold or fallback.
     degraded_cycles,
+    /// Those of them with the best that the optimizer had when it was stopped, or was not sure of.
+    incumbent_cycles,
+    /// Those in which the last allocation was kept, because the optimizer gave nothing in time.
+    held_cycles,
+    /// Those in which rules shared out.
+    fallback_cycles,
+    /// Times that the control loop stood still for longer than a cycle.
+    stalls,
+    /// Values of the regulation signal that came.
+    signals,
+    /// Those of them whose commands were released after the deadline.
+    late_signals,
+    /// Those that were refused: not a number, from the future, without a start.
+    refused_signals,
+    /// Those whose number had come before.
+    repeated_signals,
+    /// Those older than one before.
+    outdated_signals,
+    /// Those beyond what is committed, cut to it.
+    clipped_signals,
+    /// Those that asked for more than the stations can do.
+    short_signals,
+    /// Facts that could not be written to the journal.
+    lost_facts,
     /// Cycles that began more than a whole cycle late: the loop was stuck.
     skipped_cycles,
     /// Problems that the solver came to no end with, so that the general one was asked.
@@ -119,4 +154,65 @@ counters! {
     lost_dead_letters,
     /// Limits that measured power broke, added up over cycles.
     limit_violations,
+}
+
+impl Statistics {
+    /// Everything in the text format of Prometheus: counters, and quantiles of the latencies in seconds.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::new();
+        for (name, meaning, count) in self.counters() {
+            let meaning = meaning.trim();
+            let _ = writeln!(
+                text,
+                "# HELP vpp_{name}_total {meaning}\n# TYPE vpp_{name}_total counter\nvpp_{name}_total {count}"
+            );
+        }
+        for (name, distribution) in [
+            ("cycle_time", &self.cycle_time),
+            ("solve_time", &self.solve_time),
+            ("signal_to_command", &self.signal_to_command),
+            ("signal_to_broker", &self.signal_to_broker),
+            ("command_to_broker", &self.command_to_broker),
+        ] {
+            let _ = writeln!(text, "# TYPE vpp_{name}_seconds summary");
+            for quantile in [0.5, 0.99, 0.999, 1.0] {
+                let seconds = distribution.quantile(quantile).as_secs_f64();
+                let _ = writeln!(
+                    text,
+                    "vpp_{name}_seconds{{quantile=\"{quantile}\"}} {seconds}"
+                );
+            }
+            let _ = writeln!(text, "vpp_{name}_seconds_count {}", distribution.count());
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_names_every_count_and_latency() {
+        let statistics = Statistics::default();
+        statistics.cycles.add(3);
+        statistics.cycle_time.record(Duration::from_millis(20));
+        let text = statistics.to_text();
+        assert!(
+            text.contains("# HELP vpp_cycles_total Control cycles.\n"),
+            "{text}"
+        );
+        assert!(text.contains("\nvpp_cycles_total 3\n"));
+        assert!(text.contains("\nvpp_stalls_total 0\n"));
+        assert!(text.contains("vpp_cycle_time_seconds_count 1\n"));
+        let median = text
+            .lines()
+            .find_map(|line| line.strip_prefix("vpp_cycle_time_seconds{quantile=\"0.5\"} "));
+        let median: f64 = median
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_default();
+        assert!((median - 0.02).abs() < 1e-4, "{median}");
+    }
 }

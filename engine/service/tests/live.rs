@@ -708,6 +708,21 @@ impl Regulation {
     }
 }
 
+/// `GET /metrics`, as a scraper without HTTP/2 asks for it.
+async fn metrics(plant: &Plant) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = plant.service.address();
+    let mut stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("connects");
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answered");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_regulation_value_is_refused_and_changes_nothing() {
     let _turn = ONE_AT_A_TIME.lock().await;
@@ -750,6 +765,20 @@ async fn a_bad_regulation_value_is_refused_and_changes_nothing() {
         let kept = regulation.signal(5, now(), -1.0).await.expect("harmless");
         let kept_kw = kept.requested_kw;
         assert!((kept_kw - followed.requested_kw).abs() < 1e-9, "{kept:?}");
+    }
+    let clipped = regulation.signal(20, now(), 1.5).await.expect("cut");
+    assert!(clipped.note.starts_with("beyond"), "{}", clipped.note);
+    // Each is counted by what was wrong with it, for whoever watches.
+    let metrics = metrics(&plant).await;
+    for line in [
+        "vpp_signals_total 11",
+        "vpp_repeated_signals_total 4",
+        "vpp_outdated_signals_total 2",
+        "vpp_refused_signals_total 3",
+        "vpp_clipped_signals_total 1",
+        "vpp_stalls_total 0",
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "no {line}:\n{metrics}");
     }
     stop.store(true, Ordering::Relaxed);
     plant.service.stop().await;

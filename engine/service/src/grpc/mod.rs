@@ -9,19 +9,34 @@ mod status;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
 use vpp_proto::v1::dispatch_service_server::DispatchServiceServer;
 use vpp_proto::v1::fleet_service_server::FleetServiceServer;
 
 use crate::kafka::topics::Topics;
 use crate::sequencer::Handle;
+use crate::statistics::Statistics;
 
-/// Serves until told to stop. Health checking and reflection are the standard ones.
+const FLEET: &str = <FleetServiceServer<fleet::Fleet> as NamedService>::NAME;
+const DISPATCH: &str = <DispatchServiceServer<dispatch::Dispatch> as NamedService>::NAME;
+
+/// What else is told besides the services: figures, and whether the loop turns.
+pub(crate) struct Watched {
+    pub(crate) statistics: Arc<Statistics>,
+    pub(crate) turns: watch::Receiver<bool>,
+}
+
+/// Serves until told to stop. Health checking and reflection are the standard ones; `GET /metrics` on the same port
+/// answers in the text format of Prometheus.
 pub(crate) async fn serve(
     listener: TcpListener,
     handle: Handle,
     topics: Arc<Topics>,
+    watched: Watched,
     stopped: oneshot::Receiver<()>,
 ) {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -44,13 +59,35 @@ pub(crate) async fn serve(
         Ok(reflection) => reflection,
         Err(error) => unreachable!("our own descriptors are sound: {error}"),
     };
-    let served = tonic::transport::Server::builder()
-        .tcp_nodelay(true)
-        .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
+    let Watched {
+        statistics,
+        mut turns,
+    } = watched;
+    // Whoever asks for our health hears of a loop that is stuck. Ends with the watchdog.
+    tokio::spawn(async move {
+        while turns.changed().await.is_ok() {
+            let status = if *turns.borrow() {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            };
+            for name in [FLEET, DISPATCH, ""] {
+                health.set_service_status(name, status).await;
+            }
+        }
+    });
+    let text = move || std::future::ready(statistics.to_text());
+    let metrics = axum::Router::new().route("/metrics", axum::routing::get(text));
+    let routes = Routes::from(metrics)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(fleet)
-        .add_service(dispatch)
+        .add_service(dispatch);
+    let served = tonic::transport::Server::builder()
+        .accept_http1(true)
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
+        .add_routes(routes)
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
             let _ = stopped.await;
         })
