@@ -192,6 +192,7 @@ impl ClosedLoop {
             Request::RegisterAggregator(Aggregator {
                 id: id.clone(),
                 display_name,
+                tested_share: None,
             }),
         )?;
         let limit = Power::round_kilowatts(1e6);

@@ -92,7 +92,7 @@ impl Tested for Simulated {
     }
 
     fn set_tested_share(&mut self, _: Option<f64>) -> anyhow::Result<()> {
-        anyhow::bail!("--apply: a simulated plant is gone after its test")
+        anyhow::bail!("--apply needs --engine: a simulated plant is gone after its test")
     }
 
     fn stop(&mut self) -> anyhow::Result<()> {
