@@ -43,6 +43,21 @@ impl Regulated {
     }
 }
 
+impl Regulated {
+    fn json(&self) -> serde_json::Value {
+        let signals = f64::from(self.signals.max(1));
+        json!({
+            "capacity_up_kw": self.up_kw,
+            "capacity_down_kw": self.down_kw,
+            "stations": self.stations,
+            "signals": self.signals,
+            "mean_requested_kw": self.requested / signals,
+            "mean_ordered_error_kw": self.ordered_error / signals,
+            "mean_achieved_error_kw": self.achieved_error / signals,
+        })
+    }
+}
+
 /// Milliseconds of a distribution.
 #[derive(Clone, Copy, Debug, Default)]
 struct Latency {
@@ -293,6 +308,7 @@ impl Summary {
             "lost_commands": self.lost_commands,
             "limit_violations": self.limit_violations,
             "deadline_misses": self.deadline_misses,
+            "regulation": self.regulated.as_ref().map(Regulated::json),
             "busy_cycles": self.busy_cycles,
             "degraded_cycles": self.degraded_cycles,
             "cycle_time": self.cycle_time.json(),
