@@ -49,8 +49,9 @@ pub(crate) struct Steering {
     answer: Answer,
     /// What is made good of the errors so far; positive: draw more, kW.
     made_good_kw: f64,
-    /// What all shall draw, kW, and when: once the setpoints of a value have had their time. Oldest first.
-    aims: VecDeque<(Timestamp, f64)>,
+    /// For a value that came at the first instant, what all shall draw at the second, kW: once its setpoints have had
+    /// their time. Oldest first.
+    aims: VecDeque<(Timestamp, Timestamp, f64)>,
 }
 
 impl Steering {
@@ -162,9 +163,11 @@ impl Engine {
         if due {
             // The aim for now, or the one nearest to it.
             let nearest = now + period / 2;
-            let ripe = steering.aims.partition_point(|(when, _)| *when <= nearest);
+            let ripe = steering
+                .aims
+                .partition_point(|(_, when, _)| *when <= nearest);
             // What was out of reach is not among the aims: it is no error to make good.
-            if let Some((_, aimed)) = steering.aims.drain(..ripe).next_back() {
+            if let Some((.., aimed)) = steering.aims.drain(..ripe).next_back() {
                 let limit = INTEGRAL_LIMIT * award;
                 // What is added now shows only after the dead time: until then the error is seen, and added, again.
                 let gain = INTEGRAL / (1.0 + 2.0 * mean_late);
@@ -172,16 +175,17 @@ impl Engine {
                 steering.made_good_kw = made_good.clamp(-limit, limit);
             }
         } else {
-            // The schedule may have changed since the value came.
-            steering.aims.pop_back();
+            // The schedule may have changed since the value came: it is aimed anew.
+            steering.aims.retain(|(since, ..)| *since != signal_at);
         }
         self.fit(&mut steering, stations);
         self.pose(&mut steering, now, seconds, target);
         steering.share_out();
         if steering.answer.tracking_error_kw.abs() < WITHIN_REACH_KW {
             let time = TimeDelta::milliseconds(milliseconds(seconds * (1.0 + mean_late)));
-            let since = if due { now } else { signal_at };
-            steering.aims.push_back((since + time, target));
+            steering
+                .aims
+                .push_back((signal_at, signal_at + time, target));
         }
         for (r, &station) in steering.stations.iter().enumerate() {
             let state = &mut self.states[station];
