@@ -20,29 +20,6 @@ pub(crate) fn measure(cycles: usize) -> anyhow::Result<Vec<serde_json::Value>> {
         .collect()
 }
 
-/// The pilot with another number of stations: the first ones, or all and again the first ones on doubled limits.
-fn fleet_of(stations: usize) -> anyhow::Result<Scenario> {
-    let mut scenario = support::pilot()?;
-    let rows = &mut scenario.fleet.stations;
-    let again: Vec<_> = rows
-        .iter()
-        .take(stations.saturating_sub(rows.len()))
-        .cloned()
-        .collect();
-    for mut row in again {
-        row.id = format!("{}-b", row.id).parse()?;
-        rows.push(row);
-    }
-    if stations > 640 {
-        for node in &mut scenario.nodes {
-            node.import_limit_kw *= 2.0;
-            node.export_limit_kw *= 2.0;
-        }
-    }
-    rows.truncate(stations);
-    Ok(scenario)
-}
-
 struct Plant {
     engine: Engine,
     operators: Vec<Operator<World>>,
@@ -173,7 +150,7 @@ impl Plant {
 pub(crate) fn plan_problem(stations: usize) -> anyhow::Result<vpp_optimizer::Problem> {
     let lengths = [5, 15, 30, 60].map(TimeDelta::minutes);
     let horizon = lengths.into_iter().flat_map(|length| [length; 6]).collect();
-    let mut plant = Plant::new(&fleet_of(stations)?, horizon)?;
+    let mut plant = Plant::new(&support::pilot_of(stations)?, horizon)?;
     plant.settle_and_call()?;
     plant.live();
     let outputs = plant.engine.step(plant.now, Input::CycleStarted);
@@ -185,7 +162,7 @@ pub(crate) fn plan_problem(stations: usize) -> anyhow::Result<vpp_optimizer::Pro
 }
 
 fn case(stations: usize, cycles: usize) -> anyhow::Result<serde_json::Value> {
-    let mut plant = Plant::new(&fleet_of(stations)?, Config::default().horizon)?;
+    let mut plant = Plant::new(&support::pilot_of(stations)?, Config::default().horizon)?;
     plant.settle_and_call()?;
     let (mut times, mut solves) = (Vec::new(), Vec::new());
     for _ in 0..cycles {

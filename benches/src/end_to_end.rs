@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
@@ -23,24 +23,69 @@ use vpp_scenarios::Scenario;
 use vpp_scenarios::world::World;
 use vpp_service::{Clock, Distribution, Service};
 
+use crate::instances;
 use crate::support::{self, Broker, round};
 
-/// Between two values of the signal; that of RegD.
-const PERIOD: Duration = Duration::from_secs(2);
+/// Between two reports of a station when nothing else is asked for.
+const USUAL_REPORT: Duration = Duration::from_secs(2);
 
-pub(crate) async fn measure(kafka: Option<String>, signals: u64) -> anyhow::Result<Vec<Value>> {
-    let broker = Broker::new(kafka)?;
+/// What runs, and what runs beside it.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Use this broker instead of the embedded one.
+    #[arg(long, value_name = "HOST:PORT")]
+    kafka: Option<String>,
+    /// Stations: the pilot's, or some of them twice.
+    #[arg(long, default_value_t = 640)]
+    stations: usize,
+    /// Whether all stations follow the signal; without it the twenty that the pilot enrols, and their doubles.
+    #[arg(long)]
+    all_follow: bool,
+    /// Values of the signal.
+    #[arg(long, default_value_t = 60)]
+    signals: u64,
+    /// Seconds from one value to the next; 2 s is RegD's.
+    #[arg(long, default_value_t = 2.0)]
+    period_s: f64,
+    /// Reports a second, of all stations together; without it each reports every 2 s.
+    #[arg(long)]
+    reports_per_s: Option<f64>,
+    #[command(flatten)]
+    engine: EngineArguments,
+}
+
+/// What the engine's process needs to know.
+#[derive(Clone, Copy, clap::Args)]
+pub(crate) struct EngineArguments {
+    /// Seconds of a control cycle.
+    #[arg(long, default_value_t = 4.0)]
+    cycle_s: f64,
+    /// Beside it, in the same process, plan a day in 96 intervals for so many stations, over and over.
+    #[arg(long, value_name = "STATIONS")]
+    plan_beside: Option<usize>,
+}
+
+pub(crate) async fn measure(asked: &Arguments) -> anyhow::Result<Vec<Value>> {
+    ensure!(asked.period_s >= 0.01, "a period of at least 0.01 s");
+    let broker = Broker::new(asked.kafka.clone())?;
     let clock = Clock::wall();
-    let mut scenario = support::pilot()?;
+    let mut scenario = support::pilot_of(asked.stations)?;
+    for station in &mut scenario.fleet.stations {
+        station.regulates |= asked.all_follow;
+    }
     // The world lives now, with the vehicles of this time of day: two processes share only the wall's clock.
     scenario.header.start = clock.now().fixed_offset();
     let stop = Arc::new(AtomicBool::new(false));
-    let mut engine = Engine::spawn(&broker)?;
+    let mut engine = Engine::spawn(&broker, asked.engine)?;
     let channel = support::connect(&engine.address).await?;
     register_fleet(channel.clone(), "bench", &scenario.fleet()?).await?;
-    let aggregators = aggregators(&scenario, &broker.bootstrap, &clock, &stop)?;
+    let every = asked.reports_per_s.map_or(USUAL_REPORT, |rate| {
+        #[allow(clippy::cast_precision_loss)] // a count of stations
+        Duration::from_secs_f64(scenario.fleet.stations.len() as f64 / rate)
+    });
+    let aggregators = aggregators(&scenario, &broker.bootstrap, every, &clock, &stop)?;
     await_reports(channel.clone()).await?;
-    regulate(channel, &clock, signals).await?;
+    regulate(channel, &clock, asked).await?;
     let (rss_mib, peak_rss_mib) = engine.memory()?;
     let figures = engine.stop()?;
     stop.store(true, Ordering::Relaxed);
@@ -52,7 +97,9 @@ pub(crate) async fn measure(kafka: Option<String>, signals: u64) -> anyhow::Resu
         "bench": "end-to-end",
         "broker": broker.name(),
         "stations": scenario.fleet.stations.len(),
-        "signals": signals,
+        "following": scenario.fleet.stations.iter().filter(|s| s.regulates).count(),
+        "period_s": asked.period_s,
+        "cycle_s": asked.engine.cycle_s,
         "engine_rss_mib": rss_mib,
         "engine_peak_rss_mib": peak_rss_mib,
     });
@@ -71,9 +118,13 @@ struct Engine {
 }
 
 impl Engine {
-    fn spawn(broker: &Broker) -> anyhow::Result<Engine> {
+    fn spawn(broker: &Broker, asked: EngineArguments) -> anyhow::Result<Engine> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["engine", "--kafka", &broker.bootstrap]);
+        command.args(["--cycle-s", &asked.cycle_s.to_string()]);
+        if let Some(stations) = asked.plan_beside {
+            command.args(["--plan-beside", &stations.to_string()]);
+        }
         if broker.is_real() {
             command.arg("--create-topics");
         }
@@ -123,25 +174,95 @@ impl Drop for Engine {
 }
 
 /// The engine's side.
-pub(crate) async fn engine(kafka: &str, create_topics: bool) -> anyhow::Result<()> {
+pub(crate) async fn engine(
+    kafka: &str,
+    create_topics: bool,
+    asked: EngineArguments,
+) -> anyhow::Result<()> {
     let group = format!("vpp-bench-{}", std::process::id());
-    let config = support::engine(kafka, create_topics, group, None);
+    let folder = tempfile::tempdir()?;
+    let journal = Some(folder.path().to_owned());
+    let mut config = support::engine(kafka, create_topics, group, journal);
+    config.dispatch.cycle_s = asked.cycle_s;
+    config.dispatch.deadline_s = asked.cycle_s;
+    config.dispatch.solve_budget_s = asked.cycle_s * 0.6;
     let service = Service::start(config, Vec::new(), Clock::wall()).await?;
+    let plans = asked.plan_beside.map(Planner::start).transpose()?;
     println!("{}", service.address());
     std::io::stdout().flush()?;
+    let started = Instant::now();
+    let records = service.statistics().records.get();
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+    let seconds = started.elapsed().as_secs_f64();
     let statistics = Arc::clone(service.statistics());
+    let records = statistics.records.get() - records;
     service.stop().await;
+    let (plans, plan_s) = plans.map_or((0, 0.0), Planner::stop);
+    #[allow(clippy::cast_precision_loss)] // a count of records
+    let records_per_s = (records as f64 / seconds).round();
     println!(
         "{}",
         json!({
+            "signals": statistics.signals.get(),
+            "late_signals": statistics.late_signals.get(),
+            "cycles": statistics.cycles.get(),
+            "deadline_misses": statistics.deadline_misses.get(),
+            "skipped_cycles": statistics.skipped_cycles.get(),
+            "degraded_cycles": statistics.degraded_cycles.get(),
+            "cycle_time": quantiles(&statistics.cycle_time),
             "commands": statistics.signal_to_broker.count(),
+            "lost_commands": statistics.lost_commands.get(),
             "signal_to_broker": quantiles(&statistics.signal_to_broker),
             "signal_to_commands_released": quantiles(&statistics.signal_to_command),
-            "lost_commands": statistics.lost_commands.get(),
+            "records_per_s": records_per_s,
+            "dead_letters": statistics.dead_letters.get(),
+            "day_plans_beside": plans,
+            "day_plan_median_s": round(plan_s),
         })
     );
     Ok(())
+}
+
+/// Plans one and the same day over and over, on a thread of its own at the system's lowest priority.
+struct Planner {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<Vec<f64>>,
+}
+
+impl Planner {
+    fn start(stations: usize) -> anyhow::Result<Planner> {
+        let problem = instances::generate(stations, 96, 1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let plan = move || {
+            // What may take minutes stands back for what must be ready within one; threads that the solver starts
+            // inherit it. Where the system refuses, the run is only harder.
+            let _ = rustix::process::setpriority_process(None, 19);
+            let mut seconds = Vec::new();
+            while !stopped.load(Ordering::Relaxed) {
+                let begun = Instant::now();
+                let cancel = || stopped.load(Ordering::Relaxed);
+                if vpp_optimizer::solve(&problem, None, &cancel).is_ok() && !cancel() {
+                    seconds.push(begun.elapsed().as_secs_f64());
+                }
+            }
+            seconds
+        };
+        let thread = std::thread::Builder::new().name("vpp-day-plan".into());
+        Ok(Planner {
+            stop,
+            thread: thread.spawn(plan)?,
+        })
+    }
+
+    /// How many plans there were, and the seconds of the median one.
+    fn stop(self) -> (usize, f64) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut seconds = self.thread.join().unwrap_or_default();
+        seconds.sort_by(f64::total_cmp);
+        let median = seconds.get(seconds.len() / 2).copied().unwrap_or_default();
+        (seconds.len(), median)
+    }
 }
 
 fn quantiles(distribution: &Distribution) -> Value {
@@ -149,6 +270,7 @@ fn quantiles(distribution: &Distribution) -> Value {
     json!({
         "median_ms": ms(distribution.quantile(0.5)),
         "p99_ms": ms(distribution.quantile(0.99)),
+        "p999_ms": ms(distribution.quantile(0.999)),
         "worst_ms": ms(distribution.worst()),
     })
 }
@@ -158,13 +280,15 @@ type Aggregator = std::thread::JoinHandle<Result<kafka::Report, kafka::Error>>;
 fn aggregators(
     scenario: &Scenario,
     bootstrap: &str,
+    every: Duration,
     clock: &Clock,
     stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<Vec<Aggregator>> {
     let start = |id: &vpp_core::AggregatorId| {
         let world = World::from_scenario(scenario, Some(id))?;
         let operator = Operator::new(id.clone(), world);
-        let config = kafka::Config::new(bootstrap, id.clone());
+        let mut config = kafka::Config::new(bootstrap, id.clone());
+        config.telemetry_period = every;
         let (clock, stop) = (clock.clone(), Arc::clone(stop));
         Ok(std::thread::spawn(move || {
             let time: kafka::Clock = Arc::new(move || clock.now());
@@ -176,19 +300,21 @@ fn aggregators(
 
 async fn await_reports(channel: Channel) -> anyhow::Result<()> {
     let mut client = FleetServiceClient::new(channel);
+    let (mut fresh, mut all) = (0, 0);
     for _ in 0..120 {
         let request = v1::GetFleetStateRequest::default();
         let state = client.get_fleet_state(request).await?.into_inner();
-        if state.fresh_station_count * 10 >= state.station_count * 9 {
+        (fresh, all) = (state.fresh_station_count, state.station_count);
+        if fresh * 10 >= all * 9 {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    anyhow::bail!("the stations do not report after a minute")
+    anyhow::bail!("after a minute {fresh} of {all} stations have reported lately")
 }
 
 /// Plays the grid: half of what is callable both ways, and a signal that moves all the time.
-async fn regulate(channel: Channel, clock: &Clock, signals: u64) -> anyhow::Result<()> {
+async fn regulate(channel: Channel, clock: &Clock, asked: &Arguments) -> anyhow::Result<()> {
     let mut client = DispatchServiceClient::new(channel);
     let request = v1::GetCapabilityRequest::default();
     let answer = client.get_capability(request).await?.into_inner();
@@ -212,8 +338,8 @@ async fn regulate(channel: Channel, clock: &Clock, signals: u64) -> anyhow::Resu
     answers.next().await.context("no answer to the start")??;
     // The next cycles hold the capacity free; before that there is nothing to move.
     tokio::time::sleep(Duration::from_secs(9)).await;
-    let mut ticks = tokio::time::interval(PERIOD);
-    for sequence in 1..=signals {
+    let mut ticks = tokio::time::interval(Duration::from_secs_f64(asked.period_s));
+    for sequence in 1..=asked.signals {
         ticks.tick().await;
         #[allow(clippy::cast_precision_loss)] // a count of signals
         let signal = v1::RegulationSignal {

@@ -50,14 +50,7 @@ enum Bench {
         rounds: usize,
     },
     /// Regulation signal received to command on the broker, and the engine's memory.
-    EndToEnd {
-        /// Use this broker instead of the embedded one.
-        #[arg(long, value_name = "HOST:PORT")]
-        kafka: Option<String>,
-        /// Values of the signal, one every 2 s.
-        #[arg(long, default_value_t = 60)]
-        signals: u64,
-    },
+    EndToEnd(end_to_end::Arguments),
     /// Following a signal: the fast solver of one instant beside a general one.
     Regulate(regulate::Arguments),
     /// A real regulation signal followed by stations that lag: the closed loop beside simpler ways.
@@ -73,6 +66,8 @@ enum Bench {
         kafka: String,
         #[arg(long)]
         create_topics: bool,
+        #[command(flatten)]
+        asked: end_to_end::EngineArguments,
     },
     /// One solver on one instance, in this process: what `optimizer` starts.
     #[command(hide = true)]
@@ -117,14 +112,15 @@ fn main() -> anyhow::Result<()> {
             .block_on(ingest::measure(kafka, messages, rounds))?
             .iter()
             .for_each(print),
-        Bench::EndToEnd { kafka, signals } => wait
-            .block_on(end_to_end::measure(kafka, signals))?
+        Bench::EndToEnd(asked) => wait
+            .block_on(end_to_end::measure(&asked))?
             .iter()
             .for_each(print),
         Bench::Engine {
             kafka,
             create_topics,
-        } => wait.block_on(end_to_end::engine(&kafka, create_topics))?,
+            asked,
+        } => wait.block_on(end_to_end::engine(&kafka, create_topics, asked))?,
         Bench::Optimizer(asked) => optimizer::measure(&asked, print)?,
         Bench::Tracking(asked) => tracking::measure(&asked, print)?,
         Bench::Regulate(asked) => regulate::measure(&asked, print)?,

@@ -13,6 +13,29 @@ pub(crate) fn pilot() -> anyhow::Result<Scenario> {
     Scenario::parse(PILOT).map_err(|problems| anyhow!("{}", problems[0]))
 }
 
+/// The pilot with another number of stations: the first ones, or all and again the first ones on doubled limits.
+pub(crate) fn pilot_of(stations: usize) -> anyhow::Result<Scenario> {
+    let mut scenario = pilot()?;
+    let rows = &mut scenario.fleet.stations;
+    let again: Vec<_> = rows
+        .iter()
+        .take(stations.saturating_sub(rows.len()))
+        .cloned()
+        .collect();
+    for mut row in again {
+        row.id = format!("{}-b", row.id).parse()?;
+        rows.push(row);
+    }
+    if stations > 640 {
+        for node in &mut scenario.nodes {
+            node.import_limit_kw *= 2.0;
+            node.export_limit_kw *= 2.0;
+        }
+    }
+    rows.truncate(stations);
+    Ok(scenario)
+}
+
 /// A broker of somebody else, or one inside this process.
 pub(crate) struct Broker {
     pub(crate) bootstrap: String,

@@ -6,7 +6,7 @@ use vpp_core::{Invalid, Power};
 /// How the engine decides. All times are lengths.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// From one control cycle to the next. 1 s to 60 s, default 4 s: the rhythm of automatic generation control.
+    /// From one control cycle to the next. 0.25 s to 60 s, default 4 s: the rhythm of automatic generation control.
     pub cycle: TimeDelta,
     /// From the beginning of a cycle to the release of its commands. Later is a miss. Default 4 s.
     pub deadline: TimeDelta,
@@ -87,7 +87,8 @@ impl Config {
     /// The first knob that is out of bounds.
     pub fn check(&self) -> Result<(), Invalid> {
         let second = TimeDelta::seconds(1);
-        within("cycle", self.cycle, second, TimeDelta::seconds(60))?;
+        let quarter = TimeDelta::milliseconds(250);
+        within("cycle", self.cycle, quarter, TimeDelta::seconds(60))?;
         within(
             "deadline",
             self.deadline,
