@@ -49,12 +49,16 @@ pub(crate) async fn measure(
     let run = format!("vpp-bench-{}", std::process::id());
     let folder = tempfile::tempdir()?;
     let settings = |round: usize| {
-        support::engine(
+        let mut settings = support::engine(
             &broker.bootstrap,
             broker.is_real(),
             format!("{run}-engine-{round}"),
             Some(folder.path().to_owned()),
-        )
+        );
+        // Each round reads what was there before it.
+        let earliest = ("auto.offset.reset".to_owned(), "earliest".to_owned());
+        settings.kafka.properties.extend([earliest]);
+        settings
     };
     let samples = samples(&scenario)?;
     let last = scenario.start() + PERIOD * i32::try_from(messages)? + TimeDelta::seconds(1);

@@ -2,10 +2,12 @@
 //! `cargo run --release -p vpp-benches -- NAME [--json]`, one row (with `--json` one JSON object) a case.
 
 mod cycle;
+mod decision;
 mod end_to_end;
 mod ingest;
 mod instances;
 mod optimizer;
+mod regd_day;
 mod regulate;
 mod save;
 mod support;
@@ -37,6 +39,8 @@ enum Bench {
         #[arg(long, default_value_t = 1_000)]
         cycles: usize,
     },
+    /// One value of the regulation signal, state in to commands ready, at 1,080 and 100,000 stations.
+    Decision(decision::Arguments),
     /// Telemetry through the engine's ingest, beside a bare consumer that only counts.
     Ingest {
         /// Use this broker, whose topic vpp.telemetry.v1 must be empty, instead of the embedded one.
@@ -55,6 +59,8 @@ enum Bench {
     Regulate(regulate::Arguments),
     /// A real regulation signal followed by stations that lag: the closed loop beside simpler ways.
     Tracking(tracking::Arguments),
+    /// A real day of regulation, from bid to score to money, beside what a study publishes for it.
+    RegdDay(regd_day::Arguments),
     /// The plan's solver beside HiGHS (with the cargo feature `highs`) and Clarabel; then the exponents of growth.
     Optimizer(optimizer::Arguments),
     /// Writes an instance of `optimizer` to a file.
@@ -93,6 +99,11 @@ struct Case {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
     let print = |row: &serde_json::Value| {
         let text = if arguments.json {
             row.to_string()
@@ -122,6 +133,8 @@ fn main() -> anyhow::Result<()> {
             asked,
         } => wait.block_on(end_to_end::engine(&kafka, create_topics, asked))?,
         Bench::Optimizer(asked) => optimizer::measure(&asked, print)?,
+        Bench::Decision(asked) => decision::measure(&asked, print)?,
+        Bench::RegdDay(asked) => regd_day::measure(&asked, print)?,
         Bench::Tracking(asked) => tracking::measure(&asked, print)?,
         Bench::Regulate(asked) => regulate::measure(&asked, print)?,
         Bench::Instance(asked) => save::write(&asked)?,

@@ -4,6 +4,7 @@
 //! score over an hour ([`performance`]). Both take what was asked for and what the meter showed, as a [`Record`].
 
 pub mod composite;
+pub mod droop;
 pub mod performance;
 
 use vpp_core::Invalid;

@@ -3,6 +3,7 @@
 mod aggregator;
 mod capability;
 mod check;
+mod droop;
 mod import;
 mod plant;
 mod register;
@@ -33,6 +34,7 @@ enum Command {
     Check(check::Arguments),
     Import(import::Arguments),
     Score(score::Arguments),
+    Droop(droop::Arguments),
     TestCapability(capability::Arguments),
 }
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::main(&arguments),
         Command::Import(arguments) => import::main(&arguments),
         Command::Score(arguments) => score::main(&arguments),
+        Command::Droop(arguments) => droop::main(&arguments),
         Command::TestCapability(arguments) => capability::main(&arguments),
     };
     match outcome {

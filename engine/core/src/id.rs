@@ -1,7 +1,9 @@
-//! Identifiers: short, printable, safe in a topic name and a file name.
+//! Identifiers: short, printable, safe in a topic name and a file name. A copy shares the text: commands are made in the
+//! control loop, which allocates nothing.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::Invalid;
 
@@ -37,7 +39,7 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks and wraps.
@@ -48,7 +50,7 @@ macro_rules! id {
             pub fn new(text: impl Into<String>) -> Result<$name, Invalid> {
                 let text = text.into();
                 check($field, &text)?;
-                Ok($name(text.into_boxed_str()))
+                Ok($name(text.into()))
             }
 
             /// The text.
@@ -80,7 +82,7 @@ macro_rules! id {
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0.into()
+                (*id.0).to_owned()
             }
         }
     };

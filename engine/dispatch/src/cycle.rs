@@ -5,13 +5,12 @@
 //!                                                                 └──► SolveBudgetSpent ──► hold, or rules ──┘
 //! ```
 
-use vpp_core::{Decision, Power, Reason, RegulationAward, Timestamp};
+use vpp_core::{Decision, Reason, RegulationAward, Timestamp};
 use vpp_optimizer::Status;
 
 use crate::engine::Engine;
-use crate::guard::Guard;
 use crate::input::{Fact, Output, SolveRequest, Solved};
-use crate::issue::{Issued, guarded};
+use crate::issue::Issued;
 use crate::plan::PendingSolve;
 use crate::report::Released;
 
@@ -120,26 +119,24 @@ impl Engine {
         outputs: &mut Vec<Output>,
     ) {
         self.steer(now, false);
+        let mut releasing = std::mem::take(&mut self.releasing);
         let callable = |station: &usize| self.states[*station].is_callable(now, &self.config);
-        let wanted: Vec<(usize, Power)> = (0..self.states.len())
+        let wanted = (0..self.states.len())
             .filter(callable)
-            .filter_map(|station| Some((station, self.wanted(station)?)))
-            .collect();
-        let mut guard = Guard::new(&self.fleet, &self.states, now);
-        let setpoints = guarded(&mut guard, &self.states, wanted);
-        let exposed_node_count = guard.exposed_nodes();
+            .filter_map(|station| Some((station, self.wanted(station)?)));
+        releasing.want(wanted);
         let reason = if self.open_events().next().is_some() {
             Reason::Event
         } else {
             Reason::Regulation
         };
-        let issued = self.issue(now, &setpoints, decision, reason, outputs);
+        let issued = self.release_wanted(now, releasing, decision, reason, outputs);
         let released = Released {
             decision: Some(decision),
             solve_time,
             command_count: issued.commands,
             guarded_count: issued.guarded,
-            exposed_node_count,
+            exposed_node_count: self.releasing.exposed_nodes,
         };
         self.close_cycle(now, released, outputs);
     }
@@ -156,8 +153,9 @@ impl Engine {
     /// Brings stations that no programme uses any longer back to their default at once, rather than when their command
     /// expires.
     fn let_go(&mut self, now: Timestamp, outputs: &mut Vec<Output>) -> Issued {
+        let mut releasing = std::mem::take(&mut self.releasing);
         let default = |station: usize| self.fleet.stations()[station].default_setpoint;
-        let wanted: Vec<(usize, Power)> = (0..self.states.len())
+        let wanted = (0..self.states.len())
             .filter(|&station| {
                 let state = &self.states[station];
                 state.baseline.is_none()
@@ -166,11 +164,9 @@ impl Engine {
                         .ordered()
                         .is_some_and(|c| c.setpoint != default(station))
             })
-            .map(|station| (station, default(station)))
-            .collect();
-        let mut guard = Guard::new(&self.fleet, &self.states, now);
-        let setpoints = guarded(&mut guard, &self.states, wanted);
-        self.issue(now, &setpoints, Decision::Optimal, Reason::Release, outputs)
+            .map(|station| (station, default(station)));
+        releasing.want(wanted);
+        self.release_wanted(now, releasing, Decision::Optimal, Reason::Release, outputs)
     }
 
     /// Marks the stations that a programme uses now, and freezes the baseline of those that it begins to use. One that has

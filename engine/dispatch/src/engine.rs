@@ -8,6 +8,7 @@ use vpp_core::{
 
 use crate::config::Config;
 use crate::input::{Answer, Fact, Input, Output, Request};
+use crate::issue::Releasing;
 use crate::plan::{PendingSolve, Plan};
 use crate::regulation::Regulation;
 use crate::regulation::steer::Steering;
@@ -33,6 +34,8 @@ pub struct Engine {
     /// Regulation held by all stations together.
     pub(crate) held: RegulationAward,
     pub(crate) steering: Steering,
+    /// Room for what every release adds up, kept from one to the next.
+    pub(crate) releasing: Releasing,
     pub(crate) plan: Option<Plan>,
     pub(crate) pending: Option<PendingSolve>,
     pub(crate) cycle: u64,
@@ -71,6 +74,7 @@ impl Engine {
             regulation_request: None,
             held: RegulationAward::default(),
             steering: Steering::default(),
+            releasing: Releasing::default(),
             plan: None,
             pending: None,
             cycle: 0,
@@ -86,13 +90,19 @@ impl Engine {
     /// Takes one input at an instant, and tells what it leads to. `now` never goes back from one call to the next.
     pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Output> {
         let mut outputs = Vec::new();
+        self.step_into(now, input, &mut outputs);
+        outputs
+    }
+
+    /// The same, adding what it leads to. A loop that keeps the room for outputs follows a signal without allocating.
+    pub fn step_into(&mut self, now: Timestamp, input: Input, outputs: &mut Vec<Output>) {
         match input {
             Input::Request {
                 id,
                 validate_only,
                 request,
             } => {
-                let answer = self.answer(now, id, request, validate_only, &mut outputs);
+                let answer = self.answer(now, id, request, validate_only, outputs);
                 outputs.push(Output::Answer(answer));
             }
             Input::Telemetry(telemetry) => {
@@ -111,14 +121,13 @@ impl Engine {
                     self.prices.insert(point.interval.start(), value);
                 }
             }
-            Input::CycleStarted => self.start_cycle(now, &mut outputs),
-            Input::Solved(solved) => self.take_solution(now, solved, &mut outputs),
-            Input::SolveBudgetSpent { cycle } => self.go_without(now, cycle, &mut outputs),
-            Input::Signal(signal) => self.follow(now, signal, &mut outputs),
+            Input::CycleStarted => self.start_cycle(now, outputs),
+            Input::Solved(solved) => self.take_solution(now, solved, outputs),
+            Input::SolveBudgetSpent { cycle } => self.go_without(now, cycle, outputs),
+            Input::Signal(signal) => self.follow(now, signal, outputs),
             Input::RegulationStopped => self.stop_regulation(),
             Input::Restored(fact) => self.restore(now, fact),
         }
-        outputs
     }
 
     fn answer(

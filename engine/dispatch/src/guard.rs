@@ -14,51 +14,66 @@ use crate::state::{Exposure, StationState};
 pub(crate) struct Guard<'a> {
     fleet: &'a Fleet,
     states: &'a [StationState],
+    sums: Sums,
+}
+
+/// What the guard adds up, in buffers that outlive it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sums {
+    /// For each station.
     exposures: Vec<Exposure>,
     /// For each node: the worst import and the worst export below it, base load included.
-    below: Vec<Exposure>,
+    high: Vec<Power>,
+    low: Vec<Power>,
 }
 
 impl<'a> Guard<'a> {
     /// Adds up where every station may be now.
-    pub(crate) fn new(fleet: &'a Fleet, states: &'a [StationState], now: Timestamp) -> Guard<'a> {
-        let exposures: Vec<Exposure> = fleet
-            .stations()
-            .iter()
-            .zip(states)
-            .map(|(station, state)| {
-                // Any command may be the last that a station hears: what it falls back to must fit at all times, so room
-                // that others leave below their default is never given away.
-                let told = state
-                    .exposure(station)
-                    .or(Exposure::of(station.default_setpoint));
-                if state.sampled_at.is_some() {
-                    told.or(Exposure::of(state.active_power))
-                } else {
-                    told
-                }
-            })
-            .collect();
+    pub(crate) fn new(
+        fleet: &'a Fleet,
+        states: &'a [StationState],
+        now: Timestamp,
+        mut sums: Sums,
+    ) -> Guard<'a> {
+        let Sums {
+            exposures,
+            high,
+            low,
+        } = &mut sums;
+        exposures.clear();
+        let stations = fleet.stations().iter().zip(states);
+        exposures.extend(stations.map(|(station, state)| {
+            // Any command may be the last that a station hears: what it falls back to must fit at all times, so room
+            // that others leave below their default is never given away.
+            let told = state
+                .exposure(station)
+                .or(Exposure::of(station.default_setpoint));
+            if state.sampled_at.is_some() {
+                told.or(Exposure::of(state.active_power))
+            } else {
+                told
+            }
+        }));
         let nodes = fleet.tree().nodes();
-        let mut high: Vec<Power> = nodes.iter().map(|node| node.base_load.at(now)).collect();
-        let mut low = high.clone();
+        high.clear();
+        high.extend(nodes.iter().map(|node| node.base_load.at(now)));
+        low.clone_from(high);
         for (station, exposure) in exposures.iter().enumerate() {
             high[fleet.node_of(station)] += exposure.high;
             low[fleet.node_of(station)] += exposure.low;
         }
-        fleet.tree().sum_upwards(&mut high);
-        fleet.tree().sum_upwards(&mut low);
-        let below = low
-            .into_iter()
-            .zip(high)
-            .map(|(low, high)| Exposure { low, high })
-            .collect();
+        fleet.tree().sum_upwards(high);
+        fleet.tree().sum_upwards(low);
         Guard {
             fleet,
             states,
-            exposures,
-            below,
+            sums,
         }
+    }
+
+    /// The buffers, for the next.
+    pub(crate) fn into_sums(self) -> Sums {
+        self.sums
     }
 
     /// The setpoint nearest to `wanted` that no limit forbids. It counts as sent from here on.
@@ -66,9 +81,13 @@ impl<'a> Guard<'a> {
         let Self {
             fleet,
             states,
-            exposures,
-            below,
+            sums,
         } = self;
+        let Sums {
+            exposures,
+            high: below_high,
+            low: below_low,
+        } = sums;
         let limits = &fleet.stations()[station];
         let now_at = exposures[station];
         let mut high = now_at.high;
@@ -80,20 +99,20 @@ impl<'a> Guard<'a> {
         }
         if within > high {
             let room = smallest(fleet, station, |node| {
-                fleet.tree().nodes()[node].import_limit - below[node].high
+                fleet.tree().nodes()[node].import_limit - below_high[node]
             });
             high = within.min(high + room);
         }
         if within < low {
             let room = smallest(fleet, station, |node| {
-                below[node].low + fleet.tree().nodes()[node].export_limit
+                below_low[node] + fleet.tree().nodes()[node].export_limit
             });
             low = within.max(low - room);
         }
         let released = within.limited_to(low, high);
         for node in fleet.tree().path_to_root(fleet.node_of(station)) {
-            below[node].high += high - now_at.high;
-            below[node].low += low - now_at.low;
+            below_high[node] += high - now_at.high;
+            below_low[node] += low - now_at.low;
         }
         exposures[station] = Exposure { low, high };
         released
@@ -101,9 +120,10 @@ impl<'a> Guard<'a> {
 
     /// Nodes that could be overloaded with everything that is in force or in the air, at worst.
     pub(crate) fn exposed_nodes(&self) -> usize {
-        let nodes = self.fleet.tree().nodes().iter().zip(&self.below);
+        let sums = self.sums.high.iter().zip(&self.sums.low);
+        let nodes = self.fleet.tree().nodes().iter().zip(sums);
         nodes
-            .filter(|(node, sum)| sum.high > node.import_limit || -sum.low > node.export_limit)
+            .filter(|(node, (high, low))| **high > node.import_limit || -**low > node.export_limit)
             .count()
     }
 }

@@ -1,9 +1,9 @@
 //! From setpoints to commands: the guard first, then only what changed or would expire.
 
-use vpp_core::{Command, Decision, Power, Reason, SequenceNumber, Timestamp};
+use vpp_core::{Command, Decision, Fleet, Power, Reason, SequenceNumber, Timestamp};
 
 use crate::engine::Engine;
-use crate::guard::Guard;
+use crate::guard::{Guard, Sums};
 use crate::input::Output;
 use crate::state::StationState;
 
@@ -12,11 +12,11 @@ const MAX_PENDING: usize = 16;
 
 /// A setpoint that the guard let pass.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Setpoint {
-    pub(crate) station: usize,
-    pub(crate) power: Power,
+struct Setpoint {
+    station: usize,
+    power: Power,
     /// Whether the guard changed it.
-    pub(crate) guarded: bool,
+    guarded: bool,
 }
 
 /// What was sent.
@@ -26,35 +26,65 @@ pub(crate) struct Issued {
     pub(crate) guarded: usize,
 }
 
-/// Passes setpoints through the guard: those that lower the draw first, so that they cannot be refused room that those
-/// that raise it would take.
-pub(crate) fn guarded(
-    guard: &mut Guard<'_>,
-    states: &[StationState],
-    mut wanted: Vec<(usize, Power)>,
-) -> Vec<Setpoint> {
-    let rises = |&(station, power): &(usize, Power)| {
-        states[station]
-            .ordered()
-            .is_some_and(|command| power > command.setpoint)
-    };
-    wanted.sort_by_key(rises);
-    wanted
-        .into_iter()
-        .map(|(station, power)| {
-            let released = guard.release(station, power);
-            Setpoint {
-                station,
-                power: released,
-                guarded: released != power,
+/// Room for a release, kept from one to the next.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Releasing {
+    /// Stations and what is wanted of them.
+    wanted: Vec<(usize, Power)>,
+    setpoints: Vec<Setpoint>,
+    sums: Sums,
+    /// Nodes that could be overloaded at worst, after the last release.
+    pub(crate) exposed_nodes: usize,
+}
+
+impl Releasing {
+    /// Sets what is wanted of which station.
+    pub(crate) fn want(&mut self, wanted: impl Iterator<Item = (usize, Power)>) {
+        self.wanted.clear();
+        self.wanted.extend(wanted);
+    }
+
+    /// Passes what is wanted through the guard: what lowers the draw first, so that it cannot be refused room that what
+    /// raises it would take.
+    fn guard(&mut self, fleet: &Fleet, states: &[StationState], now: Timestamp) {
+        let mut guard = Guard::new(fleet, states, now, std::mem::take(&mut self.sums));
+        self.setpoints.clear();
+        for rising in [false, true] {
+            for &(station, power) in &self.wanted {
+                let ordered = states[station].ordered();
+                if ordered.is_some_and(|command| power > command.setpoint) == rising {
+                    let released = guard.release(station, power);
+                    self.setpoints.push(Setpoint {
+                        station,
+                        power: released,
+                        guarded: released != power,
+                    });
+                }
             }
-        })
-        .collect()
+        }
+        self.exposed_nodes = guard.exposed_nodes();
+        self.sums = guard.into_sums();
+    }
 }
 
 impl Engine {
+    /// Sends stations where they are wanted, as far as the guard lets them: [`Releasing::wanted`] of `releasing`.
+    pub(crate) fn release_wanted(
+        &mut self,
+        now: Timestamp,
+        mut releasing: Releasing,
+        decision: Decision,
+        reason: Reason,
+        outputs: &mut Vec<Output>,
+    ) -> Issued {
+        releasing.guard(&self.fleet, &self.states, now);
+        let issued = self.issue(now, &releasing.setpoints, decision, reason, outputs);
+        self.releasing = releasing;
+        issued
+    }
+
     /// Sends the setpoints that changed or whose command would expire.
-    pub(crate) fn issue(
+    fn issue(
         &mut self,
         now: Timestamp,
         setpoints: &[Setpoint],

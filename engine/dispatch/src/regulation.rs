@@ -11,7 +11,6 @@ use vpp_core::{Invalid, Power, Reason, RegulationAward, RegulationSignal, Timest
 
 use crate::capability::scaled;
 use crate::engine::Engine;
-use crate::guard::Guard;
 use crate::input::{Answer, Output};
 use trend::Trend;
 
@@ -230,19 +229,14 @@ impl Engine {
 
     /// Sends the enrolled stations where the signal in force wants them.
     fn release_regulation(&mut self, now: Timestamp, outputs: &mut Vec<Output>) -> usize {
-        let wanted: Vec<(usize, Power)> = self
-            .states
-            .iter()
-            .enumerate()
-            .filter_map(|(station, state)| Some((station, state.steered?.setpoint)))
-            .collect();
+        let mut releasing = std::mem::take(&mut self.releasing);
+        let states = self.states.iter().enumerate();
+        releasing.want(states.filter_map(|(at, state)| Some((at, state.steered?.setpoint))));
         let decision = self
             .plan
             .as_ref()
             .map_or(vpp_core::Decision::Fallback, |plan| plan.decision);
-        let mut guard = Guard::new(&self.fleet, &self.states, now);
-        let setpoints = crate::issue::guarded(&mut guard, &self.states, wanted);
-        let issued = self.issue(now, &setpoints, decision, Reason::Regulation, outputs);
+        let issued = self.release_wanted(now, releasing, decision, Reason::Regulation, outputs);
         issued.commands
     }
 

@@ -6,6 +6,7 @@
 //!
 //! - [`solve`]: the best schedule, by a solver made for this problem; stopped early, the best so far.
 //! - [`reference::solve`]: the same linear program by a general solver, slower. Late or stuck, it is an error.
+//! - [`bid::bid()`]: what to offer on a market of energy and regulation.
 //! - [`rules()`]: a fair schedule at once, by plain rules.
 //! - [`check::violations`]: whether a solution keeps every hard limit, by code of its own.
 //!
@@ -68,6 +69,7 @@ mod reach;
 mod repair;
 mod score;
 
+pub mod bid;
 pub mod check;
 pub mod problem;
 pub mod reference;

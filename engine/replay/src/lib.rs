@@ -6,6 +6,8 @@
 //! in the second in which it is sent, and the optimizer takes no time at all; delays are the stations' own. Two runs of
 //! the same plant are the same.
 
+pub mod market_day;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use chrono::TimeDelta;

@@ -74,6 +74,8 @@ pub(crate) struct Sequencer {
     pub(crate) feeds: Feeds,
     pub(crate) statistics: Arc<Statistics>,
     pub(crate) last: Timestamp,
+    /// Room for what a step leads to, kept from one to the next.
+    pub(crate) outputs: Vec<Output>,
 }
 
 /// What one step leads to besides its side effects.
@@ -217,11 +219,12 @@ impl Sequencer {
 
     fn step_for(&mut self, input: Input, signal: Option<Instant>, reply: Option<Reply>) -> Stepped {
         let now = self.now();
-        let outputs = self.engine.step(now, input);
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.engine.step_into(now, input, &mut outputs);
         let released = Instant::now();
         let mut stepped = Stepped::default();
         let (mut record, mut answered) = (Record::default(), None);
-        for output in outputs {
+        for output in outputs.drain(..) {
             match output {
                 Output::Command(command) => self.producer.send_command(&command, released, signal),
                 Output::Solve(request) => self.solver.submit(request),
@@ -233,6 +236,7 @@ impl Sequencer {
                 Output::Cycle(report) => self.count(*report),
             }
         }
+        self.outputs = outputs;
         record.answer = reply.zip(answered);
         if !record.facts.is_empty() || record.answer.is_some() || !record.events.is_empty() {
             self.recorder.record(record);

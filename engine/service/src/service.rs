@@ -121,6 +121,7 @@ impl Service {
             .map_err(|e| ServiceError::Io(e.to_string()))?;
         let sequencer = Sequencer {
             last: clock.now(),
+            outputs: Vec::new(),
             engine,
             clock: clock.clone(),
             recorder,

@@ -208,7 +208,11 @@ async fn an_event_is_delivered_also_when_the_broker_is_killed_meanwhile() {
 async fn bad_records_go_to_the_dead_letter_topic_and_change_nothing() {
     let _turn = ONE_AT_A_TIME.lock().await;
     let kafka = Kafka::start();
-    let plant = start(config(&kafka, None)).await;
+    let mut config = config(&kafka, None);
+    // The records are there before the engine reads.
+    let earliest = ("auto.offset.reset".to_owned(), "earliest".to_owned());
+    config.kafka.properties.extend([earliest]);
+    let plant = start(config).await;
     plant.register().await;
     let now = plant.clock.now();
     let id = plant.scenario.fleet.stations[0].id.to_string();

@@ -42,6 +42,8 @@ pub(crate) struct Steered {
 pub(crate) struct Steering {
     regulator: Regulator,
     stations: Vec<usize>,
+    /// Room for those of the next value.
+    members: Vec<usize>,
     nodes: usize,
     problem: Problem,
     /// For each station: where it will be when a setpoint sent now begins to show, kW, and how long that then has, s.
@@ -131,13 +133,13 @@ impl Engine {
         let (period, signal_at) = (regulation.period, regulation.signal_at);
         let seconds = period.as_seconds_f64();
         let mut steering = std::mem::take(&mut self.steering);
-        let stations: Vec<usize> = (0..self.states.len())
-            .filter(|&station| {
-                self.fleet.stations()[station].regulates
-                    && self.states[station].schedule.is_some()
-                    && self.states[station].is_callable(now, &self.config)
-            })
-            .collect();
+        let mut stations = std::mem::take(&mut steering.members);
+        stations.clear();
+        stations.extend((0..self.states.len()).filter(|&station| {
+            self.fleet.stations()[station].regulates
+                && self.states[station].schedule.is_some()
+                && self.states[station].is_callable(now, &self.config)
+        }));
         if stations != steering.stations {
             steering.forget();
         }
@@ -178,7 +180,8 @@ impl Engine {
             // The schedule may have changed since the value came: it is aimed anew.
             steering.aims.retain(|(since, ..)| *since != signal_at);
         }
-        self.fit(&mut steering, stations);
+        self.fit(&mut steering, &stations);
+        steering.members = stations;
         self.pose(&mut steering, now, seconds, target);
         steering.share_out();
         if steering.answer.tracking_error_kw.abs() < WITHIN_REACH_KW {
@@ -196,7 +199,7 @@ impl Engine {
     }
 
     /// Takes other stations on, where they changed.
-    fn fit(&self, steering: &mut Steering, stations: Vec<usize>) {
+    fn fit(&self, steering: &mut Steering, stations: &[usize]) {
         let tree = self.fleet.tree();
         if steering.stations == stations && steering.nodes == tree.nodes().len() {
             return;
@@ -213,7 +216,8 @@ impl Engine {
         let fits = steering.regulator.set_fleet(&fleet);
         fits.expect("a registered tree is a tree");
         steering.nodes = tree.nodes().len();
-        steering.stations = stations;
+        steering.stations.clear();
+        steering.stations.extend_from_slice(stations);
     }
 
     fn pose(&self, steering: &mut Steering, now: Timestamp, seconds: f64, target_kw: f64) {

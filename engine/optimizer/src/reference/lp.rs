@@ -75,13 +75,14 @@ impl Lp {
         self.rows.len() - 1
     }
 
-    /// `Σ factor · term = value`
-    pub(crate) fn equal(&mut self, terms: &[(f64, Term)], value: f64) {
+    /// `Σ factor · term = value`; returns the row's number.
+    pub(crate) fn equal(&mut self, terms: &[(f64, Term)], value: f64) -> usize {
         let mut sum = Expression::with_capacity(terms.len());
         for &(factor, term) in terms {
             self.add(&mut sum, factor, term);
         }
         self.rows.push(sum.eq(value));
+        self.rows.len() - 1
     }
 
     /// What the columns cost, as an expression of good_lp.

@@ -164,7 +164,7 @@ impl Builder<'_> {
             let bound = if rows.upper { cap } else { f64::INFINITY };
             let energy = self.lp.free_below(bound);
             balance.push((-1.0, energy));
-            self.lp.equal(&balance, 0.0);
+            let _ = self.lp.equal(&balance, 0.0);
             balance = vec![(1.0, energy)];
 
             let need = r.energy_min_kwh[t];

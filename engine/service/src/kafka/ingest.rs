@@ -50,7 +50,10 @@ impl Ingest {
             .set("auto.commit.interval.ms", "1000")
             // Only what the engine has taken is stored, and only what is stored is committed.
             .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "earliest")
+            // Where the next records to read are gone (a broker that keeps little, an engine that was away for long),
+            // what counts is what comes now. The oldest that is left may be gone as well before it is fetched, and so on
+            // for ever: seen on the embedded broker.
+            .set("auto.offset.reset", "latest")
             // A broker that holds an empty fetch for its whole wait would otherwise make each message late by it.
             .set("fetch.wait.max.ms", config.fetch_wait_ms.to_string())
             .set("session.timeout.ms", "10000")
