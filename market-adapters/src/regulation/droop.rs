@@ -95,7 +95,7 @@ impl Droop {
     pub fn signal(&self, frequency_hz: f64) -> Result<f64, Invalid> {
         let error = self.nominal_hz - frequency_hz;
         let bound = CREDIBLE * self.nominal_hz;
-        if !(error.abs() <= bound) {
+        if error.is_nan() || error.abs() > bound {
             let problem = format!(
                 "{frequency_hz} Hz is no frequency of a grid of {} Hz",
                 self.nominal_hz
