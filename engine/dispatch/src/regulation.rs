@@ -249,8 +249,20 @@ impl Engine {
     /// Where a station shall be: its schedule, or where the signal in force sends it.
     pub(crate) fn wanted(&self, station: usize) -> Option<Power> {
         let state = &self.states[station];
+        if self.awaits_signal(station) {
+            return None;
+        }
         let steered = state.steered.map(|steered| steered.setpoint);
         steered.or(state.schedule)
+    }
+
+    /// Whether it follows a command of an engine before this one, and the signal that this was for has not come again yet:
+    /// it is left where it is, rather than brought to its schedule and back.
+    fn awaits_signal(&self, station: usize) -> bool {
+        let waits = |regulation: &Regulation| regulation.signal.is_none();
+        self.regulation.as_ref().is_some_and(waits)
+            && self.fleet.stations()[station].regulates
+            && self.states[station].unknown_until.is_some()
     }
 
     /// By how much a station's setpoint is off its schedule because of the signal; positive: draws more.

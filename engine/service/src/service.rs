@@ -246,3 +246,53 @@ fn recover(
     tracing::info!(epoch, facts = count, "recovered from the journal");
     Ok((engine, Some(journal)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_check_response::ServingStatus;
+    use tonic_health::pb::health_client::HealthClient;
+
+    use super::*;
+    use crate::kafka::EmbeddedBroker;
+
+    /// A loop that hangs is seen from outside, by whoever asks for the service's health, and so is its return.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_loop_that_hangs_is_not_serving_until_it_turns_again() {
+        let broker = EmbeddedBroker::start().expect("a broker");
+        let mut config = ServiceConfig {
+            grpc_address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            ..ServiceConfig::default()
+        };
+        config.kafka.bootstrap = broker.bootstrap();
+        config.kafka.create_topics = false;
+        config.dispatch.cycle_s = 1.0;
+        config.dispatch.deadline_s = 1.0;
+        config.dispatch.solve_budget_s = 0.5;
+        let service = Service::start(config, Vec::new(), Clock::wall()).await;
+        let service = service.expect("starts");
+        let url = format!("http://{}", service.address());
+        let channel = tonic::transport::Channel::from_shared(url).expect("a url");
+        let mut health = HealthClient::new(channel.connect().await.expect("connects"));
+        let mut status = async || {
+            let answer = health.check(HealthCheckRequest::default()).await;
+            answer.expect("answers").into_inner().status()
+        };
+        assert_eq!(status().await, ServingStatus::Serving);
+        let hang = |_: &Engine, _| std::thread::sleep(Duration::from_secs(3));
+        let sent = service.messages.try_send(Message::Query(Box::new(hang)));
+        assert!(sent.is_ok());
+        for wanted in [ServingStatus::NotServing, ServingStatus::Serving] {
+            let begun = Instant::now();
+            while status().await != wanted {
+                assert!(begun.elapsed() < Duration::from_secs(10), "{wanted:?}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        assert_eq!(service.statistics().stalls.get(), 1);
+        assert!(service.statistics().skipped_cycles.get() >= 1);
+        service.stop().await;
+    }
+}

@@ -148,6 +148,8 @@ counters! {
     lost_commands,
     /// Records of telemetry and acknowledgements taken.
     records,
+    /// Reports left out because a newer one of the same station was there already: the engine was behind.
+    superseded_reports,
     /// Records refused and sent to the dead-letter topic.
     dead_letters,
     /// Refused records that could not be sent there.

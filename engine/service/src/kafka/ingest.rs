@@ -1,6 +1,7 @@
 //! What comes in: telemetry and acknowledgements, in batches. Offsets are stored for committing only after the engine has
 //! taken the batch and its dead letters have left.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -137,7 +138,13 @@ impl Worker {
         let mut inputs = Vec::with_capacity(batch.len());
         let mut positions = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
+        // A full batch: more wait. Then of each station's reports only the last counts; commands' answers all do.
+        let newest = (batch.len() >= BATCH).then(|| newest_reports(batch));
         for (position, message) in batch.iter().enumerate() {
+            if newest.as_ref().is_some_and(|kept| !kept[position]) {
+                self.statistics.superseded_reports.add(1);
+                continue;
+            }
             match decode(
                 message.topic(),
                 message.key(),
@@ -208,6 +215,27 @@ impl Worker {
     }
 }
 
+/// Which records of a batch to look at: of the reports of a station only the last.
+fn newest_reports(batch: &[BorrowedMessage<'_>]) -> Vec<bool> {
+    last_of_each(batch.iter().map(|message| {
+        let report = message.topic() == topics::TELEMETRY;
+        report.then(|| message.key().unwrap_or_default())
+    }))
+}
+
+/// Of those with the same key, the last; all of those without one.
+fn last_of_each<'a>(
+    keys: impl DoubleEndedIterator<Item = Option<&'a [u8]>> + ExactSizeIterator,
+) -> Vec<bool> {
+    let mut seen = HashSet::with_capacity(keys.len());
+    let backwards = keys.rev();
+    let mut kept: Vec<bool> = backwards
+        .map(|key| key.is_none_or(|key| seen.insert(key)))
+        .collect();
+    kept.reverse();
+    kept
+}
+
 /// Decodes a record of the topic it came from.
 ///
 /// # Errors
@@ -242,4 +270,16 @@ pub(crate) fn decode(topic: &str, key: Option<&[u8]>, payload: &[u8]) -> Result<
         ));
     }
     Ok(input)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_stations_reports_the_last_is_kept_and_of_answers_all() {
+        let keys: [Option<&[u8]>; 6] = [Some(b"a"), None, Some(b"b"), Some(b"a"), None, Some(b"a")];
+        let kept = last_of_each(keys.into_iter());
+        assert_eq!(kept, [false, true, true, false, true, true]);
+    }
 }
