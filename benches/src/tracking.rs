@@ -7,6 +7,7 @@ mod plant;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use vpp_market_adapters::regulation::composite::CompositeRules;
 use vpp_market_adapters::regulation::performance::PerformanceRules;
@@ -18,6 +19,8 @@ use plant::{Make, Plant};
 
 /// Seconds from one value of the signal to the next.
 const PERIOD_S: f64 = 2.0;
+/// How late PJM's score lets a response be.
+const FORGIVEN: TimeDelta = TimeDelta::seconds(10);
 /// What all stations together may be asked for, up and down, as a share of their room.
 const AWARD: f64 = 0.8;
 
@@ -48,7 +51,8 @@ pub(crate) fn measure(asked: &Arguments, print: impl Fn(&Value)) -> anyhow::Resu
     for (name, make) in makes {
         let plant = || Plant::new(asked.stations, asked.dead_time, make);
         let mut controllers: Vec<Box<dyn Controller>> = vec![
-            Box::new(ClosedLoop::new(&plant())?),
+            Box::new(ClosedLoop::new(&plant(), TimeDelta::zero())?),
+            Box::new(ClosedLoop::new(&plant(), FORGIVEN)?),
             Box::new(EqualShare),
             Box::new(Proportional),
             Box::new(OpenLoop::new(&plant())?),

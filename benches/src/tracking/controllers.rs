@@ -172,9 +172,11 @@ pub(super) struct ClosedLoop {
 }
 
 impl ClosedLoop {
-    pub(super) fn new(plant: &Plant) -> anyhow::Result<ClosedLoop> {
+    /// `late`: how late the market lets it be.
+    pub(super) fn new(plant: &Plant, late: TimeDelta) -> anyhow::Result<ClosedLoop> {
         let config = Config {
             callable_share: 1.0,
+            regulation_delay: late,
             ..Config::default()
         };
         let start = Timestamp::from_timestamp(1_800_000_000, 0).context("an instant")?;
@@ -320,7 +322,11 @@ impl ClosedLoop {
 
 impl Controller for ClosedLoop {
     fn name(&self) -> &'static str {
-        "closed loop (the engine)"
+        if self.engine.config().regulation_delay > TimeDelta::zero() {
+            "closed loop (the engine), as late as PJM forgives"
+        } else {
+            "closed loop (the engine)"
+        }
     }
 
     fn begin(&mut self, plant: &mut Plant, award_kw: f64) -> anyhow::Result<()> {

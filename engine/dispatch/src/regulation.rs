@@ -38,10 +38,21 @@ impl Regulation {
         self.power_of(self.signal.map_or(0.0, |signal| signal.value))
     }
 
-    /// What it will ask for after so many values more, by its trend.
-    pub(crate) fn requested_in(&self, values: f64) -> Power {
+    /// What shall be followed by what leaves at `now` and shows so many periods after the next value: the signal in force
+    /// at the next value, later ones by its trend; where the market lets the response be later than that, what it was so
+    /// long before.
+    pub(crate) fn followed(&self, now: Timestamp, late: f64, delay: TimeDelta) -> Power {
+        let period = self.period.as_seconds_f64();
+        // Of the instant when it shows, less the delay: seconds from now.
+        let offset = late * period + (period - delay.as_seconds_f64()).min(0.0);
         let value = self.signal.map_or(0.0, |signal| signal.value);
-        self.power_of((value + self.trend.ahead(values)).clamp(-1.0, 1.0))
+        let value = if offset < 0.0 {
+            let ago = TimeDelta::milliseconds(response::milliseconds(-offset));
+            self.trend.value_at(now - ago).unwrap_or(value)
+        } else {
+            value + self.trend.ahead(offset / period)
+        };
+        self.power_of(value.clamp(-1.0, 1.0))
     }
 
     fn power_of(&self, value: f64) -> Power {
@@ -198,7 +209,8 @@ impl Engine {
             }
             regulation.signal = Some(RegulationSignal { value, ..signal });
             regulation.signal_at = now;
-            regulation.trend.take(value);
+            let kept = self.config.regulation_delay;
+            regulation.trend.take(now, value, kept);
             self.steer(now, true);
             command_count = self.release_regulation(now, outputs);
         }
@@ -208,7 +220,7 @@ impl Engine {
             .map_or(Power::ZERO, Regulation::requested);
         let ordered = self.regulation_ordered();
         // Where stations lag, more is ordered than is asked for.
-        let asked = requested - self.steering.made_good();
+        let asked = self.steering.followed() - self.steering.made_good();
         let missing = if asked >= Power::ZERO {
             asked - ordered
         } else {

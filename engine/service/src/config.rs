@@ -108,6 +108,7 @@ pub struct DispatchConfig {
     pub default_price_cny_per_kwh: f64,
     pub signal_timeout_s: f64,
     pub regulation_reserve_s: f64,
+    pub regulation_delay_s: f64,
 }
 
 /// The solvers to choose from.
@@ -170,6 +171,7 @@ impl Default for DispatchConfig {
             default_price_cny_per_kwh: config.default_price_cny_per_kwh,
             signal_timeout_s: seconds(config.signal_timeout),
             regulation_reserve_s: seconds(config.regulation_reserve),
+            regulation_delay_s: seconds(config.regulation_delay),
         }
     }
 }
@@ -246,6 +248,7 @@ impl DispatchConfig {
             default_price_cny_per_kwh: self.default_price_cny_per_kwh,
             signal_timeout: length("dispatch.signal_timeout_s", self.signal_timeout_s)?,
             regulation_reserve: length("dispatch.regulation_reserve_s", self.regulation_reserve_s)?,
+            regulation_delay: length("dispatch.regulation_delay_s", self.regulation_delay_s)?,
         })
     }
 }

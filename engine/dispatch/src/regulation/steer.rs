@@ -49,6 +49,8 @@ pub(crate) struct Steering {
     /// For each station: where it will be when a setpoint sent now begins to show, kW, and how long that then has, s.
     soon: Vec<(f64, f64)>,
     answer: Answer,
+    /// What is followed: the signal, at the instant that what leaves now is for; positive: draw less.
+    followed: Power,
     /// What is made good of the errors so far; positive: draw more, kW.
     made_good_kw: f64,
     /// For a value that came at the first instant, what all shall draw at the second, kW: once its setpoints have had
@@ -60,6 +62,11 @@ impl Steering {
     /// What is made good of the errors so far; positive: draw more.
     pub(crate) fn made_good(&self) -> Power {
         Power::round_kilowatts(self.made_good_kw)
+    }
+
+    /// What is followed by what left last; positive: draw less.
+    pub(crate) fn followed(&self) -> Power {
+        self.followed
     }
 
     pub(crate) fn forget(&mut self) {
@@ -154,8 +161,9 @@ impl Engine {
             .sum();
         #[allow(clippy::cast_precision_loss)]
         let mean_late = late / stations.len().max(1) as f64;
-        let requested = regulation.requested_in(mean_late).as_kilowatts();
-        let (mut target, mut measured) = (-requested, 0.0);
+        let delay = self.config.regulation_delay;
+        steering.followed = regulation.followed(now, mean_late, delay);
+        let (mut target, mut measured) = (-steering.followed.as_kilowatts(), 0.0);
         for &station in &stations {
             let state = &mut self.states[station];
             state.keep_course(now);
