@@ -31,6 +31,7 @@ pub(crate) struct Issued {
 pub(crate) struct Releasing {
     /// Stations and what is wanted of them.
     wanted: Vec<(usize, Power)>,
+    rising: Vec<(usize, Power)>,
     setpoints: Vec<Setpoint>,
     sums: Sums,
     /// Nodes that could be overloaded at worst, after the last release.
@@ -49,18 +50,26 @@ impl Releasing {
     fn guard(&mut self, fleet: &Fleet, states: &[StationState], now: Timestamp) {
         let mut guard = Guard::new(fleet, states, now, std::mem::take(&mut self.sums));
         self.setpoints.clear();
-        for rising in [false, true] {
-            for &(station, power) in &self.wanted {
-                let ordered = states[station].ordered();
-                if ordered.is_some_and(|command| power > command.setpoint) == rising {
-                    let released = guard.release(station, power);
-                    self.setpoints.push(Setpoint {
-                        station,
-                        power: released,
-                        guarded: released != power,
-                    });
-                }
+        self.rising.clear();
+        let mut release = |station: usize, power: Power| {
+            let released = guard.release(station, power);
+            self.setpoints.push(Setpoint {
+                station,
+                power: released,
+                guarded: released != power,
+            });
+        };
+        for &(station, power) in &self.wanted {
+            let ordered = states[station].ordered();
+            let rises = ordered.is_some_and(|command| power > command.setpoint);
+            if !rises {
+                release(station, power);
+            } else {
+                self.rising.push((station, power));
             }
+        }
+        for &(station, power) in &self.rising {
+            release(station, power);
         }
         self.exposed_nodes = guard.exposed_nodes();
         self.sums = guard.into_sums();

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use vpp_core::{Power, Timestamp};
 
 /// Dead times that are tried, s.
-const DEAD_TIMES_S: [f64; 6] = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0];
+const DEAD_TIMES_S: [f64; 8] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0];
 /// How much of the last error in foretelling counts.
 const RECENT: f64 = 0.1;
 /// Another dead time is believed when its error is this much smaller, as a share and in kW.
@@ -75,20 +75,23 @@ struct Model {
 pub(crate) struct Response {
     /// Setpoints and since when they are followed, oldest first: milliseconds of 1970, kW.
     told: VecDeque<(i64, f64)>,
-    models: [Model; DEAD_TIMES_S.len()],
-    /// The one that is believed.
+    /// Apart from the rest: the control loop looks at the one that is believed, of every station, for every signal.
+    models: Box<[Model; DEAD_TIMES_S.len()]>,
+    /// Which one is believed, and a copy of it.
     best: usize,
+    believed: Model,
 }
 
 impl Default for Response {
     fn default() -> Response {
         Response {
             told: VecDeque::new(),
-            models: DEAD_TIMES_S.map(|dead_time_s| Model {
+            models: Box::new(DEAD_TIMES_S.map(|dead_time_s| Model {
                 dead_time_s,
                 ..Model::default()
-            }),
+            })),
             best: 0,
+            believed: Model::default(),
         }
     }
 }
@@ -111,7 +114,7 @@ impl Response {
     /// Takes two samples that follow each other.
     pub(crate) fn learn(&mut self, from: (Timestamp, Power), to: (Timestamp, Power)) {
         let point = |(at, draw): (Timestamp, Power)| (at.timestamp_millis(), draw.as_kilowatts());
-        for model in &mut self.models {
+        for model in self.models.iter_mut() {
             model.learn(&self.told, point(from), point(to));
         }
         let error = |k: usize| self.models[k].error_kw;
@@ -121,15 +124,17 @@ impl Response {
         {
             self.best = found;
         }
+        self.believed = self.models[self.best];
     }
 
     /// Other vehicles are there: what they can take is not known yet.
     pub(crate) fn forget_ends(&mut self) {
-        for model in &mut self.models {
+        for model in self.models.iter_mut() {
             for side in [&mut model.fall, &mut model.rise] {
                 (side.end_kw, side.still) = (None, 0);
             }
         }
+        self.believed = self.models[self.best];
     }
 
     /// Seconds from a setpoint to the first movement.
@@ -167,7 +172,7 @@ impl Response {
     }
 
     fn model(&self) -> &Model {
-        &self.models[self.best]
+        &self.believed
     }
 }
 
