@@ -4,6 +4,7 @@
 //! it is.
 
 pub mod capability;
+pub mod catalogue;
 pub mod regulation;
 pub mod response;
 pub mod rules;

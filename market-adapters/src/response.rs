@@ -2,6 +2,7 @@
 //! ([`payment`]), and who gets how much of it ([`split()`]). Pure arithmetic: energies are whole watt-hours, money is exact
 //! to the fen.
 
+pub mod accuracy;
 pub mod baseline;
 pub mod payment;
 mod split;

@@ -39,6 +39,18 @@ pub struct Dated<T> {
     pub status: Status,
 }
 
+impl Status {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Seed => "seed",
+            Status::Sourced => "sourced",
+            Status::Unverified => "unverified",
+        }
+    }
+}
+
 impl<T> Dated<T> {
     /// Checks that the figure holds at `at`, in the rule's time zone.
     ///

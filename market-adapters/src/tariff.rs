@@ -29,6 +29,22 @@ pub enum Period {
     Sharp,
 }
 
+impl Period {
+    /// All of them, dearest first.
+    pub const ALL: [Period; 4] = [Period::Sharp, Period::Peak, Period::Flat, Period::Valley];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Period::Valley => "valley",
+            Period::Flat => "flat",
+            Period::Peak => "peak",
+            Period::Sharp => "sharp",
+        }
+    }
+}
+
 /// Prices by local hour.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tariff {
@@ -94,6 +110,12 @@ impl Tariff {
         ];
         rules::require_all(&figures, at, self.zone)?;
         self.decimals.require_in_force("decimals", at, self.zone)
+    }
+
+    /// Whose hours are meant.
+    #[must_use]
+    pub fn zone(&self) -> Tz {
+        self.zone
     }
 
     /// The base price, with its source and how sure it is.

@@ -1,16 +1,19 @@
 //! The `vpp` command: arguments, progress, exit codes. It wires the others together and decides nothing.
 
 mod aggregator;
+mod baselines;
 mod capability;
 mod check;
 mod droop;
 mod import;
 mod plant;
 mod register;
+mod rules;
 mod run;
 mod score;
 mod serve;
 mod summary;
+mod tariff;
 mod view;
 
 use std::process::ExitCode;
@@ -35,6 +38,9 @@ enum Command {
     Import(import::Arguments),
     Score(score::Arguments),
     Droop(droop::Arguments),
+    Tariff(tariff::Arguments),
+    Rules(rules::Arguments),
+    Baselines(baselines::Arguments),
     TestCapability(capability::Arguments),
 }
 
@@ -55,6 +61,9 @@ fn main() -> ExitCode {
         Command::Import(arguments) => import::main(&arguments),
         Command::Score(arguments) => score::main(&arguments),
         Command::Droop(arguments) => droop::main(&arguments),
+        Command::Tariff(arguments) => tariff::main(&arguments),
+        Command::Rules(arguments) => rules::main(&arguments),
+        Command::Baselines(arguments) => baselines::main(&arguments),
         Command::TestCapability(arguments) => capability::main(&arguments),
     };
     match outcome {

@@ -16,6 +16,9 @@ use crate::rules::{
     self, Refusal, RuleError, Status, check_format, date, optional_date, refusal, time_zone,
 };
 
+/// No method looks further back, days.
+const MOST_LOOK_BACK: i64 = 400;
+
 /// Readings of one account: mean draw of each quarter of an hour of a local day, W; none where nothing was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
@@ -136,6 +139,30 @@ impl History {
     pub fn read(&mut self, date: NaiveDate, slot: usize, watts: i64) {
         assert!(slot < SLOTS, "a day has {SLOTS} quarters of an hour");
         self.days.entry(date).or_insert_with(|| vec![None; SLOTS])[slot] = Some(watts);
+    }
+
+    /// Days with readings, ascending.
+    pub fn dates(&self) -> impl Iterator<Item = NaiveDate> {
+        self.days.keys().copied()
+    }
+
+    /// Readings of some quarters of an hour of a day, if all are there.
+    #[must_use]
+    pub fn readings(&self, date: NaiveDate, slots: std::ops::Range<usize>) -> Option<Vec<i64>> {
+        self.days.get(&date)?.get(slots)?.iter().copied().collect()
+    }
+
+    /// What was known before a quarter of an hour of a day, as far back as any method looks.
+    #[must_use]
+    pub fn before(&self, date: NaiveDate, slot: usize) -> History {
+        let oldest = date - TimeDelta::days(MOST_LOOK_BACK);
+        let mut days: BTreeMap<_, _> = (self.days.range(oldest..=date))
+            .map(|(date, day)| (*date, day.clone()))
+            .collect();
+        if let Some(day) = days.get_mut(&date) {
+            day[slot..].fill(None);
+        }
+        History { days }
     }
 
     fn at(&self, date: NaiveDate, slot: usize) -> Option<i64> {
@@ -306,7 +333,7 @@ impl MeanOfDays {
             let worked = !raw.workdays_only || calendar.day_type(date) == DayType::Workday;
             same && worked && !calendar.events.contains(&date)
         };
-        let mut left = std::iter::successors(Some(newest), |date| date.pred_opt())
+        let mut left = std::iter::successors(Some(newest), NaiveDate::pred_opt)
             .take_while(|date| *date >= oldest)
             .filter(|date| fits(*date))
             .filter_map(|date| Some((date, history.whole(date)?)));
@@ -565,9 +592,9 @@ impl RawDays {
             return Err("choose leaves no day or asks for more than there must be");
         }
         if !(1..=366).contains(&self.first_day_before)
-            || !(self.first_day_before..=1_000).contains(&self.look_back_days)
+            || !(self.first_day_before..=MOST_LOOK_BACK).contains(&self.look_back_days)
         {
-            return Err("first_day_before must be 1 to 366, look_back_days no less and up to 1000");
+            return Err("first_day_before must be 1 to 366, look_back_days no less and up to 400");
         }
         if (self.energy_deviation).is_some_and(|share| !(share > 0.0 && share <= 10.0)) {
             return Err("energy_deviation must be above 0 and up to 10");

@@ -317,7 +317,7 @@ impl Response {
     fn steps(&self, step: Step) -> Vec<std::ops::Range<usize>> {
         let slots = self.cleared_wh.len();
         match step {
-            Step::Event => vec![0..slots],
+            Step::Event => std::iter::once(0..slots).collect(),
             Step::Slot => (0..slots).map(|slot| slot..slot + 1).collect(),
             Step::Hour => {
                 let hour_of = |slot: usize| (self.first_slot + slot) / 4;

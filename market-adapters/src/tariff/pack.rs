@@ -15,7 +15,15 @@ use crate::rules::{
     self, Dated, Refusal, RuleError, Status, check_format, date, optional_date, refusal, time_zone,
 };
 
-const GUANGDONG_2025: &str = include_str!("../../rules/guangdong-2025.toml");
+/// The packs that come with this crate.
+static PACKS: LazyLock<[RulePack; 3]> = LazyLock::new(|| {
+    [
+        include_str!("../../rules/guangdong-2025.toml"),
+        include_str!("../../rules/shenzhen-2025.toml"),
+        include_str!("../../rules/guangzhou-residential-2025.toml"),
+    ]
+    .map(|text| RulePack::parse(text).expect("a pack that comes with the crate is sound"))
+});
 
 /// The largest rule pack: a hundred times the longest so far.
 const MAX_BYTES: u64 = 1 << 20;
@@ -36,22 +44,18 @@ impl RulePack {
     /// Never: a test reads the pack.
     #[must_use]
     pub fn guangdong_2025() -> &'static RulePack {
-        static PACK: LazyLock<RulePack> = LazyLock::new(|| {
-            RulePack::parse(GUANGDONG_2025).expect("the pack that comes with the crate is sound")
-        });
-        &PACK
+        &PACKS[0]
     }
 
     /// The pack that comes with this crate under a name.
     #[must_use]
     pub fn by_name(name: &str) -> Option<&'static RulePack> {
-        let known = RulePack::guangdong_2025();
-        (known.name == name).then_some(known)
+        PACKS.iter().find(|pack| pack.name == name)
     }
 
     /// The names of the packs that come with this crate.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        std::iter::once(RulePack::guangdong_2025().name.as_str())
+        PACKS.iter().map(|pack| pack.name.as_str())
     }
 
     /// Reads a pack from a file.

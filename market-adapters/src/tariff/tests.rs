@@ -83,15 +83,34 @@ fn prices_are_rounded_before_the_funds_are_added() {
 }
 
 #[test]
-fn residential_prices_come_out_where_nothing_is_rounded() {
-    let pack = changed("[decimals]\nvalue = 4", "[decimals]\nvalue = 8").unwrap();
+fn homes_pay_no_sharp_price_and_nothing_is_rounded() {
+    let homes = RulePack::by_name("guangzhou-residential-2025").unwrap();
     for (at, price) in [
+        ("2025-07-15T16:00", "0.99500875"),
         ("2025-06-15T18:00", "0.99500875"),
         ("2025-06-15T09:00", "0.58886875"),
         ("2025-06-15T03:00", "0.22914475"),
     ] {
-        let exact = pack.tariff().price_at(local(at), false);
+        let exact = homes.tariff().price_at(local(at), true);
         assert_eq!(exact.as_cny_per_kwh(), decimal(price), "{at}");
+    }
+}
+
+/// By hand: 0.453 and 0.5802 times 1.53, 0.32 and 1.53 × 1.25 = 1.9125, the latter rounded to four places.
+#[test]
+fn shenzhen_has_the_same_hours_and_multipliers_of_its_own() {
+    let shenzhen = RulePack::by_name("shenzhen-2025").unwrap().tariff();
+    for (at, drawn, fed_in) in [
+        ("2025-07-15T16:00", "1.11826875", "0.8663625"),
+        ("2025-07-15T18:00", "0.89636875", "0.69309"),
+        ("2025-07-15T09:00", "0.58886875", "0.453"),
+        ("2025-07-15T03:00", "0.19436875", "0.14496"),
+    ] {
+        let at = local(at);
+        assert_eq!(shenzhen.period_at(at, false), tariff().period_at(at, false));
+        let price = shenzhen.price_at(at, false).as_cny_per_kwh();
+        let feed_in = shenzhen.feed_in_price_at(at, false).as_cny_per_kwh();
+        assert_eq!((price, feed_in), (decimal(drawn), decimal(fed_in)), "{at}");
     }
 }
 

@@ -1,0 +1,153 @@
+//! All rule packs that come with this crate, figure by figure: what it is, since when, where from and how sure.
+
+use toml::Value;
+
+use crate::rules::Status;
+
+/// The packs' names and texts.
+const PACKS: [&str; 10] = [
+    include_str!("../rules/guangdong-2025.toml"),
+    include_str!("../rules/shenzhen-2025.toml"),
+    include_str!("../rules/guangzhou-residential-2025.toml"),
+    include_str!("../rules/baselines.toml"),
+    include_str!("../rules/response-payments.toml"),
+    include_str!("../rules/hunan-2025.toml"),
+    include_str!("../rules/southern-2025.toml"),
+    include_str!("../rules/pjm-performance.toml"),
+    include_str!("../rules/primary-frequency.toml"),
+    include_str!("../rules/capability-test.toml"),
+];
+
+/// One figure of a pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// The pack's name.
+    pub pack: String,
+    /// Its key in the pack.
+    pub key: String,
+    /// The figure; several where they belong together.
+    pub value: String,
+    /// First day on which it holds, `YYYY-MM-DD`.
+    pub valid_from: String,
+    /// First day on which it no longer holds; empty when no end is known.
+    pub valid_to: String,
+    /// Where it comes from.
+    pub source: String,
+    /// How sure it is.
+    pub status: Status,
+}
+
+/// All figures of all packs.
+///
+/// # Panics
+/// Never: a test reads them all.
+#[must_use]
+pub fn figures() -> Vec<Figure> {
+    let packs = PACKS.iter().flat_map(|text| {
+        let pack: toml::Table = toml::from_str(text).expect("a pack of the crate is sound");
+        let name = text_of(pack.get("name"));
+        let mut figures = Vec::new();
+        for (key, value) in &pack {
+            collect(&name, key, value, &mut figures);
+        }
+        figures
+    });
+    packs.collect()
+}
+
+/// A table with a status is a figure; others are looked into.
+fn collect(pack: &str, key: &str, value: &Value, figures: &mut Vec<Figure>) {
+    let Value::Table(table) = value else { return };
+    let status = table.get("status").and_then(|status| {
+        let status = status.clone().try_into::<Status>();
+        status.ok()
+    });
+    let Some(status) = status else {
+        for (below, value) in table {
+            collect(pack, &format!("{key}.{below}"), value, figures);
+        }
+        return;
+    };
+    let about = ["status", "source", "valid_from", "valid_to", "value"];
+    let value = match table.get("value") {
+        Some(value) => plain(value),
+        None => {
+            let others = table
+                .iter()
+                .filter(|(name, _)| !about.contains(&name.as_str()));
+            let all: Vec<String> = others
+                .map(|(name, value)| format!("{name} {}", plain(value)))
+                .collect();
+            all.join(", ")
+        }
+    };
+    figures.push(Figure {
+        pack: pack.to_owned(),
+        key: key.to_owned(),
+        value,
+        valid_from: text_of(table.get("valid_from")),
+        valid_to: text_of(table.get("valid_to")),
+        source: text_of(table.get("source")),
+        status,
+    });
+}
+
+fn text_of(value: Option<&Value>) -> String {
+    value.map(plain).unwrap_or_default()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Datetime(date) => date.to_string(),
+        Value::Array(values) => {
+            let all: Vec<String> = values.iter().map(plain).collect();
+            format!("[{}]", all.join(", "))
+        }
+        Value::Table(table) => {
+            let all = table
+                .iter()
+                .map(|(name, value)| format!("{name} {}", plain(value)));
+            format!("({})", all.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever adds a pack adds it here as well, and every figure says where it comes from.
+    #[test]
+    fn every_pack_is_listed_and_every_figure_has_a_source() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/rules");
+        let files = std::fs::read_dir(folder).expect("the folder").count();
+        assert_eq!(files, PACKS.len());
+        let figures = figures();
+        let mut packs: Vec<&str> = figures.iter().map(|figure| figure.pack.as_str()).collect();
+        packs.dedup();
+        assert_eq!(packs.len(), PACKS.len(), "{packs:?}");
+        for figure in &figures {
+            assert!(
+                !figure.source.is_empty()
+                    && figure.valid_from.len() == 10
+                    && !figure.value.is_empty(),
+                "{figure:?}"
+            );
+        }
+        let feed_in = figures
+            .iter()
+            .find(|f| f.pack == "guangdong-2025" && f.key == "feed_in");
+        let feed_in = feed_in.expect("there");
+        assert_eq!(
+            (feed_in.value.as_str(), feed_in.status),
+            ("0.453", Status::Sourced)
+        );
+        assert!(
+            figures
+                .iter()
+                .any(|figure| figure.key == "multiplier.sharp")
+        );
+    }
+}
