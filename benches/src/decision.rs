@@ -68,6 +68,7 @@ struct Plant {
     outputs: Vec<Output>,
     draw: Vec<Power>,
     followed: Vec<Option<SequenceNumber>>,
+    requests: u32,
 }
 
 impl Plant {
@@ -78,6 +79,7 @@ impl Plant {
             outputs: Vec::new(),
             draw: vec![kilowatts(20.0); stations],
             followed: vec![None; stations],
+            requests: 0,
         };
         let id = AggregatorId::new("one")?;
         plant.ask(Request::RegisterAggregator(Aggregator {
@@ -144,19 +146,9 @@ impl Plant {
     }
 
     fn ask(&mut self, request: Request) -> anyhow::Result<()> {
-        let id = RequestId::new(format!(
-            "{:?}-{}",
-            self.now.timestamp(),
-            self.engine.fleet().stations().len()
-        ))?;
-        let kind = match &request {
-            Request::RegisterNodes(_) => "nodes",
-            Request::RegisterAggregator(_) => "aggregator",
-            Request::StartRegulation { .. } => "regulation",
-            _ => "other",
-        };
+        self.requests += 1;
         let input = Input::Request {
-            id: RequestId::new(format!("{kind}-{id}"))?,
+            id: RequestId::new(format!("request-{}", self.requests))?,
             validate_only: false,
             request,
         };

@@ -5,12 +5,13 @@ use toml::Value;
 use crate::rules::Status;
 
 /// The packs' names and texts.
-const PACKS: [&str; 10] = [
+const PACKS: [&str; 11] = [
     include_str!("../rules/guangdong-2025.toml"),
     include_str!("../rules/shenzhen-2025.toml"),
     include_str!("../rules/guangzhou-residential-2025.toml"),
     include_str!("../rules/baselines.toml"),
     include_str!("../rules/response-payments.toml"),
+    include_str!("../rules/subsidies-guangzhou.toml"),
     include_str!("../rules/hunan-2025.toml"),
     include_str!("../rules/southern-2025.toml"),
     include_str!("../rules/pjm-performance.toml"),

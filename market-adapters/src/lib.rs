@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod regulation;
 pub mod response;
 pub mod rules;
+pub mod subsidy;
 pub mod tariff;
 
 pub use rules::{Dated, RuleError, Status};

@@ -4,6 +4,8 @@
 
 pub mod accuracy;
 pub mod baseline;
+pub mod clearing;
+pub mod invitation;
 pub mod payment;
 mod split;
 

@@ -12,6 +12,7 @@ mod rules;
 mod run;
 mod score;
 mod serve;
+mod settle;
 mod summary;
 mod tariff;
 mod view;
@@ -41,6 +42,7 @@ enum Command {
     Tariff(tariff::Arguments),
     Rules(rules::Arguments),
     Baselines(baselines::Arguments),
+    Settle(settle::Arguments),
     TestCapability(capability::Arguments),
 }
 
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Tariff(arguments) => tariff::main(&arguments),
         Command::Rules(arguments) => rules::main(&arguments),
         Command::Baselines(arguments) => baselines::main(&arguments),
+        Command::Settle(arguments) => settle::main(&arguments),
         Command::TestCapability(arguments) => capability::main(&arguments),
     };
     match outcome {

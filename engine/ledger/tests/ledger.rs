@@ -1,0 +1,276 @@
+//! The ledger, on the embedded database and on a real `PostgreSQL` that the test starts: the same tests.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use vpp_ledger::{Batch, Entry, Ledger, LedgerError, Posted};
+
+fn entry(debit: &str, credit: &str, fen: i64) -> Entry {
+    Entry {
+        debit: debit.into(),
+        credit: credit.into(),
+        fen,
+        memo: "for a test".into(),
+    }
+}
+
+fn batch(id: &str, entries: Vec<Entry>) -> Batch {
+    Batch {
+        id: id.into(),
+        rules: "baselines/js5 response-payments/tiered".into(),
+        entries,
+    }
+}
+
+/// What must hold on any database.
+async fn holds(url: &str) {
+    let ledger = Ledger::open(url).await.expect("opens");
+    let first = batch(
+        "dr-1/a",
+        vec![entry("agg", "grid", 100), entry("s-1", "agg", 60)],
+    );
+    assert_eq!(
+        ledger.post(&first, 1).await.expect("posted"),
+        Posted::Version(1)
+    );
+    // Again the same: nothing.
+    assert_eq!(
+        ledger.post(&first, 2).await.expect("known"),
+        Posted::Unchanged(1)
+    );
+    let balance = |name: &'static str| {
+        let ledger = ledger.clone();
+        async move {
+            ledger
+                .balances()
+                .await
+                .expect("balances")
+                .get(name)
+                .copied()
+        }
+    };
+    assert_eq!(balance("agg").await, Some(40));
+    // Corrected, twice: the old entries are taken back, and all remain to be read.
+    let second = batch(
+        "dr-1/a",
+        vec![entry("agg", "grid", 70), entry("s-2", "agg", 70)],
+    );
+    assert_eq!(
+        ledger.post(&second, 3).await.expect("posted"),
+        Posted::Version(2)
+    );
+    let third = batch("dr-1/a", vec![entry("agg", "grid", 10)]);
+    assert_eq!(
+        ledger.post(&third, 4).await.expect("posted"),
+        Posted::Version(3)
+    );
+    let balances = ledger.balances().await.expect("balances");
+    let of = |name: &str| balances.get(name).copied();
+    assert_eq!(
+        (of("grid"), of("agg"), of("s-1"), of("s-2")),
+        (Some(-10), Some(10), Some(0), Some(0))
+    );
+    assert_eq!(balances.values().sum::<i64>(), 0, "all accounts together");
+    let history = ledger.history("dr-1/a").await.expect("history");
+    let versions: Vec<i64> = history.iter().map(|(version, _)| *version).collect();
+    assert_eq!(versions, [1, 1, 2, 2, 2, 2, 3, 3, 3]);
+    assert_eq!(
+        history[2].1,
+        Entry {
+            memo: "back: for a test".into(),
+            ..entry("grid", "agg", 100)
+        }
+    );
+    // Another batch does not touch it.
+    let other = batch("dr-2/a", vec![entry("agg", "grid", 5)]);
+    assert_eq!(
+        ledger.post(&other, 5).await.expect("posted"),
+        Posted::Version(1)
+    );
+    assert_eq!(balance("agg").await, Some(15));
+
+    // What cannot be is refused and posts nothing.
+    for wrong in [
+        batch("", vec![]),
+        batch("x", vec![entry("a", "a", 1)]),
+        batch("x", vec![entry("a", "b", 1), entry("a", "b", 0)]),
+        batch("x", vec![entry("a", "", 1)]),
+    ] {
+        let refused = ledger.post(&wrong, 6).await;
+        assert!(
+            matches!(refused, Err(LedgerError::Batch { .. })),
+            "{refused:?}"
+        );
+    }
+    assert!(ledger.history("x").await.expect("history").is_empty());
+
+    // Many at once: each is posted once, whoever comes first.
+    let tasks: Vec<_> = (0..20)
+        .map(|k| {
+            let ledger = ledger.clone();
+            let same = batch(&format!("many-{}", k % 5), vec![entry("m", "grid", 1)]);
+            tokio::spawn(async move { ledger.post(&same, 7).await })
+        })
+        .collect();
+    let mut posted = 0;
+    for task in tasks {
+        // The slower of two may find its key taken: then it posted nothing.
+        if let Ok(Posted::Version(1)) = task.await.expect("a task") {
+            posted += 1;
+        }
+    }
+    assert_eq!((posted, balance("m").await), (5, Some(5)));
+
+    // What was posted is there after opening anew.
+    drop(ledger);
+    let ledger = Ledger::open(url).await.expect("opens again");
+    assert_eq!(
+        ledger.post(&third, 8).await.expect("known"),
+        Posted::Unchanged(3)
+    );
+}
+
+#[tokio::test]
+async fn the_embedded_ledger_holds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ledger.db");
+    holds(&format!("sqlite:{}", file.display())).await;
+}
+
+#[tokio::test]
+async fn entries_cannot_be_changed_behind_its_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("ledger.db").display());
+    let ledger = Ledger::open(&url).await.expect("opens");
+    ledger
+        .post(&batch("b", vec![entry("a", "g", 1)]), 1)
+        .await
+        .expect("posted");
+    let pool = sqlx::AnyPool::connect(&url).await.expect("connects");
+    for sql in [
+        "UPDATE entries SET fen = 2",
+        "DELETE FROM entries",
+        "DELETE FROM batches",
+    ] {
+        let refused = sqlx::query(sql).execute(&pool).await.expect_err(sql);
+        assert!(
+            refused.to_string().contains("append-only"),
+            "{sql}: {refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_ledger_is_refused() {
+    for url in ["", "ledger.db", "mysql://x/y"] {
+        let refused = Ledger::open(url).await;
+        assert!(matches!(refused, Err(LedgerError::Url(_))), "{url}");
+    }
+    let refused = Ledger::open("sqlite:/nowhere/at/all/ledger.db").await;
+    assert!(matches!(refused, Err(LedgerError::Database(_))));
+}
+
+#[tokio::test]
+async fn the_ledger_holds_on_postgresql() {
+    let server = Postgres::start();
+    holds(&server.url).await;
+}
+
+/// A server of one's own in a temporary folder, on a socket there.
+struct Postgres {
+    process: Child,
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Postgres {
+    fn start() -> Postgres {
+        let programs = programs();
+        let folder = tempfile::tempdir_in("/tmp").expect("a folder");
+        let data = folder.path().join("data");
+        let run = |program: &str| {
+            // It refuses to run as root: Debian's package has a user for it.
+            let path = programs.join(program);
+            if is_root() {
+                let mut command = Command::new("runuser");
+                command.args(["-u", "postgres", "--"]).arg(path);
+                command
+            } else {
+                Command::new(path)
+            }
+        };
+        if is_root() {
+            let owned = Command::new("chown")
+                .arg("postgres")
+                .arg(folder.path())
+                .status();
+            assert!(owned.expect("chown").success());
+        }
+        let made = run("initdb")
+            .args(["--auth=trust", "--username=vpp", "--no-sync", "-D"])
+            .arg(&data)
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.expect("initdb").success());
+        let port = free_port();
+        let process = run("postgres")
+            .arg("-D")
+            .arg(&data)
+            .args(["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"])
+            .arg("-k")
+            .arg(folder.path())
+            .args(["-p", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("postgres");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "PostgreSQL does not answer");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Postgres {
+            process,
+            url: format!("postgres://vpp@127.0.0.1:{port}/postgres"),
+            _folder: folder,
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // SIGINT: a fast shutdown, which takes its children along. Behind runuser the signal goes to all of the group.
+        let id = self.process.id().to_string();
+        let _ = Command::new("pkill").args(["-INT", "-P", &id]).status();
+        let _ = Command::new("kill").args(["-INT", &id]).status();
+        let _ = self.process.wait();
+    }
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().expect("id");
+    id.stdout.starts_with(b"0")
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// The folder with `initdb`: Debian keeps it apart, one for each version.
+fn programs() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let mut found: Vec<PathBuf> = folders
+        .filter_map(|folder| Some(folder.ok()?.path().join("bin")))
+        .filter(|bin| bin.join("initdb").exists())
+        .collect();
+    found.sort();
+    let bin = found.pop().or_else(|| {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).find(|folder| folder.join("initdb").exists())
+    });
+    bin.expect("there is no PostgreSQL; Debian: apt-get install postgresql")
+}
