@@ -20,7 +20,7 @@ use vpp_scenarios::world::World;
 use vpp_service::{Clock, EmbeddedBroker, Service, ServiceConfig};
 
 const SMALL: &str = include_str!("../../../scenarios/fleet-small.toml");
-/// Reports that come at once, of stations that others do not report for.
+/// So many reports come at once, all older than what their stations have reported since.
 const FLOOD: usize = 60_000;
 
 fn config(bootstrap: String, folder: &std::path::Path) -> ServiceConfig {
@@ -39,7 +39,7 @@ fn config(bootstrap: String, folder: &std::path::Path) -> ServiceConfig {
     config
 }
 
-/// Old reports of stations that have reported since: each is refused, so each costs its dead letter as well.
+/// Each is refused with a dead letter, or left out where a newer one of its station is in the same full batch.
 fn flood(bootstrap: &str, samples: &[Telemetry]) {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
