@@ -3,6 +3,7 @@
 //! to the broker's receipt.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -85,7 +86,7 @@ pub(crate) async fn measure(asked: &Arguments) -> anyhow::Result<Vec<Value>> {
     });
     let aggregators = aggregators(&scenario, &broker.bootstrap, every, &clock, &stop)?;
     await_reports(channel.clone()).await?;
-    regulate(channel, &clock, asked).await?;
+    let regulated = regulate(channel, &clock, asked).await;
     let (rss_mib, peak_rss_mib) = engine.memory()?;
     let figures = engine.stop()?;
     stop.store(true, Ordering::Relaxed);
@@ -106,6 +107,7 @@ pub(crate) async fn measure(asked: &Arguments) -> anyhow::Result<Vec<Value>> {
     if let (Some(row), Value::Object(figures)) = (row.as_object_mut(), figures) {
         row.extend(figures);
     }
+    regulated.with_context(|| format!("until it broke: {row}"))?;
     Ok(vec![row])
 }
 
@@ -129,6 +131,7 @@ impl Engine {
             command.arg("--create-topics");
         }
         let mut process = command
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -340,7 +343,11 @@ async fn regulate(channel: Channel, clock: &Clock, asked: &Arguments) -> anyhow:
     tokio::time::sleep(Duration::from_secs(9)).await;
     let mut ticks = tokio::time::interval(Duration::from_secs_f64(asked.period_s));
     for sequence in 1..=asked.signals {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            // A long run that is broken off still says what it measured.
+            _ = tokio::signal::ctrl_c() => break,
+        }
         #[allow(clippy::cast_precision_loss)] // a count of signals
         let signal = v1::RegulationSignal {
             sequence,

@@ -6,6 +6,7 @@ mod capability;
 mod check;
 mod droop;
 mod import;
+mod market_day;
 mod plant;
 mod register;
 mod rules;
@@ -39,6 +40,7 @@ enum Command {
     Import(import::Arguments),
     Score(score::Arguments),
     Droop(droop::Arguments),
+    MarketDay(market_day::Arguments),
     Tariff(tariff::Arguments),
     Rules(rules::Arguments),
     Baselines(baselines::Arguments),
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Import(arguments) => import::main(&arguments),
         Command::Score(arguments) => score::main(&arguments),
         Command::Droop(arguments) => droop::main(&arguments),
+        Command::MarketDay(arguments) => market_day::main(&arguments),
         Command::Tariff(arguments) => tariff::main(&arguments),
         Command::Rules(arguments) => rules::main(&arguments),
         Command::Baselines(arguments) => baselines::main(&arguments),

@@ -314,7 +314,7 @@ fn table(settled: &Settlement) -> Table {
         table.add_row([
             line.station.to_string(),
             kwh(line.delivered_wh),
-            line.missing.to_string(),
+            line.missing().to_string(),
             cny(line.share_fen),
             baseline,
         ]);

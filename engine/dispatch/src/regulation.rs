@@ -218,7 +218,7 @@ impl Engine {
             .regulation
             .as_ref()
             .map_or(Power::ZERO, Regulation::requested);
-        let ordered = self.regulation_ordered();
+        let (ordered, achieved) = self.ordered_and_achieved();
         // Where stations lag, more is ordered than is asked for.
         let asked = self.steering.followed() - self.steering.made_good();
         let missing = if asked >= Power::ZERO {
@@ -233,7 +233,7 @@ impl Engine {
             sequence: signal.sequence,
             requested,
             ordered,
-            achieved: self.regulation_achieved(),
+            achieved,
             command_count,
             note,
         }));
@@ -242,8 +242,7 @@ impl Engine {
     /// Sends the enrolled stations where the signal in force wants them.
     fn release_regulation(&mut self, now: Timestamp, outputs: &mut Vec<Output>) -> usize {
         let mut releasing = std::mem::take(&mut self.releasing);
-        let states = self.states.iter().enumerate();
-        releasing.want(states.filter_map(|(at, state)| Some((at, state.steered?.setpoint))));
+        releasing.want(self.steering.setpoints().iter().copied());
         let decision = self
             .plan
             .as_ref()
@@ -293,21 +292,19 @@ impl Engine {
         self.states[station].active_power - self.regulation_offset(station)
     }
 
-    fn regulation_ordered(&self) -> Power {
-        -(0..self.states.len())
-            .map(|station| self.ordered_offset(station))
-            .sum::<Power>()
-    }
-
-    fn regulation_achieved(&self) -> Power {
-        let enrolled = self
-            .states
-            .iter()
-            .filter(|state| state.steered.is_some())
-            .filter_map(|state| Some((state.course?.1, state.active_power)));
-        enrolled
-            .map(|(course, active)| Power::round_kilowatts(course) - active)
-            .sum()
+    /// What is ordered for the signal, and what the last samples show of it; positive: draws less.
+    fn ordered_and_achieved(&self) -> (Power, Power) {
+        let mut sums = (Power::ZERO, Power::ZERO);
+        for (station, state) in self.states.iter().enumerate() {
+            if state.steered.is_none() {
+                continue;
+            }
+            sums.0 -= self.ordered_offset(station);
+            if let Some((_, course)) = state.course {
+                sums.1 += Power::round_kilowatts(course) - state.active_power;
+            }
+        }
+        sums
     }
 
     /// Ends regulation when the signal has been silent for too long.

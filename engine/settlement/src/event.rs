@@ -2,11 +2,9 @@
 //! aggregator is paid by the template of its market, and each station's part of it, exact to the fen. What led to a figure is
 //! kept beside it: the days of the baseline, the methods' names and the packs that they come from.
 
-use std::collections::BTreeMap;
-
 use vpp_core::{AggregatorId, EventId, Invalid, Price, StationId};
 use vpp_market_adapters::response::baseline::{
-    Baseline, BaselineError, Calendar, Curve, EventWindow, History,
+    Baseline, BaselineError, Calendar, Curve, EventWindow, History, Past,
 };
 use vpp_market_adapters::response::payment::{Direction, Payment, Response, Template};
 use vpp_market_adapters::response::split;
@@ -57,19 +55,32 @@ pub struct Terms<'a> {
     pub calendar: &'a Calendar,
 }
 
-/// A station's part.
+/// A station's part, with the readings that it was worked out of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StationLine {
     /// Which.
     pub station: StationId,
     /// Its baseline, and what that was made of; none where the method refused.
     pub baseline: Result<Curve, BaselineError>,
+    /// What its gate drew in each quarter of the window, Wh; none where no reading came.
+    pub actual_wh: Vec<Option<i64>>,
     /// What it delivered, Wh.
     pub delivered_wh: i64,
-    /// Quarters without a reading.
-    pub missing: usize,
     /// What it gets, fen.
     pub share_fen: i64,
+}
+
+impl StationLine {
+    /// Quarters without a reading.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        self.actual_wh.iter().filter(|wh| wh.is_none()).count()
+    }
+
+    /// What it would have drawn in a quarter of the window, Wh.
+    fn expected_wh(curve: &Curve, slot: usize) -> i64 {
+        curve.watts[slot] / QUARTERS_PER_HOUR
+    }
 }
 
 /// What an event comes to for an aggregator.
@@ -98,75 +109,113 @@ pub fn settle(
     records: &[StationRecord],
     terms: &Terms<'_>,
 ) -> Result<Settlement, Invalid> {
-    let slots = cleared.window.slots;
-    if cleared.cleared_wh.len() != slots {
-        let problem = format!("has {} entries for {slots}", cleared.cleared_wh.len());
-        return Err(Invalid::new("cleared_wh", problem));
-    }
-    let mut ordered = BTreeMap::new();
-    for record in records {
-        if record.actual_wh.len() != slots {
-            let problem = format!("has {} entries for {slots}", record.actual_wh.len());
-            let field = format!("stations[{}].actual_wh", record.station);
-            return Err(Invalid::new(field, problem));
+    let line = |record: &StationRecord| {
+        let actual_wh = record.actual_wh.clone();
+        cleared.measure(&record.station, &record.history.past(), actual_wh, terms)
+    };
+    let lines = records.iter().map(line).collect::<Result<_, _>>()?;
+    cleared.pay(lines, terms)
+}
+
+impl Cleared {
+    /// What one station delivered, without its share yet: the others' do not matter for that.
+    ///
+    /// # Errors
+    /// Readings that do not fit the window.
+    pub fn measure(
+        &self,
+        station: &StationId,
+        past: &Past<'_>,
+        actual_wh: Vec<Option<i64>>,
+        terms: &Terms<'_>,
+    ) -> Result<StationLine, Invalid> {
+        let slots = self.window.slots;
+        if actual_wh.len() != slots {
+            let problem = format!("has {} entries for {slots}", actual_wh.len());
+            return Err(Invalid::new(
+                format!("stations[{station}].actual_wh"),
+                problem,
+            ));
         }
-        if ordered.insert(&record.station, record).is_some() {
-            let problem = format!("{} is there twice", record.station);
-            return Err(Invalid::new("stations", problem));
-        }
-    }
-    let (mut baseline_wh, mut actual_wh) = (vec![0; slots], vec![0; slots]);
-    let mut stations = Vec::with_capacity(ordered.len());
-    for record in ordered.into_values() {
-        let curve = (terms.baseline).curve(&record.history, terms.calendar, &cleared.window);
-        let mut line = StationLine {
-            station: record.station.clone(),
-            delivered_wh: 0,
-            missing: record.actual_wh.iter().filter(|wh| wh.is_none()).count(),
-            share_fen: 0,
-            baseline: curve,
-        };
-        if let Ok(curve) = &line.baseline {
-            for slot in 0..slots {
-                let expected = curve.watts[slot] / QUARTERS_PER_HOUR;
-                let actual = record.actual_wh[slot].unwrap_or(expected);
-                baseline_wh[slot] += expected;
-                actual_wh[slot] += actual;
-                let less = match cleared.direction {
-                    Direction::Shaving => expected - actual,
-                    Direction::Filling => actual - expected,
+        let baseline = terms.baseline.curve(past, terms.calendar, &self.window);
+        let mut delivered_wh = 0;
+        if let Ok(curve) = &baseline {
+            for (slot, actual) in actual_wh.iter().enumerate() {
+                let expected = StationLine::expected_wh(curve, slot);
+                let less = expected - actual.unwrap_or(expected);
+                delivered_wh += match self.direction {
+                    Direction::Shaving => less.max(0),
+                    Direction::Filling => (-less).max(0),
                 };
-                line.delivered_wh += less.max(0);
             }
         }
-        stations.push(line);
+        Ok(StationLine {
+            station: station.clone(),
+            baseline,
+            actual_wh,
+            delivered_wh,
+            share_fen: 0,
+        })
     }
-    let response = Response {
-        direction: cleared.direction,
-        first_slot: cleared.window.first,
-        baseline_wh,
-        actual_wh,
-        cleared_wh: cleared.cleared_wh.clone(),
-    };
-    let payment = terms.template.pay(&response, cleared.price)?;
-    let weights: Vec<u64> = stations
-        .iter()
-        .map(|line| line.delivered_wh.unsigned_abs())
-        .collect();
-    let shares = split(payment.distributable_fen(), &weights);
-    for (line, share) in stations.iter_mut().zip(shares) {
-        line.share_fen = share;
+
+    /// What all stations together are paid, and each station's part of it. Lines of [`Cleared::measure`], in any order.
+    ///
+    /// # Errors
+    /// A station that is there twice, cleared energies that do not fit the window, figures beyond belief.
+    pub fn pay(
+        &self,
+        mut lines: Vec<StationLine>,
+        terms: &Terms<'_>,
+    ) -> Result<Settlement, Invalid> {
+        let slots = self.window.slots;
+        if self.cleared_wh.len() != slots {
+            let problem = format!("has {} entries for {slots}", self.cleared_wh.len());
+            return Err(Invalid::new("cleared_wh", problem));
+        }
+        lines.sort_by(|a, b| a.station.cmp(&b.station));
+        if let Some(pair) = lines
+            .windows(2)
+            .find(|pair| pair[0].station == pair[1].station)
+        {
+            let problem = format!("{} is there twice", pair[0].station);
+            return Err(Invalid::new("stations", problem));
+        }
+        let (mut baseline_wh, mut actual_wh) = (vec![0; slots], vec![0; slots]);
+        for line in &lines {
+            let Ok(curve) = &line.baseline else { continue };
+            for slot in 0..slots {
+                let expected = StationLine::expected_wh(curve, slot);
+                baseline_wh[slot] += expected;
+                actual_wh[slot] += line.actual_wh[slot].unwrap_or(expected);
+            }
+        }
+        let response = Response {
+            direction: self.direction,
+            first_slot: self.window.first,
+            baseline_wh,
+            actual_wh,
+            cleared_wh: self.cleared_wh.clone(),
+        };
+        let payment = terms.template.pay(&response, self.price)?;
+        let weights: Vec<u64> = lines
+            .iter()
+            .map(|line| line.delivered_wh.unsigned_abs())
+            .collect();
+        let shares = split(payment.distributable_fen(), &weights);
+        for (line, share) in lines.iter_mut().zip(shares) {
+            line.share_fen = share;
+        }
+        Ok(Settlement {
+            event: self.event.clone(),
+            aggregator: self.aggregator.clone(),
+            payment,
+            stations: lines,
+            rules: [
+                format!("{}/{}", terms.baseline_pack, terms.baseline.name()),
+                format!("{}/{}", terms.payment_pack, terms.template.name),
+            ],
+        })
     }
-    Ok(Settlement {
-        event: cleared.event.clone(),
-        aggregator: cleared.aggregator.clone(),
-        payment,
-        stations,
-        rules: [
-            format!("{}/{}", terms.baseline_pack, terms.baseline.name()),
-            format!("{}/{}", terms.payment_pack, terms.template.name),
-        ],
-    })
 }
 
 impl Settlement {
@@ -194,7 +243,7 @@ impl Settlement {
                 self.aggregator,
                 line.station,
                 line.delivered_wh,
-                line.missing,
+                line.missing(),
                 line.share_fen,
             );
         }

@@ -164,6 +164,16 @@ impl Response {
         self.model().after(from, setpoint, seconds)
     }
 
+    /// The same for several setpoints.
+    pub(crate) fn reach(&self, from: f64, seconds: f64) -> Reach {
+        let model = self.model();
+        Reach {
+            from,
+            fall: (model.fall.share(seconds), model.fall.end_kw),
+            rise: (model.rise.share(seconds), model.rise.end_kw),
+        }
+    }
+
     /// The setpoint that brings a station from `from` to `to` within so many seconds, kW: further than there when it lags.
     pub(crate) fn setpoint(&self, from: f64, to: f64, seconds: f64) -> f64 {
         let model = self.model();
@@ -174,6 +184,33 @@ impl Response {
     fn model(&self) -> &Model {
         &self.believed
     }
+}
+
+/// Where a station can be after a time, from where it is: the share of the way and the end, of each direction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    from: f64,
+    fall: (f64, Option<f64>),
+    rise: (f64, Option<f64>),
+}
+
+impl Reach {
+    /// At a setpoint, kW.
+    pub(crate) fn at(&self, setpoint: f64) -> f64 {
+        let rises = setpoint > self.from;
+        let (share, end) = if rises { self.rise } else { self.fall };
+        self.from + way(self.from, setpoint, end) * share
+    }
+}
+
+/// From where a station is to where a setpoint takes it in the end, kW.
+fn way(from: f64, setpoint: f64, end: Option<f64>) -> f64 {
+    let goal = if setpoint > from {
+        setpoint.min(end.unwrap_or(f64::INFINITY).max(from))
+    } else {
+        setpoint.max(end.unwrap_or(f64::NEG_INFINITY).min(from))
+    };
+    goal - from
 }
 
 #[allow(clippy::cast_possible_truncation)] // a few thousand
@@ -188,14 +225,10 @@ fn seconds(milliseconds: i64) -> f64 {
 
 impl Model {
     fn after(&self, from: f64, setpoint: f64, seconds: f64) -> f64 {
-        let (side, goal) = if setpoint > from {
-            let end = self.rise.end_kw.unwrap_or(f64::INFINITY);
-            (&self.rise, setpoint.min(end.max(from)))
-        } else {
-            let end = self.fall.end_kw.unwrap_or(f64::NEG_INFINITY);
-            (&self.fall, setpoint.max(end.min(from)))
-        };
-        from + (goal - from) * side.share(seconds)
+        let rises = setpoint > from;
+        let side = if rises { &self.rise } else { &self.fall };
+        let end = side.end_kw;
+        from + way(from, setpoint, end) * side.share(seconds)
     }
 
     /// Goes from one instant to another with what was told: where the last setpoint that shows began to (when, kW, and

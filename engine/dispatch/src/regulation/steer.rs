@@ -12,6 +12,7 @@ use chrono::TimeDelta;
 use vpp_core::{Power, Timestamp};
 use vpp_optimizer::regulate::{Answer, Fleet, Penalties, Problem, Regulator};
 
+use super::Regulation;
 use super::response::milliseconds;
 use crate::engine::Engine;
 use crate::state::StationState;
@@ -42,13 +43,15 @@ pub(crate) struct Steered {
 pub(crate) struct Steering {
     regulator: Regulator,
     stations: Vec<usize>,
-    /// Room for those of the next value.
+    /// The stations of the value that is being shared out.
     members: Vec<usize>,
     nodes: usize,
     problem: Problem,
     /// For each station: where it will be when a setpoint sent now begins to show, kW, and how long that then has, s.
     soon: Vec<(f64, f64)>,
     answer: Answer,
+    /// Stations, and where each is sent.
+    setpoints: Vec<(usize, Power)>,
     /// What is followed: the signal, at the instant that what leaves now is for; positive: draw less.
     followed: Power,
     /// What is made good of the errors so far; positive: draw more, kW.
@@ -58,10 +61,26 @@ pub(crate) struct Steering {
     aims: VecDeque<(Timestamp, Timestamp, f64)>,
 }
 
+/// What the enrolled stations come to, all together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Enrolled {
+    /// How far beyond the next value their setpoints show, periods.
+    late: f64,
+    /// What they would draw at the next value without the signal, kW.
+    course_kw: f64,
+    /// What they draw, kW.
+    measured_kw: f64,
+}
+
 impl Steering {
     /// What is made good of the errors so far; positive: draw more.
     pub(crate) fn made_good(&self) -> Power {
         Power::round_kilowatts(self.made_good_kw)
+    }
+
+    /// Stations, and where each is sent for the signal in force.
+    pub(crate) fn setpoints(&self) -> &[(usize, Power)] {
+        &self.setpoints
     }
 
     /// What is followed by what left last; positive: draw less.
@@ -126,10 +145,10 @@ impl Engine {
     /// Shares the signal in force out over the enrolled stations. `due`: a new value came, so the last one has had its
     /// time.
     pub(crate) fn steer(&mut self, now: Timestamp, due: bool) {
-        for state in &mut self.states {
-            state.steered = None;
-        }
         let Some(regulation) = &self.regulation else {
+            for state in &mut self.states {
+                state.steered = None;
+            }
             return;
         };
         let award = regulation
@@ -140,36 +159,10 @@ impl Engine {
         let (period, signal_at) = (regulation.period, regulation.signal_at);
         let seconds = period.as_seconds_f64();
         let mut steering = std::mem::take(&mut self.steering);
-        let mut stations = std::mem::take(&mut steering.members);
-        stations.clear();
-        stations.extend((0..self.states.len()).filter(|&station| {
-            self.fleet.stations()[station].regulates
-                && self.states[station].schedule.is_some()
-                && self.states[station].is_callable(now, &self.config)
-        }));
-        if stations != steering.stations {
-            steering.forget();
-        }
-        // How far beyond the next value their setpoints show, in periods.
-        let late: f64 = stations
-            .iter()
-            .map(|&station| {
-                let state = &self.states[station];
-                let shows = state.response.dead_time_s() + state.seconds_to_go(seconds);
-                (shows - seconds).max(0.0) / seconds
-            })
-            .sum();
+        let enrolled = self.pose(&mut steering, now, seconds);
+        self.fit(&mut steering);
         #[allow(clippy::cast_precision_loss)]
-        let mean_late = late / stations.len().max(1) as f64;
-        let delay = self.config.regulation_delay;
-        steering.followed = regulation.followed(now, mean_late, delay);
-        let (mut target, mut measured) = (-steering.followed.as_kilowatts(), 0.0);
-        for &station in &stations {
-            let state = &mut self.states[station];
-            state.keep_course(now);
-            target += state.course_after(seconds);
-            measured += state.active_power.as_kilowatts();
-        }
+        let mean_late = enrolled.late / steering.stations.len().max(1) as f64;
         if due {
             // The aim for now, or the one nearest to it.
             let nearest = now + period / 2;
@@ -181,16 +174,18 @@ impl Engine {
                 let limit = INTEGRAL_LIMIT * award;
                 // What is added now shows only after the dead time: until then the error is seen, and added, again.
                 let gain = INTEGRAL / (1.0 + 2.0 * mean_late);
-                let made_good = steering.made_good_kw + gain * (aimed - measured);
+                let made_good = steering.made_good_kw + gain * (aimed - enrolled.measured_kw);
                 steering.made_good_kw = made_good.clamp(-limit, limit);
             }
         } else {
             // The schedule may have changed since the value came: it is aimed anew.
             steering.aims.retain(|(since, ..)| *since != signal_at);
         }
-        self.fit(&mut steering, &stations);
-        steering.members = stations;
-        self.pose(&mut steering, now, seconds, target);
+        let delay = self.config.regulation_delay;
+        let followed = |regulation: &Regulation| regulation.followed(now, mean_late, delay);
+        steering.followed = self.regulation.as_ref().map_or(Power::ZERO, followed);
+        let target = enrolled.course_kw - steering.followed.as_kilowatts();
+        steering.problem.target_kw = target + steering.made_good_kw;
         steering.share_out();
         if steering.answer.tracking_error_kw.abs() < WITHIN_REACH_KW {
             let time = TimeDelta::milliseconds(milliseconds(seconds * (1.0 + mean_late)));
@@ -198,20 +193,92 @@ impl Engine {
                 .aims
                 .push_back((signal_at, signal_at + time, target));
         }
+        steering.setpoints.clear();
         for (r, &station) in steering.stations.iter().enumerate() {
             let state = &mut self.states[station];
             let (draw, plan) = (steering.answer.draw_kw[r], steering.problem.plan_kw[r]);
             state.steered = state.sent_to(steering.soon[r], draw, plan);
+            let setpoint = state.steered.map(|steered| (station, steered.setpoint));
+            steering.setpoints.extend(setpoint);
         }
         self.steering = steering;
     }
 
+    /// Finds the enrolled stations and states their problem, but for the target: the only pass over all stations before
+    /// the solver, for at a hundred thousand it is memory that takes the time.
+    fn pose(&mut self, steering: &mut Steering, now: Timestamp, seconds: f64) -> Enrolled {
+        let Steering {
+            problem,
+            members,
+            soon,
+            ..
+        } = steering;
+        members.clear();
+        soon.clear();
+        problem.low_kw.clear();
+        problem.high_kw.clear();
+        problem.plan_kw.clear();
+        let nodes = self.fleet.tree().nodes();
+        problem.base_kw.clear();
+        let base = nodes
+            .iter()
+            .map(|node| node.base_load.at(now).as_kilowatts());
+        problem.base_kw.extend(base);
+        let mut enrolled = Enrolled::default();
+        for (station, state) in self.states.iter_mut().enumerate() {
+            state.steered = None;
+            let draw = state.active_power.as_kilowatts();
+            let regulates = self.fleet.stations()[station].regulates;
+            let schedule = match state.schedule {
+                Some(schedule) if regulates && state.is_callable(now, &self.config) => schedule,
+                _ => {
+                    problem.base_kw[self.fleet.node_of(station)] += draw;
+                    continue;
+                }
+            };
+            members.push(station);
+            state.keep_course(now);
+            let to_go = state.seconds_to_go(seconds);
+            let shows = state.response.dead_time_s() + to_go;
+            enrolled.late += (shows - seconds).max(0.0) / seconds;
+            enrolled.course_kw += state.course_after(seconds);
+            enrolled.measured_kw += draw;
+            let at = state.soon_at(now);
+            soon.push((at, to_go));
+            let reach = state.response.reach(at, to_go);
+            let low = reach.at(state.room_kw.0);
+            let high = reach.at(state.room_kw.1).max(low);
+            problem.low_kw.push(low);
+            problem.high_kw.push(high);
+            let plan = reach.at(schedule.as_kilowatts());
+            problem.plan_kw.push(plan.clamp(low, high));
+        }
+        for price in [&mut problem.rise_price, &mut problem.fall_price] {
+            price.clear();
+            price.resize(members.len(), MOVING);
+        }
+        problem.upper_kw.clear();
+        problem.lower_kw.clear();
+        for node in nodes {
+            problem.upper_kw.push(node.import_limit.as_kilowatts());
+            problem.lower_kw.push(-node.export_limit.as_kilowatts());
+        }
+        problem.ceiling_kw.clear();
+        problem.penalties = Penalties::default();
+        enrolled
+    }
+
     /// Takes other stations on, where they changed.
-    fn fit(&self, steering: &mut Steering, stations: &[usize]) {
+    fn fit(&self, steering: &mut Steering) {
         let tree = self.fleet.tree();
-        if steering.stations == stations && steering.nodes == tree.nodes().len() {
+        let others = steering.stations != steering.members;
+        if others {
+            steering.forget();
+        }
+        if !others && steering.nodes == tree.nodes().len() {
             return;
         }
+        let stations = &steering.members;
         let fleet = Fleet {
             resource_node: stations
                 .iter()
@@ -224,62 +291,7 @@ impl Engine {
         let fits = steering.regulator.set_fleet(&fleet);
         fits.expect("a registered tree is a tree");
         steering.nodes = tree.nodes().len();
-        steering.stations.clear();
-        steering.stations.extend_from_slice(stations);
-    }
-
-    fn pose(&self, steering: &mut Steering, now: Timestamp, seconds: f64, target_kw: f64) {
-        let Steering {
-            problem,
-            stations,
-            soon,
-            ..
-        } = steering;
-        soon.clear();
-        let count = stations.len();
-        for (column, value) in [
-            (&mut problem.rise_price, MOVING),
-            (&mut problem.fall_price, MOVING),
-        ] {
-            column.clear();
-            column.resize(count, value);
-        }
-        problem.low_kw.clear();
-        problem.high_kw.clear();
-        problem.plan_kw.clear();
-        let nodes = self.fleet.tree().nodes();
-        problem.base_kw.clear();
-        let base = nodes
-            .iter()
-            .map(|node| node.base_load.at(now).as_kilowatts());
-        problem.base_kw.extend(base);
-        let mut members = stations.iter().peekable();
-        for (station, state) in self.states.iter().enumerate() {
-            if members.next_if_eq(&&station).is_none() {
-                let draw = state.active_power.as_kilowatts();
-                problem.base_kw[self.fleet.node_of(station)] += draw;
-                continue;
-            }
-            let (at, seconds) = (state.soon_at(now), state.seconds_to_go(seconds));
-            soon.push((at, seconds));
-            let after = |setpoint| state.response.after(at, setpoint, seconds);
-            let (low, high) = (after(state.room_kw.0), after(state.room_kw.1));
-            problem.low_kw.push(low);
-            problem.high_kw.push(high.max(low));
-            let schedule = state.schedule.map_or(at, Power::as_kilowatts);
-            problem
-                .plan_kw
-                .push(after(schedule).clamp(low, high.max(low)));
-        }
-        problem.upper_kw.clear();
-        problem.lower_kw.clear();
-        for node in nodes {
-            problem.upper_kw.push(node.import_limit.as_kilowatts());
-            problem.lower_kw.push(-node.export_limit.as_kilowatts());
-        }
-        problem.ceiling_kw.clear();
-        problem.target_kw = target_kw + steering.made_good_kw;
-        problem.penalties = Penalties::default();
+        steering.stations.clone_from(&steering.members);
     }
 }
 

@@ -78,7 +78,7 @@ fn an_event_is_settled_with_what_led_to_it() {
     assert_eq!((payment.gross_fen, payment.penalty_fen), (5_600, 2_400));
     let shares: Vec<i64> = settled.stations.iter().map(|line| line.share_fen).collect();
     assert_eq!(shares, [2_286, 914, 0]);
-    assert_eq!(settled.stations[1].missing, 1);
+    assert_eq!(settled.stations[1].missing(), 1);
     let refused = settled.stations[2]
         .baseline
         .as_ref()

@@ -28,7 +28,7 @@ fn event() -> EventWindow {
 fn curve(method: &str, history: &History, calendar: &Calendar) -> Result<Curve, BaselineError> {
     let rules = BaselineRules::standard();
     let method = rules.method(method).expect(method);
-    method.curve(history, calendar, &event())
+    method.curve(&history.past(), calendar, &event())
 }
 
 fn numbers(curve: &Curve) -> Vec<u32> {
@@ -136,7 +136,7 @@ fn readings_of_the_event_or_after_it_are_refused() {
         for method in BaselineRules::standard().methods() {
             let refused = method
                 .method()
-                .curve(&history, &Calendar::default(), &event());
+                .curve(&history.past(), &Calendar::default(), &event());
             assert_eq!(refused, Err(BaselineError::TooLate { date, slot }));
         }
     }
@@ -154,7 +154,7 @@ fn an_event_that_cannot_be_is_refused() {
         for method in BaselineRules::standard().methods() {
             let refused = method
                 .method()
-                .curve(&history(), &Calendar::default(), &event);
+                .curve(&history().past(), &Calendar::default(), &event);
             assert!(matches!(refused, Err(BaselineError::Window { .. })));
         }
     }
