@@ -10,6 +10,7 @@ mod optimizer;
 mod regd_day;
 mod regulate;
 mod save;
+mod settle_month;
 mod support;
 mod tracking;
 
@@ -61,6 +62,8 @@ enum Bench {
     Tracking(tracking::Arguments),
     /// A real day of regulation, from bid to score to money, beside what a study publishes for it.
     RegdDay(regd_day::Arguments),
+    /// A month of a city's meter readings settled, beside `DuckDB`.
+    SettleMonth(settle_month::Arguments),
     /// The plan's solver beside HiGHS (with the cargo feature `highs`) and Clarabel; then the exponents of growth.
     Optimizer(optimizer::Arguments),
     /// Writes an instance of `optimizer` to a file.
@@ -135,6 +138,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Optimizer(asked) => optimizer::measure(&asked, print)?,
         Bench::Decision(asked) => decision::measure(&asked, print)?,
         Bench::RegdDay(asked) => regd_day::measure(&asked, print)?,
+        Bench::SettleMonth(asked) => settle_month::measure(&asked, print)?,
         Bench::Tracking(asked) => tracking::measure(&asked, print)?,
         Bench::Regulate(asked) => regulate::measure(&asked, print)?,
         Bench::Instance(asked) => save::write(&asked)?,

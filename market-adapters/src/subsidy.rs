@@ -103,6 +103,12 @@ impl SubsidyRules {
         rules::parse(text, RawPack::check)
     }
 
+    /// For each kWh discharged, at most.
+    #[must_use]
+    pub fn discharge_rate(&self) -> Price {
+        Price::from_cny_per_kwh(self.discharge_rate.value)
+    }
+
     /// Whether all figures hold on a local day.
     fn hold_on(&self, day: NaiveDate) -> bool {
         let holds = |figure: &Dated<Decimal>| {
@@ -137,6 +143,22 @@ impl Budget {
             platform_fen: 0,
             discharge_fen: 0,
         })
+    }
+
+    /// The budget of a year of which so much is left, CNY: all else was granted before.
+    ///
+    /// # Errors
+    /// A year in which the rules do not hold; more than there is, less than nothing, or parts of a fen.
+    pub fn with_left(rules: &SubsidyRules, year: i32, left: Decimal) -> Result<Budget, Invalid> {
+        let mut budget = Budget::of(rules, year)?;
+        let fen = left * Decimal::ONE_HUNDRED;
+        if left < Decimal::ZERO || left > rules.yearly_budget.value || fen != fen.trunc() {
+            let most = rules.yearly_budget.value;
+            let problem = format!("{left} CNY is not 0 to {most}, in whole fen");
+            return Err(Invalid::new("left", problem));
+        }
+        budget.discharge_fen = budget.total_fen - to_fen(left);
+        Ok(budget)
     }
 
     /// What has been granted, fen: for equipment, platforms and discharge.

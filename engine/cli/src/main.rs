@@ -15,6 +15,7 @@ mod score;
 mod serve;
 mod settle;
 mod summary;
+mod table;
 mod tariff;
 mod view;
 
@@ -45,6 +46,7 @@ enum Command {
     Rules(rules::Arguments),
     Baselines(baselines::Arguments),
     Settle(settle::Arguments),
+    SettleMonth(settle::month::Arguments),
     TestCapability(capability::Arguments),
 }
 
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Rules(arguments) => rules::main(&arguments),
         Command::Baselines(arguments) => baselines::main(&arguments),
         Command::Settle(arguments) => settle::main(&arguments),
+        Command::SettleMonth(arguments) => settle::month::main(&arguments),
         Command::TestCapability(arguments) => capability::main(&arguments),
     };
     match outcome {

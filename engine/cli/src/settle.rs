@@ -1,21 +1,24 @@
 //! `vpp settle`.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub(crate) mod event_file;
+pub(crate) mod meters;
+pub(crate) mod month;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
+use chrono::{NaiveDateTime, Timelike as _};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use rust_decimal::Decimal;
-use serde::Deserialize;
-use vpp_core::{AggregatorId, EventId, Price, StationId};
+use vpp_core::StationId;
 use vpp_market_adapters::Status;
-use vpp_market_adapters::response::SLOTS;
-use vpp_market_adapters::response::baseline::{BaselineRules, Calendar, EventWindow, History};
-use vpp_market_adapters::response::payment::{Direction, PaymentRules};
-use vpp_settlement::event::{Cleared, Settlement, StationRecord, Terms, settle};
+use vpp_market_adapters::response::baseline::{EventWindow, History};
+use vpp_settlement::event::{Settlement, StationRecord, Terms, settle};
+
+use event_file::EventFile;
 
 /// Settle a demand-response event from meter readings: each station's baseline and delivery, what the aggregator is paid,
 /// and each station's part, exact to the fen.
@@ -54,88 +57,14 @@ pub(crate) struct Arguments {
     csv: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EventFile {
-    event: EventId,
-    aggregator: AggregatorId,
-    direction: Way,
-    date: toml::value::Datetime,
-    from: String,
-    to: String,
-    invited_on: toml::value::Datetime,
-    cleared_kw: Power,
-    price_cny_per_kwh: Decimal,
-    baseline: String,
-    payment: String,
-    #[serde(default)]
-    holidays: Vec<toml::value::Datetime>,
-    #[serde(default)]
-    worked: Vec<toml::value::Datetime>,
-    #[serde(default)]
-    event_days: Vec<toml::value::Datetime>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Way {
-    Shaving,
-    Filling,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Power {
-    All(f64),
-    Each(Vec<f64>),
-}
-
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let name = arguments.event.display();
     let text = std::fs::read_to_string(&arguments.event).with_context(|| format!("{name}"))?;
     let file: EventFile = toml::from_str(&text).with_context(|| format!("{name}"))?;
-    let cleared = cleared(&file).with_context(|| format!("{name}"))?;
+    let cleared = file.cleared().with_context(|| format!("{name}"))?;
     let records = records(&arguments.readings, &cleared.window)?;
-    let (baselines, payments) = (BaselineRules::standard(), PaymentRules::standard());
-    let known: Vec<&str> = baselines
-        .methods()
-        .iter()
-        .map(|m| m.method().name())
-        .collect();
-    let baseline = baselines.method(&file.baseline).with_context(|| {
-        let known = known.join(", ");
-        format!(
-            "{name}: baseline: there is no method {:?}; known: {known}",
-            file.baseline
-        )
-    })?;
-    let known: Vec<&str> = payments
-        .templates()
-        .iter()
-        .map(|t| t.name.as_str())
-        .collect();
-    let template = payments.template(&file.payment).with_context(|| {
-        let known = known.join(", ");
-        format!(
-            "{name}: payment: there is no template {:?}; known: {known}",
-            file.payment
-        )
-    })?;
-    let days = |days: &[toml::value::Datetime]| -> anyhow::Result<BTreeSet<NaiveDate>> {
-        days.iter().map(date).collect()
-    };
-    let calendar = Calendar {
-        holidays: days(&file.holidays).with_context(|| format!("{name}: holidays"))?,
-        worked: days(&file.worked).with_context(|| format!("{name}: worked"))?,
-        events: days(&file.event_days).with_context(|| format!("{name}: event_days"))?,
-    };
-    let terms = Terms {
-        baseline,
-        baseline_pack: &baselines.name,
-        template,
-        payment_pack: &payments.name,
-        calendar: &calendar,
-    };
+    let calendar = file.calendar().with_context(|| format!("{name}"))?;
+    let terms = file.terms(&calendar).with_context(|| format!("{name}"))?;
     let settled = settle(&cleared, &records, &terms)?;
     let csv = format!("{}\n{}", Settlement::CSV_HEADER, settled.to_csv());
     if let Some(path) = &arguments.out {
@@ -147,74 +76,8 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         println!("{}", table(&settled));
     }
-    if template.status() == Status::Unverified {
-        eprintln!(
-            "vpp: the template {} is not verified: {}",
-            template.name,
-            template.source()
-        );
-    }
+    warn(&terms);
     Ok(ExitCode::SUCCESS)
-}
-
-fn date(date: &toml::value::Datetime) -> anyhow::Result<NaiveDate> {
-    let text = date.to_string();
-    text.parse()
-        .with_context(|| format!("{text} is no plain date"))
-}
-
-fn quarter(field: &str, text: &str) -> anyhow::Result<usize> {
-    if text == "24:00" {
-        return Ok(SLOTS);
-    }
-    let time =
-        NaiveTime::parse_from_str(text, "%H:%M").with_context(|| format!("{field}: {text:?}"))?;
-    anyhow::ensure!(
-        time.minute() % 15 == 0,
-        "{field}: {text:?} is no quarter of an hour"
-    );
-    Ok((time.hour() * 4 + time.minute() / 15) as usize)
-}
-
-fn cleared(file: &EventFile) -> anyhow::Result<Cleared> {
-    let (first, last) = (quarter("from", &file.from)?, quarter("to", &file.to)?);
-    anyhow::ensure!(first < last, "to: {:?} does not come after from", file.to);
-    let slots = last - first;
-    let kilowatts = match &file.cleared_kw {
-        Power::All(kw) => vec![*kw; slots],
-        Power::Each(each) => {
-            let count = each.len();
-            anyhow::ensure!(
-                count == slots,
-                "cleared_kw: {count} figures for {slots} quarters"
-            );
-            each.clone()
-        }
-    };
-    let wh = |kw: &f64| {
-        anyhow::ensure!(
-            (0.0..=1e6).contains(kw),
-            "cleared_kw: {kw} is outside 0 to 1000000"
-        );
-        #[allow(clippy::cast_possible_truncation)] // bounded above
-        Ok((kw * 250.0).round() as i64)
-    };
-    Ok(Cleared {
-        event: file.event.clone(),
-        aggregator: file.aggregator.clone(),
-        direction: match file.direction {
-            Way::Shaving => Direction::Shaving,
-            Way::Filling => Direction::Filling,
-        },
-        window: EventWindow {
-            date: date(&file.date).context("date")?,
-            first,
-            slots,
-            invited_on: date(&file.invited_on).context("invited_on")?,
-        },
-        cleared_wh: kilowatts.iter().map(wh).collect::<anyhow::Result<_>>()?,
-        price: Price::from_cny_per_kwh(file.price_cny_per_kwh),
-    })
 }
 
 /// Readings before the event are each station's past; those of the event are what it did.
@@ -277,6 +140,18 @@ fn records(path: &Path, window: &EventWindow) -> anyhow::Result<Vec<StationRecor
         actual_wh,
     };
     Ok(stations.into_iter().map(record).collect())
+}
+
+/// Says when a template is not verified.
+fn warn(terms: &Terms<'_>) {
+    let template = terms.template;
+    if template.status() == Status::Unverified {
+        eprintln!(
+            "vpp: the template {} is not verified: {}",
+            template.name,
+            template.source()
+        );
+    }
 }
 
 fn cny(fen: i64) -> String {
@@ -342,17 +217,4 @@ fn table(settled: &Settlement) -> Table {
         }
     }
     table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quarters_are_read_and_others_refused() {
-        assert_eq!(quarter("from", "14:15").expect("a quarter"), 57);
-        assert_eq!(quarter("to", "24:00").expect("the end"), 96);
-        assert!(quarter("from", "14:10").is_err());
-        assert!(quarter("from", "25:00").is_err());
-    }
 }

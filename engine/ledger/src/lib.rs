@@ -5,12 +5,16 @@
 //! The database is embedded (`SQLite`, one file) unless a URL of `PostgreSQL` is given; the same code and the same tests for
 //! both.
 
+mod batch;
+mod statement;
+
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyPool, Row as _};
-use vpp_settlement::event::Settlement;
+use sqlx::{Any, AnyPool, Row as _, Transaction};
+
+pub use statement::{Filter, Statement};
 
 /// Why the ledger could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,15 +51,42 @@ pub struct Entry {
     pub memo: String,
 }
 
+/// A line of a statement: a figure, and what it was worked out of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Whose; empty for the aggregator itself.
+    pub station: String,
+    /// What for: `energy/peak`, `feed-in/valley`, `subsidy/discharge`, `response`, `payment`, `penalty`.
+    pub item: String,
+    /// Energy, Wh.
+    pub wh: i64,
+    /// For each kWh, CNY; empty where it is not paid by the kWh.
+    pub price: String,
+    /// What it comes to, fen: negative when it is to be paid.
+    pub fen: i64,
+    /// The rule pack and the rule.
+    pub rule: String,
+    /// Readings, baseline and whatever else led to it, as JSON.
+    pub detail: String,
+}
+
 /// Entries that belong together: all are posted or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// What is settled, `dr-1/agg-a`. The same name again is a new version.
+    /// What is settled, `event/dr-1/agg-a`. The same name again is a new version.
     pub id: String,
+    /// The event or the month: `event/dr-1`, `month/2027-07`.
+    pub subject: String,
+    /// Whose stations.
+    pub aggregator: String,
     /// The rules that it was settled by.
     pub rules: String,
+    /// What comes from outside the plant, all in all, fen.
+    pub fen: i64,
     /// The entries.
     pub entries: Vec<Entry>,
+    /// What they were worked out of.
+    pub lines: Vec<Line>,
 }
 
 /// What posting did.
@@ -111,67 +142,29 @@ impl Ledger {
     /// # Errors
     /// A batch that cannot be, a database that refuses.
     pub async fn post(&self, batch: &Batch, now_ms: i64) -> Result<Posted, LedgerError> {
-        batch.check()?;
-        let digest = batch.digest();
+        let posted = self.post_all(std::slice::from_ref(batch), now_ms).await?;
+        Ok(posted[0])
+    }
+
+    /// Posts batches at an instant (milliseconds of 1970): all of them or none.
+    ///
+    /// # Errors
+    /// As [`Ledger::post`].
+    pub async fn post_all(
+        &self,
+        batches: &[Batch],
+        now_ms: i64,
+    ) -> Result<Vec<Posted>, LedgerError> {
+        for batch in batches {
+            batch.check()?;
+        }
         let mut transaction = self.pool.begin().await?;
-        let latest = sqlx::query(
-            "SELECT version, digest FROM batches WHERE id = $1 ORDER BY version DESC LIMIT 1",
-        )
-        .bind(&batch.id)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let (before, known) = match &latest {
-            Some(row) => (row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?),
-            None => (0, String::new()),
-        };
-        if latest.is_some() && known == digest {
-            return Ok(Posted::Unchanged(before));
-        }
-        let version = before + 1;
-        // Two who post the same at once: the second one's key is taken, and nothing of it is posted.
-        sqlx::query(
-            "INSERT INTO batches (id, version, posted_ms, digest, rules) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(&batch.id)
-        .bind(version)
-        .bind(now_ms)
-        .bind(&digest)
-        .bind(&batch.rules)
-        .execute(&mut *transaction)
-        .await?;
-        let old = sqlx::query(
-            "SELECT debit, credit, fen, memo FROM entries WHERE batch = $1 AND version = $2 AND memo NOT LIKE 'back: %' \
-             ORDER BY number",
-        )
-        .bind(&batch.id)
-        .bind(before)
-        .fetch_all(&mut *transaction)
-        .await?;
-        let mut entries = Vec::with_capacity(old.len() + batch.entries.len());
-        for row in old {
-            entries.push(Entry {
-                debit: row.try_get(1)?,
-                credit: row.try_get(0)?,
-                fen: row.try_get(2)?,
-                memo: format!("back: {}", row.try_get::<String, _>(3)?),
-            });
-        }
-        entries.extend_from_slice(&batch.entries);
-        for entry in &entries {
-            sqlx::query(
-                "INSERT INTO entries (batch, version, debit, credit, fen, memo) VALUES ($1, $2, $3, $4, $5, $6)",
-            )
-            .bind(&batch.id)
-            .bind(version)
-            .bind(&entry.debit)
-            .bind(&entry.credit)
-            .bind(entry.fen)
-            .bind(&entry.memo)
-            .execute(&mut *transaction)
-            .await?;
+        let mut posted = Vec::with_capacity(batches.len());
+        for batch in batches {
+            posted.push(add(&mut transaction, batch, now_ms).await?);
         }
         transaction.commit().await?;
-        Ok(Posted::Version(version))
+        Ok(posted)
     }
 
     /// What each account has received less what it gave, fen. All together they are zero.
@@ -190,111 +183,90 @@ impl Ledger {
         }
         Ok(balances)
     }
-
-    /// All entries of a batch, of all of its versions, in the order in which they were posted.
-    ///
-    /// # Errors
-    /// A database that refuses.
-    pub async fn history(&self, id: &str) -> Result<Vec<(i64, Entry)>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT version, debit, credit, fen, memo FROM entries WHERE batch = $1 ORDER BY number",
-        )
-        .bind(id)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                let entry = Entry {
-                    debit: row.try_get(1)?,
-                    credit: row.try_get(2)?,
-                    fen: row.try_get(3)?,
-                    memo: row.try_get(4)?,
-                };
-                Ok((row.try_get(0)?, entry))
-            })
-            .collect()
-    }
 }
 
-impl Batch {
-    /// A settled event: what the grid pays the aggregator, what it takes as penalty, and each station's part.
-    #[must_use]
-    pub fn of_settlement(settled: &Settlement) -> Batch {
-        let aggregator = format!("aggregator:{}", settled.aggregator);
-        let (grid, event) = ("grid".to_owned(), &settled.event);
-        let mut entries = Vec::new();
-        let mut add = |debit: &str, credit: &str, fen: i64, memo: String| {
-            if fen > 0 {
-                entries.push(Entry {
-                    debit: debit.to_owned(),
-                    credit: credit.to_owned(),
-                    fen,
-                    memo,
-                });
-            }
-        };
-        let payment = &settled.payment;
-        add(
-            &aggregator,
-            &grid,
-            payment.gross_fen,
-            format!("{event} delivered"),
-        );
-        add(
-            &grid,
-            &aggregator,
-            payment.penalty_fen,
-            format!("{event} not delivered"),
-        );
-        for line in &settled.stations {
-            let station = format!("station:{}", line.station);
-            add(
-                &station,
-                &aggregator,
-                line.share_fen,
-                format!("{event} share"),
-            );
-        }
-        Batch {
-            id: format!("{event}/{}", settled.aggregator),
-            rules: settled.rules.join(" "),
-            entries,
-        }
+async fn add(
+    transaction: &mut Transaction<'_, Any>,
+    batch: &Batch,
+    now_ms: i64,
+) -> Result<Posted, LedgerError> {
+    let digest = batch.digest();
+    let latest = sqlx::query(
+        "SELECT version, digest FROM batches WHERE id = $1 ORDER BY version DESC LIMIT 1",
+    )
+    .bind(&batch.id)
+    .fetch_optional(&mut **transaction)
+    .await?;
+    let (before, known) = match &latest {
+        Some(row) => (row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?),
+        None => (0, String::new()),
+    };
+    if latest.is_some() && known == digest {
+        return Ok(Posted::Unchanged(before));
     }
-
-    fn check(&self) -> Result<(), LedgerError> {
-        let problem = |problem| {
-            let batch = self.id.clone();
-            Err(LedgerError::Batch { batch, problem })
-        };
-        if self.id.is_empty() {
-            return problem("it has no name");
-        }
-        for entry in &self.entries {
-            if entry.fen <= 0 {
-                return problem("an entry moves nothing or less");
-            }
-            if entry.debit == entry.credit || entry.debit.is_empty() || entry.credit.is_empty() {
-                return problem("an entry needs two accounts");
-            }
-            if entry.memo.starts_with("back: ") {
-                return problem("a memo begins as those that take entries back");
-            }
-        }
-        Ok(())
+    let version = before + 1;
+    // Two who post the same at once: the second one's key is taken, and nothing of it is posted.
+    sqlx::query(
+        "INSERT INTO batches (id, version, posted_ms, digest, rules, subject, aggregator, fen) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(&batch.id)
+    .bind(version)
+    .bind(now_ms)
+    .bind(&digest)
+    .bind(&batch.rules)
+    .bind(&batch.subject)
+    .bind(&batch.aggregator)
+    .bind(batch.fen)
+    .execute(&mut **transaction)
+    .await?;
+    let old = sqlx::query(
+        "SELECT debit, credit, fen, memo FROM entries WHERE batch = $1 AND version = $2 AND memo NOT LIKE 'back: %' \
+         ORDER BY number",
+    )
+    .bind(&batch.id)
+    .bind(before)
+    .fetch_all(&mut **transaction)
+    .await?;
+    let mut entries = Vec::with_capacity(old.len() + batch.entries.len());
+    for row in old {
+        entries.push(Entry {
+            debit: row.try_get(1)?,
+            credit: row.try_get(0)?,
+            fen: row.try_get(2)?,
+            memo: format!("back: {}", row.try_get::<String, _>(3)?),
+        });
     }
-
-    /// What tells this version from another: all of it, as text.
-    fn digest(&self) -> String {
-        use std::fmt::Write as _;
-        let mut text = self.rules.clone();
-        for entry in &self.entries {
-            let _ = write!(
-                text,
-                "\n{:?} {:?} {} {:?}",
-                entry.debit, entry.credit, entry.fen, entry.memo
-            );
-        }
-        text
+    entries.extend_from_slice(&batch.entries);
+    for entry in &entries {
+        sqlx::query(
+            "INSERT INTO entries (batch, version, debit, credit, fen, memo) VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(&batch.id)
+        .bind(version)
+        .bind(&entry.debit)
+        .bind(&entry.credit)
+        .bind(entry.fen)
+        .bind(&entry.memo)
+        .execute(&mut **transaction)
+        .await?;
     }
+    for line in &batch.lines {
+        sqlx::query(
+            "INSERT INTO lines (batch, version, station, item, wh, price, fen, rule, detail) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(&batch.id)
+        .bind(version)
+        .bind(&line.station)
+        .bind(&line.item)
+        .bind(line.wh)
+        .bind(&line.price)
+        .bind(line.fen)
+        .bind(&line.rule)
+        .bind(&line.detail)
+        .execute(&mut **transaction)
+        .await?;
+    }
+    Ok(Posted::Version(version))
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use vpp_ledger::{Batch, Entry, Ledger, LedgerError, Posted};
+use vpp_ledger::{Batch, Entry, Filter, Ledger, LedgerError, Line, Posted, Statement};
 
 fn entry(debit: &str, credit: &str, fen: i64) -> Entry {
     Entry {
@@ -16,10 +16,27 @@ fn entry(debit: &str, credit: &str, fen: i64) -> Entry {
 }
 
 fn batch(id: &str, entries: Vec<Entry>) -> Batch {
+    let subject = id.split('/').next().unwrap_or_default();
     Batch {
         id: id.into(),
+        subject: subject.into(),
+        aggregator: "a".into(),
         rules: "baselines/js5 response-payments/tiered".into(),
+        fen: 0,
         entries,
+        lines: Vec::new(),
+    }
+}
+
+fn line(station: &str, fen: i64) -> Line {
+    Line {
+        station: station.into(),
+        item: "response".into(),
+        wh: 1_000,
+        price: "2.5".into(),
+        fen,
+        rule: "baselines/js5".into(),
+        detail: r#"{"actual_wh":[1,null]}"#.into(),
     }
 }
 
@@ -131,6 +148,117 @@ async fn holds(url: &str) {
     );
 }
 
+/// Statements, on any database: what is listed, and what each line was worked out of.
+async fn can_be_read(url: &str) {
+    let ledger = Ledger::open(url).await.expect("opens");
+    let event = |id: &str, aggregator: &str, lines: Vec<Line>| Batch {
+        aggregator: aggregator.into(),
+        fen: lines.iter().map(|line| line.fen).sum(),
+        lines,
+        ..batch(id, vec![entry("x", "y", 1)])
+    };
+    let one = event("e1/a", "a", vec![line("s-1", 3), line("s-2", 4)]);
+    let two = event("e1/b", "b", vec![line("s-3", 5)]);
+    let three = event("e2/a", "a", vec![line("s-1", 6)]);
+    let posted = ledger
+        .post_all(&[one, two, three], 10)
+        .await
+        .expect("posted");
+    assert_eq!(posted, [Posted::Version(1); 3]);
+    let corrected = event("e1/a", "a", vec![line("s-1", 2), line("s-4", 4)]);
+    // All or nothing: the second is no batch.
+    let wrong = batch("", Vec::new());
+    assert!(
+        ledger
+            .post_all(&[corrected.clone(), wrong], 11)
+            .await
+            .is_err()
+    );
+    assert_eq!(
+        ledger.post(&corrected, 12).await.expect("posted"),
+        Posted::Version(2)
+    );
+
+    let list = |filter: Filter, limit: u32| {
+        let ledger = ledger.clone();
+        async move {
+            let found = ledger.statements(&filter, limit).await.expect("statements");
+            let name = |s: &Statement| {
+                format!(
+                    "{}@{}={}{}",
+                    s.id,
+                    s.version,
+                    s.fen,
+                    if s.superseded { "!" } else { "" }
+                )
+            };
+            found.iter().map(name).collect::<Vec<_>>()
+        }
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        list(Filter::default(), 10).await,
+        ["e1/a@2=6", "e1/b@1=5", "e2/a@1=6"]
+    );
+    let all = Filter {
+        superseded: true,
+        ..Filter::default()
+    };
+    assert_eq!(list(all.clone(), 2).await, ["e1/a@1=7!", "e1/a@2=6"]);
+    let next = Filter {
+        after: Some(("e1/a".into(), 2)),
+        ..all.clone()
+    };
+    assert_eq!(list(next, 10).await, ["e1/b@1=5", "e2/a@1=6"]);
+    let of = Filter {
+        aggregator: some("a"),
+        subject: some("e2"),
+        ..Filter::default()
+    };
+    assert_eq!(list(of, 10).await, ["e2/a@1=6"]);
+    let of = Filter {
+        station: some("s-1"),
+        ..Filter::default()
+    };
+    assert_eq!(list(of, 10).await, ["e1/a@2=6", "e2/a@1=6"]);
+    // It was in the first version only.
+    let of = |superseded| Filter {
+        station: some("s-2"),
+        superseded,
+        ..Filter::default()
+    };
+    assert!(list(of(false), 10).await.is_empty());
+    assert_eq!(list(of(true), 10).await, ["e1/a@1=7!"]);
+
+    let found = ledger
+        .statement("e1/a", 0)
+        .await
+        .expect("read")
+        .expect("there");
+    assert_eq!(
+        (found.version, found.superseded, found.posted_ms),
+        (2, false, 12)
+    );
+    let first = ledger
+        .statement("e1/a", 1)
+        .await
+        .expect("read")
+        .expect("there");
+    assert!(first.superseded && first.subject == "e1" && first.aggregator == "a");
+    assert!(ledger.statement("e1/a", 3).await.expect("read").is_none());
+    let lines = ledger.lines("e1/a", 2, None).await.expect("lines");
+    assert_eq!(lines, [line("s-1", 2), line("s-4", 4)]);
+    let lines = ledger.lines("e1/a", 1, Some("s-2")).await.expect("lines");
+    assert_eq!(lines, [line("s-2", 4)]);
+}
+
+#[tokio::test]
+async fn the_embedded_ledger_can_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ledger.db");
+    can_be_read(&format!("sqlite:{}", file.display())).await;
+}
+
 #[tokio::test]
 async fn the_embedded_ledger_holds() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -144,7 +272,13 @@ async fn entries_cannot_be_changed_behind_its_back() {
     let url = format!("sqlite:{}", folder.path().join("ledger.db").display());
     let ledger = Ledger::open(&url).await.expect("opens");
     ledger
-        .post(&batch("b", vec![entry("a", "g", 1)]), 1)
+        .post(
+            &Batch {
+                lines: vec![line("s", 1)],
+                ..batch("b", vec![entry("a", "g", 1)])
+            },
+            1,
+        )
         .await
         .expect("posted");
     let pool = sqlx::AnyPool::connect(&url).await.expect("connects");
@@ -152,6 +286,8 @@ async fn entries_cannot_be_changed_behind_its_back() {
         "UPDATE entries SET fen = 2",
         "DELETE FROM entries",
         "DELETE FROM batches",
+        "UPDATE lines SET fen = 0",
+        "DELETE FROM lines",
     ] {
         let refused = sqlx::query(sql).execute(&pool).await.expect_err(sql);
         assert!(
@@ -173,8 +309,18 @@ async fn what_is_no_ledger_is_refused() {
 
 #[tokio::test]
 async fn the_ledger_holds_on_postgresql() {
-    let server = Postgres::start();
-    holds(&server.url).await;
+    let postgres = Postgres::start();
+    holds(&postgres.url).await;
+    // Another database of the same server.
+    let pool = sqlx::AnyPool::connect(&postgres.url)
+        .await
+        .expect("connects");
+    sqlx::query("CREATE DATABASE readable")
+        .execute(&pool)
+        .await
+        .expect("made");
+    let (server, _) = postgres.url.rsplit_once('/').expect("a database");
+    can_be_read(&format!("{server}/readable")).await;
 }
 
 /// A server of one's own in a temporary folder, on a socket there.

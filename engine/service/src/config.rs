@@ -33,6 +33,9 @@ pub struct ServiceConfig {
     pub grpc_address: SocketAddr,
     /// Where the journal is kept. None: nothing survives a restart, which the engine says when it starts.
     pub data_dir: Option<PathBuf>,
+    /// The ledger of settlements: `sqlite:FILE` or `postgres://HOST/DATABASE`. None: `ledger.db` in `data_dir`, where there is
+    /// one.
+    pub ledger: Option<String>,
     /// The broker.
     pub kafka: KafkaConfig,
     /// The state machine.
@@ -44,6 +47,7 @@ impl Default for ServiceConfig {
         ServiceConfig {
             grpc_address: SocketAddr::from(([127, 0, 0, 1], 50_051)),
             data_dir: None,
+            ledger: None,
             kafka: KafkaConfig::default(),
             dispatch: DispatchConfig::default(),
         }
@@ -185,6 +189,15 @@ impl ServiceConfig {
         let config: ServiceConfig = toml::from_str(text)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Where the ledger is, if there is one.
+    #[must_use]
+    pub fn ledger_url(&self) -> Option<String> {
+        let beside = |folder: &PathBuf| format!("sqlite:{}", folder.join("ledger.db").display());
+        self.ledger
+            .clone()
+            .or_else(|| self.data_dir.as_ref().map(beside))
     }
 
     /// Checks that the values can be.

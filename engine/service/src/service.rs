@@ -45,6 +45,9 @@ pub enum ServiceError {
         /// What it said.
         reason: String,
     },
+    /// The ledger cannot be opened.
+    #[error(transparent)]
+    Ledger(#[from] vpp_ledger::LedgerError),
     /// The gRPC address cannot be bound, or a thread not started.
     #[error("{0}")]
     Io(String),
@@ -75,6 +78,10 @@ impl Service {
     ) -> Result<Service, ServiceError> {
         config.check()?;
         let (engine, journal) = recover(&config, prices, &clock)?;
+        let ledger = match config.ledger_url() {
+            Some(url) => Some(vpp_ledger::Ledger::open(&url).await?),
+            None => None,
+        };
         let broker = |reason: String| ServiceError::Broker {
             bootstrap: config.kafka.bootstrap.clone(),
             reason,
@@ -152,7 +159,9 @@ impl Service {
             statistics: Arc::clone(&statistics),
             turns,
         };
-        let server = tokio::spawn(grpc::serve(listener, handle, topics, watched, stopped));
+        let server = tokio::spawn(grpc::serve(
+            listener, handle, topics, ledger, watched, stopped,
+        ));
         tracing::info!(%address, broker = config.kafka.bootstrap, "the dispatch engine is up");
         Ok(Service {
             address,

@@ -90,6 +90,10 @@ pub struct Settlement {
     pub event: EventId,
     /// Whose.
     pub aggregator: AggregatorId,
+    /// When it was.
+    pub window: EventWindow,
+    /// For each kWh.
+    pub price: Price,
     /// Gross, penalty, net and distributable.
     pub payment: Payment,
     /// Each station, by its name.
@@ -208,6 +212,8 @@ impl Cleared {
         Ok(Settlement {
             event: self.event.clone(),
             aggregator: self.aggregator.clone(),
+            window: self.window,
+            price: self.price,
             payment,
             stations: lines,
             rules: [

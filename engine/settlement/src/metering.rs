@@ -17,9 +17,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Timelike as _};
+use chrono_tz::Tz;
+use sha2::{Digest as _, Sha256};
 use vpp_core::{Interval, Invalid, Timestamp};
-use vpp_market_adapters::tariff::{Period, Tariff};
+use vpp_market_adapters::response::baseline::History;
 
 /// Length of a reading.
 pub const QUARTER: TimeDelta = TimeDelta::minutes(15);
@@ -116,6 +118,38 @@ impl Readings {
         self.version
     }
 
+    /// How many there are, and what tells them from others: `2976 readings, sha256:…`. The same readings have the same,
+    /// whenever and in whatever order they came.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        use std::fmt::Write as _;
+        let mut hash = Sha256::new();
+        for (at, reading) in &self.quarters {
+            let Reading {
+                gate_in_wh,
+                gate_out_wh,
+                pile_discharge_wh,
+                sun_out_wh,
+                storage_out_wh,
+            } = *reading;
+            for number in [
+                at.timestamp(),
+                gate_in_wh,
+                gate_out_wh,
+                pile_discharge_wh,
+                sun_out_wh,
+                storage_out_wh,
+            ] {
+                hash.update(number.to_le_bytes());
+            }
+        }
+        let mut text = format!("{} readings, sha256:", self.quarters.len());
+        for byte in hash.finalize().iter().take(8) {
+            let _ = write!(text, "{byte:02x}");
+        }
+        text
+    }
+
     /// Takes a reading of the quarter of an hour that begins at `at`.
     ///
     /// # Errors
@@ -168,6 +202,20 @@ impl Readings {
         Ok(starts.map(|at| (at, self.quarter(gate, at))).collect())
     }
 
+    /// What was read of the gate, draws less exports, by local days: what baselines are made of. Nothing is estimated.
+    #[must_use]
+    pub fn net_draws(&self, zone: Tz) -> History {
+        let mut history = History::default();
+        for (at, reading) in &self.quarters {
+            let local = at.with_timezone(&zone);
+            let slot = (local.hour() * 4 + local.minute() / 15) as usize;
+            // A mean power, W: energies are of a quarter of an hour.
+            let watts = 4 * (reading.gate_in_wh - reading.gate_out_wh);
+            history.read(local.date_naive(), slot, watts);
+        }
+        history
+    }
+
     fn quarter(&self, gate: Gate, at: Timestamp) -> Quarter {
         match self.quarters.get(&at) {
             Some(reading) => {
@@ -217,33 +265,10 @@ impl Reading {
     }
 }
 
-impl Registers {
-    /// Adds up quarters by the period that a tariff has for each. `hot`: whether a local day was declared hot.
-    pub fn add_up(
-        quarters: &[(Timestamp, Quarter)],
-        tariff: &Tariff,
-        hot: impl Fn(chrono::NaiveDate) -> bool,
-    ) -> Registers {
-        let mut registers = Registers::default();
-        for (at, quarter) in quarters {
-            let day = at.with_timezone(&tariff.zone()).date_naive();
-            let period = tariff.period_at(*at, hot(day));
-            let of = Period::ALL.iter().position(|one| *one == period);
-            let of = of.unwrap_or(Period::ALL.len() - 1);
-            registers.forward_wh[of] += quarter.reading.gate_in_wh;
-            registers.reverse_wh[of] += quarter.settled_wh;
-            registers.estimated += usize::from(quarter.estimated);
-            registers.unmetered += usize::from(quarter.unmetered);
-        }
-        registers
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use vpp_market_adapters::RulePack;
 
     /// Quarters from midnight in Guangzhou on 15 July 2025.
     fn at(quarter: i32) -> Timestamp {
@@ -342,6 +367,13 @@ mod tests {
         );
         assert_eq!(readings.take(at(0), drawn(1)), Ok(Taken::New));
         assert_eq!(readings.version(), 3);
+        // Whenever and in whatever order they came.
+        let mut others = Readings::default();
+        others.take(at(0), drawn(1)).expect("sound");
+        others.take(at(1), drawn(7)).expect("sound");
+        assert_eq!(others.fingerprint(), readings.fingerprint());
+        others.take(at(1), drawn(8)).expect("sound");
+        assert_ne!(others.fingerprint(), readings.fingerprint());
     }
 
     #[test]
@@ -377,29 +409,6 @@ mod tests {
                 .field,
             "interval"
         );
-    }
-
-    /// A July day: 8 hours of valley, 9 flat, 4 peak, 3 sharp; 1 kWh drawn in each quarter.
-    #[test]
-    fn registers_follow_the_tariff() {
-        let mut readings = Readings::default();
-        for quarter in 0..96 {
-            let reading = Reading {
-                gate_in_wh: 1_000,
-                gate_out_wh: 100,
-                pile_discharge_wh: 200,
-                ..Reading::default()
-            };
-            readings.take(at(quarter), reading).expect("sound");
-        }
-        let quarters = readings
-            .settle(Gate::default(), span(0, 96))
-            .expect("quarters");
-        let tariff = RulePack::guangdong_2025().tariff();
-        let registers = Registers::add_up(&quarters, tariff, |_| false);
-        assert_eq!(registers.forward_wh, [12_000, 16_000, 36_000, 32_000]);
-        assert_eq!(registers.reverse_wh, [1_200, 1_600, 3_600, 3_200]);
-        assert_eq!((registers.estimated, registers.unmetered), (0, 0));
     }
 
     proptest! {

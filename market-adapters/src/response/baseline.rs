@@ -120,7 +120,7 @@ pub struct Curve {
 }
 
 /// A method.
-pub trait Baseline {
+pub trait Baseline: Send + Sync {
     /// Its name in the rule pack.
     fn name(&self) -> &str;
 

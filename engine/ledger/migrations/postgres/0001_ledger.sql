@@ -5,6 +5,9 @@ CREATE TABLE batches (
     posted_ms  BIGINT NOT NULL,
     digest     TEXT   NOT NULL,
     rules      TEXT   NOT NULL,
+    subject    TEXT   NOT NULL,
+    aggregator TEXT   NOT NULL,
+    fen        BIGINT NOT NULL,
     PRIMARY KEY (id, version)
 );
 
@@ -20,6 +23,26 @@ CREATE TABLE entries (
     FOREIGN KEY (batch, version) REFERENCES batches (id, version)
 );
 
+-- What the entries were worked out of: readings, rule, price. Never changed, never deleted.
+CREATE TABLE lines (
+    number     BIGSERIAL PRIMARY KEY,
+    batch      TEXT   NOT NULL,
+    version    BIGINT NOT NULL,
+    station    TEXT   NOT NULL,
+    item       TEXT   NOT NULL,
+    wh         BIGINT NOT NULL,
+    price      TEXT   NOT NULL,
+    fen        BIGINT NOT NULL,
+    rule       TEXT   NOT NULL,
+    detail     TEXT   NOT NULL,
+    FOREIGN KEY (batch, version) REFERENCES batches (id, version)
+);
+
+CREATE INDEX batches_subject ON batches (subject);
+CREATE INDEX batches_aggregator ON batches (aggregator);
+CREATE INDEX entries_batch ON entries (batch, version);
+CREATE INDEX lines_batch ON lines (batch, version);
+CREATE INDEX lines_station ON lines (station);
 CREATE INDEX entries_debit ON entries (debit);
 CREATE INDEX entries_credit ON entries (credit);
 
@@ -30,4 +53,6 @@ END $$;
 CREATE TRIGGER entries_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON entries
     FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER batches_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON batches
+    FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+CREATE TRIGGER lines_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON lines
     FOR EACH STATEMENT EXECUTE FUNCTION append_only();

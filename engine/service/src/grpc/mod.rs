@@ -4,6 +4,7 @@ mod dispatch;
 mod fleet;
 mod page;
 mod regulate;
+mod settlement;
 mod status;
 
 use std::sync::Arc;
@@ -14,8 +15,10 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
+use vpp_ledger::Ledger;
 use vpp_proto::v1::dispatch_service_server::DispatchServiceServer;
 use vpp_proto::v1::fleet_service_server::FleetServiceServer;
+use vpp_proto::v1::settlement_service_server::SettlementServiceServer;
 
 use crate::kafka::topics::Topics;
 use crate::sequencer::Handle;
@@ -23,6 +26,7 @@ use crate::statistics::Statistics;
 
 const FLEET: &str = <FleetServiceServer<fleet::Fleet> as NamedService>::NAME;
 const DISPATCH: &str = <DispatchServiceServer<dispatch::Dispatch> as NamedService>::NAME;
+const SETTLEMENT: &str = <SettlementServiceServer<settlement::Settlement> as NamedService>::NAME;
 
 /// What else is told besides the services: figures, and whether the loop turns.
 pub(crate) struct Watched {
@@ -36,6 +40,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     handle: Handle,
     topics: Arc<Topics>,
+    ledger: Option<Ledger>,
     watched: Watched,
     stopped: oneshot::Receiver<()>,
 ) {
@@ -45,12 +50,12 @@ pub(crate) async fn serve(
         topics,
     });
     let dispatch = DispatchServiceServer::new(dispatch::Dispatch { handle });
-    health
-        .set_serving::<FleetServiceServer<fleet::Fleet>>()
-        .await;
-    health
-        .set_serving::<DispatchServiceServer<dispatch::Dispatch>>()
-        .await;
+    let settlement = SettlementServiceServer::new(settlement::Settlement { ledger });
+    for name in [FLEET, DISPATCH, SETTLEMENT] {
+        health
+            .set_service_status(name, ServingStatus::Serving)
+            .await;
+    }
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(vpp_proto::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -82,7 +87,8 @@ pub(crate) async fn serve(
         .add_service(health_service)
         .add_service(reflection)
         .add_service(fleet)
-        .add_service(dispatch);
+        .add_service(dispatch)
+        .add_service(settlement);
     let served = tonic::transport::Server::builder()
         .accept_http1(true)
         .tcp_nodelay(true)

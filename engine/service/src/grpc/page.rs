@@ -34,6 +34,11 @@ impl Page {
         })
     }
 
+    /// How many entries it has at most.
+    pub(crate) fn size(self) -> usize {
+        self.size
+    }
+
     /// The entries of the page, and the token of the next.
     pub(crate) fn of<T>(self, entries: impl Iterator<Item = T>) -> (Vec<T>, String) {
         let mut rest = entries.skip(self.first);

@@ -131,9 +131,9 @@ fn what_does_not_fit_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
-    /// Five templates each: money is conserved to the fen, nobody gets a negative share, nothing is paid to a station that
+    /// Of any template: money is conserved to the fen, nobody gets a negative share, nothing is paid to a station that
     /// delivered nothing unless nobody did, and the order of arrival changes nothing.
     #[test]
     fn money_is_conserved_in_any_order_of_arrival(
@@ -144,6 +144,7 @@ proptest! {
         milli in 0_i64..5_000,
         filling in any::<bool>(),
         turn in 0_usize..12,
+        template in 0..PaymentRules::standard().templates().len(),
     ) {
         let mut asked = cleared(cleared_wh, &format!("{}.{:03}", milli / 1_000, milli % 1_000));
         if filling {
@@ -153,19 +154,18 @@ proptest! {
             .zip(&stations)
             .map(|(number, (watts, actual))| record(number, *watts, actual.clone()))
             .collect();
-        for template in PaymentRules::standard().templates() {
-            let settled = settle_by(&template.name, &asked, &records).expect("sound");
-            let shares: i64 = settled.stations.iter().map(|line| line.share_fen).sum();
-            prop_assert_eq!(shares, settled.payment.distributable_fen());
-            prop_assert!(settled.payment.net_fen() >= 0 || settled.payment.penalty_fen > 0);
-            let anybody = settled.stations.iter().any(|line| line.delivered_wh > 0);
-            for line in &settled.stations {
-                prop_assert!(line.share_fen >= 0);
-                prop_assert!(!anybody || line.delivered_wh > 0 || line.share_fen == 0);
-            }
-            let turned = turn % records.len();
-            records.rotate_left(turned);
-            prop_assert_eq!(settled, settle_by(&template.name, &asked, &records).expect("sound"));
+        let template = &PaymentRules::standard().templates()[template];
+        let settled = settle_by(&template.name, &asked, &records).expect("sound");
+        let shares: i64 = settled.stations.iter().map(|line| line.share_fen).sum();
+        prop_assert_eq!(shares, settled.payment.distributable_fen());
+        prop_assert!(settled.payment.net_fen() >= 0 || settled.payment.penalty_fen > 0);
+        let anybody = settled.stations.iter().any(|line| line.delivered_wh > 0);
+        for line in &settled.stations {
+            prop_assert!(line.share_fen >= 0);
+            prop_assert!(!anybody || line.delivered_wh > 0 || line.share_fen == 0);
         }
+        let turned = turn % records.len();
+        records.rotate_left(turned);
+        prop_assert_eq!(settled, settle_by(&template.name, &asked, &records).expect("sound"));
     }
 }

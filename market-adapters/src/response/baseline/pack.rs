@@ -79,7 +79,7 @@ pub struct BaselineRules {
 
 /// A method with what is known of it.
 pub struct MethodEntry {
-    method: Box<dyn Baseline + Send + Sync>,
+    method: Box<dyn Baseline>,
     /// First day on which it holds.
     pub valid_from: NaiveDate,
     /// First day on which it no longer holds.
@@ -142,30 +142,25 @@ impl RawPack {
         for (name, spanned) in self.method {
             let wrong =
                 |problem: &str| refusal(&spanned, &format!("method.{name}"), problem.into());
-            let (method, valid_from, valid_to, source, status): (
-                Box<dyn Baseline + Send + Sync>,
-                _,
-                _,
-                _,
-                _,
-            ) = match spanned.get_ref().clone() {
-                RawMethod::Days(raw) => {
-                    raw.check().map_err(wrong)?;
-                    let about = (raw.valid_from, raw.valid_to, raw.source.clone(), raw.status);
-                    let name = name.clone();
-                    let method = Box::new(MeanOfDays { name, raw });
-                    (method, about.0, about.1, about.2, about.3)
-                }
-                RawMethod::Before(raw) => {
-                    if !(1..=SLOTS).contains(&raw.slots) {
-                        return Err(wrong("slots must be 1 to 96"));
+            let (method, valid_from, valid_to, source, status): (Box<dyn Baseline>, _, _, _, _) =
+                match spanned.get_ref().clone() {
+                    RawMethod::Days(raw) => {
+                        raw.check().map_err(wrong)?;
+                        let about = (raw.valid_from, raw.valid_to, raw.source.clone(), raw.status);
+                        let name = name.clone();
+                        let method = Box::new(MeanOfDays { name, raw });
+                        (method, about.0, about.1, about.2, about.3)
                     }
-                    let name = name.clone();
-                    let slots = raw.slots;
-                    let method = Box::new(LoadBefore { name, slots });
-                    (method, raw.valid_from, raw.valid_to, raw.source, raw.status)
-                }
-            };
+                    RawMethod::Before(raw) => {
+                        if !(1..=SLOTS).contains(&raw.slots) {
+                            return Err(wrong("slots must be 1 to 96"));
+                        }
+                        let name = name.clone();
+                        let slots = raw.slots;
+                        let method = Box::new(LoadBefore { name, slots });
+                        (method, raw.valid_from, raw.valid_to, raw.source, raw.status)
+                    }
+                };
             methods.push(MethodEntry {
                 method,
                 valid_from,

@@ -1,0 +1,140 @@
+//! Tables as files: CSV or Parquet, by the ending of the name. Columns are text or whole numbers; their names say the units.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType};
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
+
+/// A column.
+pub(crate) enum Column {
+    Text(Vec<String>),
+    Whole(Vec<i64>),
+}
+
+/// Columns of the same length, by name.
+pub(crate) type Columns<'a> = [(&'a str, Column)];
+
+/// Writes a table where no reader sees it half written.
+pub(crate) fn write(path: &Path, columns: &Columns<'_>) -> anyhow::Result<()> {
+    let part = path.with_extension("part");
+    let written = if path.extension().is_some_and(|end| end == "parquet") {
+        parquet(&part, columns)
+    } else {
+        csv(&part, columns)
+    };
+    written
+        .and_then(|()| Ok(std::fs::rename(&part, path)?))
+        .with_context(|| path.display().to_string())
+}
+
+fn csv(path: &Path, columns: &Columns<'_>) -> anyhow::Result<()> {
+    let mut writer = csv::Writer::from_path(path)?;
+    writer.write_record(columns.iter().map(|(name, _)| name))?;
+    let rows = columns.first().map_or(0, |(_, column)| column.len());
+    for row in 0..rows {
+        for (_, column) in columns {
+            match column {
+                Column::Text(values) => writer.write_field(&values[row])?,
+                Column::Whole(values) => writer.write_field(values[row].to_string())?,
+            }
+        }
+        writer.write_record(None::<&[u8]>)?;
+    }
+    Ok(writer.flush()?)
+}
+
+fn parquet(path: &Path, columns: &Columns<'_>) -> anyhow::Result<()> {
+    let field = |(name, column): &(&str, Column)| {
+        let (physical, logical) = match column {
+            Column::Text(_) => (PhysicalType::BYTE_ARRAY, Some(LogicalType::String)),
+            Column::Whole(_) => (PhysicalType::INT64, None),
+        };
+        let field = Type::primitive_type_builder(name, physical)
+            .with_repetition(Repetition::REQUIRED)
+            .with_logical_type(logical);
+        Ok(Arc::new(field.build()?))
+    };
+    let fields = columns.iter().map(field).collect::<anyhow::Result<_>>()?;
+    let schema = Type::group_type_builder("table")
+        .with_fields(fields)
+        .build()?;
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
+    let file = File::create(path)?;
+    let mut writer =
+        SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties.build()))?;
+    let mut group = writer.next_row_group()?;
+    for (_, column) in columns {
+        let mut out = group.next_column()?.context("a column too few")?;
+        match column {
+            Column::Text(values) => {
+                let values: Vec<ByteArray> = values.iter().map(|v| v.as_str().into()).collect();
+                out.typed::<ByteArrayType>()
+                    .write_batch(&values, None, None)?;
+            }
+            Column::Whole(values) => {
+                out.typed::<Int64Type>().write_batch(values, None, None)?;
+            }
+        }
+        out.close()?;
+    }
+    group.close()?;
+    writer.close()?;
+    Ok(())
+}
+
+impl Column {
+    fn len(&self) -> usize {
+        match self {
+            Column::Text(values) => values.len(),
+            Column::Whole(values) => values.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    use parquet::record::RowAccessor as _;
+
+    #[test]
+    fn both_formats_say_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let columns = [
+            ("station", Column::Text(vec!["a".into(), "b,\"c\"".into()])),
+            ("fen", Column::Whole(vec![-1, i64::MAX])),
+        ];
+        let path = folder.path().join("t.csv");
+        write(&path, &columns).expect("written");
+        let text = std::fs::read_to_string(path).expect("read");
+        assert_eq!(
+            text,
+            format!("station,fen\na,-1\n\"b,\"\"c\"\"\",{}\n", i64::MAX)
+        );
+        let path = folder.path().join("t.parquet");
+        write(&path, &columns).expect("written");
+        let reader = SerializedFileReader::new(File::open(path).expect("there")).expect("Parquet");
+        let rows: Vec<(String, i64)> = (reader.get_row_iter(None).expect("rows"))
+            .map(|row| row.expect("a row"))
+            .map(|row| {
+                (
+                    row.get_string(0).expect("text").clone(),
+                    row.get_long(1).expect("a number"),
+                )
+            })
+            .collect();
+        assert_eq!(rows, [("a".into(), -1), ("b,\"c\"".into(), i64::MAX)]);
+        // Nothing is left of the way there.
+        assert_eq!(
+            std::fs::read_dir(folder.path()).expect("a folder").count(),
+            2
+        );
+        assert!(write(&folder.path().join("no/such/t.csv"), &columns).is_err());
+    }
+}

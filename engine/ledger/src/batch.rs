@@ -1,0 +1,247 @@
+//! From what was settled to what is posted.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use vpp_settlement::event::{Settlement, StationLine};
+use vpp_settlement::month::{MonthSettlement, StationMonth};
+
+use crate::{Batch, Entry, LedgerError, Line};
+
+/// Whoever pays for energy and events, and is paid for energy.
+const GRID: &str = "grid";
+/// Whoever pays subsidies.
+const SUBSIDY: &str = "subsidy";
+
+impl Batch {
+    /// A settled event: what the grid pays the aggregator, what it takes as penalty, and each station's part.
+    #[must_use]
+    pub fn of_event(settled: &Settlement) -> Batch {
+        let (event, payment) = (&settled.event, &settled.payment);
+        let subject = format!("event/{event}");
+        let mut batch = Batch {
+            id: format!("{subject}/{}", settled.aggregator),
+            subject,
+            aggregator: settled.aggregator.to_string(),
+            rules: settled.rules.join(" "),
+            fen: payment.net_fen(),
+            entries: Vec::new(),
+            lines: Vec::new(),
+        };
+        let [baseline_rule, payment_rule] = &settled.rules;
+        let aggregator = format!("aggregator:{}", settled.aggregator);
+        let price = settled.price.as_cny_per_kwh().normalize().to_string();
+        let detail = json!({
+            "cleared_wh": payment.cleared_wh,
+            "delivered_wh": payment.delivered_wh,
+            "distributed_fen": payment.distributable_fen(),
+        });
+        for (item, fen) in [
+            ("payment", payment.gross_fen),
+            ("penalty", -payment.penalty_fen),
+        ] {
+            batch.lines.push(Line {
+                station: String::new(),
+                item: item.to_owned(),
+                wh: payment.delivered_wh,
+                price: price.clone(),
+                fen,
+                rule: payment_rule.clone(),
+                detail: detail.to_string(),
+            });
+        }
+        batch.move_money(
+            &aggregator,
+            GRID,
+            payment.gross_fen,
+            format!("{event} delivered"),
+        );
+        batch.move_money(
+            GRID,
+            &aggregator,
+            payment.penalty_fen,
+            format!("{event} not delivered"),
+        );
+        for line in &settled.stations {
+            let station = format!("station:{}", line.station);
+            batch.move_money(
+                &station,
+                &aggregator,
+                line.share_fen,
+                format!("{event} share"),
+            );
+            batch.lines.push(Line {
+                station: line.station.to_string(),
+                item: "response".into(),
+                wh: line.delivered_wh,
+                price: String::new(),
+                fen: line.share_fen,
+                rule: baseline_rule.clone(),
+                detail: traced(settled, line).to_string(),
+            });
+        }
+        batch
+    }
+
+    /// A settled month, one batch for each aggregator: the energy that its stations drew and fed in, and their subsidies. Its
+    /// events are batches of their own ([`Batch::of_event`]).
+    #[must_use]
+    pub fn of_month(settled: &MonthSettlement) -> Vec<Batch> {
+        let mut batches: BTreeMap<_, Batch> = BTreeMap::new();
+        let month = settled.first.format("%Y-%m").to_string();
+        let subject = format!("month/{month}");
+        let rules = match &settled.subsidy_pack {
+            Some(pack) => format!("{} {pack}", settled.tariff_pack),
+            None => settled.tariff_pack.clone(),
+        };
+        for (station, grant) in settled.stations.iter().zip(&settled.grants) {
+            let aggregator = &station.account.aggregator;
+            let batch = batches.entry(aggregator).or_insert_with(|| Batch {
+                id: format!("{subject}/{aggregator}"),
+                subject: subject.clone(),
+                aggregator: aggregator.to_string(),
+                rules: rules.clone(),
+                fen: 0,
+                entries: Vec::new(),
+                lines: Vec::new(),
+            });
+            let detail = json!({
+                "month": month,
+                "readings": station.readings,
+                "quarters": station.quarters,
+                "estimated": station.registers.estimated,
+                "unmetered": station.registers.unmetered,
+            });
+            batch.bill(&settled.tariff_pack, station, &month, &detail);
+            if let (Some(grant), Some(pack)) = (grant, &settled.subsidy_pack) {
+                let account = format!("station:{}", station.account.station);
+                let memo = format!("{month} subsidy");
+                batch.move_money(&account, SUBSIDY, grant.granted_fen, memo);
+                batch.fen += grant.granted_fen;
+                let mut detail = detail.clone();
+                detail["asked_fen"] = json!(grant.asked_fen);
+                detail["cut"] = json!(grant.cut.map(|cut| format!("{cut:?}")));
+                batch.lines.push(Line {
+                    station: station.account.station.to_string(),
+                    item: "subsidy/discharge".into(),
+                    wh: station.registers.reverse_wh.iter().sum(),
+                    price: String::new(),
+                    fen: grant.granted_fen,
+                    rule: format!("{pack}/discharge_rate"),
+                    detail: detail.to_string(),
+                });
+            }
+        }
+        batches.into_values().collect()
+    }
+
+    fn bill(&mut self, pack: &str, station: &StationMonth, month: &str, detail: &Value) {
+        let account = format!("station:{}", station.account.station);
+        for line in &station.energy {
+            let period = line.period.name();
+            let (item, memo) = if line.fed_in {
+                ("feed-in", "fed in")
+            } else {
+                ("energy", "drawn")
+            };
+            let memo = format!("{month} {memo} {period}");
+            if line.fed_in {
+                self.move_money(&account, GRID, line.fen, memo);
+            } else {
+                self.move_money(GRID, &account, -line.fen, memo);
+            }
+            self.fen += line.fen;
+            self.lines.push(Line {
+                station: station.account.station.to_string(),
+                item: format!("{item}/{period}"),
+                wh: line.wh,
+                price: line.price.as_cny_per_kwh().normalize().to_string(),
+                fen: line.fen,
+                rule: format!("{pack}/{period}"),
+                detail: detail.to_string(),
+            });
+        }
+    }
+
+    fn move_money(&mut self, debit: &str, credit: &str, fen: i64, memo: String) {
+        if fen > 0 {
+            self.entries.push(Entry {
+                debit: debit.to_owned(),
+                credit: credit.to_owned(),
+                fen,
+                memo,
+            });
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), LedgerError> {
+        let problem = |problem| {
+            let batch = self.id.clone();
+            Err(LedgerError::Batch { batch, problem })
+        };
+        if self.id.is_empty() {
+            return problem("it has no name");
+        }
+        for entry in &self.entries {
+            if entry.fen <= 0 {
+                return problem("an entry moves nothing or less");
+            }
+            if entry.debit == entry.credit || entry.debit.is_empty() || entry.credit.is_empty() {
+                return problem("an entry needs two accounts");
+            }
+            if entry.memo.starts_with("back: ") {
+                return problem("a memo begins as those that take entries back");
+            }
+        }
+        Ok(())
+    }
+
+    /// What tells this version from another: SHA-256 of all of it.
+    pub(crate) fn digest(&self) -> String {
+        use std::fmt::Write as _;
+        let Batch {
+            id: _,
+            subject,
+            aggregator,
+            rules,
+            fen,
+            entries,
+            lines,
+        } = self;
+        let mut hash = Sha256::new();
+        hash.update(format!("{subject:?} {aggregator:?} {rules:?} {fen}"));
+        for entry in entries {
+            hash.update(format!("\n{entry:?}"));
+        }
+        for line in lines {
+            hash.update(format!("\n{line:?}"));
+        }
+        hash.finalize()
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+    }
+}
+
+/// What a station's part of an event was worked out of: readings, baseline, and the days of that.
+fn traced(settled: &Settlement, line: &StationLine) -> Value {
+    let window = &settled.window;
+    let mut detail = json!({
+        "date": window.date.to_string(),
+        "first_quarter": window.first,
+        "actual_wh": line.actual_wh,
+    });
+    match &line.baseline {
+        Ok(curve) => {
+            let days: Vec<String> = curve.days.iter().map(ToString::to_string).collect();
+            detail["baseline_w"] = json!(curve.watts);
+            detail["baseline_days"] = json!(days);
+            detail["baseline_factor"] = json!(curve.factor);
+        }
+        Err(error) => detail["no_baseline"] = json!(error.to_string()),
+    }
+    detail
+}

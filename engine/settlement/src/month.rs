@@ -1,0 +1,405 @@
+//! A month of readings: what each station draws and feeds in by the tariff's periods, its subsidy, and its part of every
+//! event. Stations are measured one by one, in any order and from several threads; what needs all of them, the events'
+//! payments and a budget that may end, is worked out at the end. So only one station's readings need be held at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Datelike as _, NaiveDate, NaiveTime};
+use chrono_tz::Tz;
+use rust_decimal::{Decimal, RoundingStrategy};
+use vpp_core::{AggregatorId, Interval, Invalid, Price, StationId, Timestamp};
+use vpp_market_adapters::response::SLOTS;
+use vpp_market_adapters::response::baseline::{Calendar, History};
+use vpp_market_adapters::subsidy::{Budget, Claim, Grant, SubsidyRules};
+use vpp_market_adapters::tariff::{Period, Tariff};
+
+use crate::event::{Cleared, Settlement, StationLine, Terms};
+use crate::metering::{Gate, QUARTER, Quarter, Readings, Registers};
+
+/// By which rules a month is settled.
+pub struct MonthRules<'a> {
+    /// Prices of what is drawn and fed in.
+    pub tariff: &'a Tariff,
+    /// The pack that they come from.
+    pub tariff_pack: &'a str,
+    /// Local days that were declared hot.
+    pub hot_days: &'a BTreeSet<NaiveDate>,
+    /// The subsidies, where there are any.
+    pub subsidies: Option<&'a SubsidyRules>,
+}
+
+/// An event of the month, for one aggregator.
+pub struct MonthEvent<'a> {
+    /// What was cleared.
+    pub cleared: Cleared,
+    /// How it is settled.
+    pub terms: Terms<'a>,
+    /// The stations that took part; none: all of the aggregator.
+    pub stations: Option<BTreeSet<StationId>>,
+}
+
+/// A month to settle.
+pub struct Month<'a> {
+    rules: MonthRules<'a>,
+    events: Vec<MonthEvent<'a>>,
+    interval: Interval,
+    first: NaiveDate,
+    timetable: Timetable,
+}
+
+/// A station as it is settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Which.
+    pub station: StationId,
+    /// Who operates it.
+    pub aggregator: AggregatorId,
+    /// What is behind its gate.
+    pub gate: Gate,
+}
+
+/// Energy at one price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnergyLine {
+    /// The tariff's period.
+    pub period: Period,
+    /// Whether it was fed in by vehicles, rather than drawn.
+    pub fed_in: bool,
+    /// How much, Wh.
+    pub wh: i64,
+    /// For each kWh.
+    pub price: Price,
+    /// What it comes to for the station, fen: negative when bought. Rounded once.
+    pub fen: i64,
+}
+
+/// A station's month; the events' shares and the subsidy stand in [`MonthSettlement`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct StationMonth {
+    /// Whose.
+    pub account: Account,
+    /// The four registers in both directions.
+    pub registers: Registers,
+    /// Quarters of the month.
+    pub quarters: usize,
+    /// What tells the readings that it was worked out of from others ([`Readings::fingerprint`]).
+    pub readings: String,
+    /// What they come to.
+    pub energy: Vec<EnergyLine>,
+    /// Its part in each event that it took part in, by the event's place in the list.
+    events: Vec<(usize, StationLine)>,
+}
+
+/// A settled month.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MonthSettlement {
+    /// Its first day.
+    pub first: NaiveDate,
+    /// `guangdong-2025`.
+    pub tariff_pack: String,
+    /// The subsidies' pack, where there are any.
+    pub subsidy_pack: Option<String>,
+    /// Each station, by its name.
+    pub stations: Vec<StationMonth>,
+    /// What each station was granted for what its vehicles fed in, in the same order; none where nothing was claimed.
+    pub grants: Vec<Option<Grant>>,
+    /// The events, in the order given.
+    pub events: Vec<Settlement>,
+}
+
+/// Which price holds in each quarter of an hour of the month.
+struct Timetable {
+    of_quarter: Vec<usize>,
+    kinds: Vec<Kind>,
+}
+
+#[derive(PartialEq)]
+struct Kind {
+    period: Period,
+    price: Price,
+    feed_in: Price,
+}
+
+impl<'a> Month<'a> {
+    /// A month that begins on a local day `first`, the first of it.
+    ///
+    /// # Errors
+    /// A day that is not the first, a tariff that is not in force throughout, an event outside the month or twice for an
+    /// aggregator.
+    pub fn new(
+        first: NaiveDate,
+        rules: MonthRules<'a>,
+        events: Vec<MonthEvent<'a>>,
+    ) -> Result<Month<'a>, Invalid> {
+        let next = first.checked_add_months(chrono::Months::new(1));
+        let (Some(next), 1) = (next, first.day()) else {
+            return Err(Invalid::new(
+                "month",
+                format!("{first} does not begin a month"),
+            ));
+        };
+        let midnight = |day: NaiveDate| {
+            let local = day
+                .and_time(NaiveTime::MIN)
+                .and_local_timezone(rules.tariff.zone());
+            let local = local.earliest().map(|at| at.to_utc());
+            local.ok_or_else(|| Invalid::new("month", format!("{day} has no midnight")))
+        };
+        let interval = Interval::new(midnight(first)?, midnight(next)?)?;
+        for at in [interval.start(), interval.end() - QUARTER] {
+            rules.tariff.require_in_force(at)?;
+        }
+        let mut seen = BTreeSet::new();
+        for event in &events {
+            let cleared = &event.cleared;
+            let name = format!("events[{}]", cleared.event);
+            if cleared.window.date < first || cleared.window.date >= next {
+                let problem = format!("{} is not in the month", cleared.window.date);
+                return Err(Invalid::new(name, problem));
+            }
+            if !seen.insert((&cleared.event, &cleared.aggregator)) {
+                let problem = format!("is there twice for {}", cleared.aggregator);
+                return Err(Invalid::new(name, problem));
+            }
+        }
+        let timetable = Timetable::new(&rules, interval);
+        Ok(Month {
+            rules,
+            events,
+            interval,
+            first,
+            timetable,
+        })
+    }
+
+    /// From its first midnight to its last.
+    #[must_use]
+    pub fn interval(&self) -> Interval {
+        self.interval
+    }
+
+    /// Whose days they are.
+    #[must_use]
+    pub fn zone(&self) -> Tz {
+        self.rules.tariff.zone()
+    }
+
+    /// Works out all of a station that does not depend on others.
+    ///
+    /// # Errors
+    /// Figures beyond belief.
+    pub fn measure(&self, account: Account, readings: &Readings) -> Result<StationMonth, Invalid> {
+        let quarters = readings.settle(account.gate, self.interval)?;
+        let (energy, registers) = self.timetable.bill(&quarters)?;
+        let mine = |event: &MonthEvent<'_>| {
+            event.cleared.aggregator == account.aggregator
+                && (event.stations.as_ref()).is_none_or(|some| some.contains(&account.station))
+        };
+        let mut events = Vec::new();
+        if self.events.iter().any(mine) {
+            let history = readings.net_draws(self.rules.tariff.zone());
+            for (at, event) in self
+                .events
+                .iter()
+                .enumerate()
+                .filter(|(_, event)| mine(event))
+            {
+                events.push((at, event.measure(&account.station, &history)?));
+            }
+        }
+        Ok(StationMonth {
+            account,
+            registers,
+            quarters: quarters.len(),
+            readings: readings.fingerprint(),
+            energy,
+            events,
+        })
+    }
+
+    /// Pays the events, and grants subsidies out of what is left of the year's budget, station by station in the order of
+    /// their names. Stations may come in any order.
+    ///
+    /// # Errors
+    /// A station that is there twice, figures beyond belief, a budget of another year. Of the budget nothing is granted
+    /// then.
+    pub fn close(
+        &self,
+        mut stations: Vec<StationMonth>,
+        budget: Option<&mut Budget>,
+    ) -> Result<MonthSettlement, Invalid> {
+        stations.sort_by(|a, b| a.account.station.cmp(&b.account.station));
+        let twice = |pair: &&[StationMonth]| pair[0].account.station == pair[1].account.station;
+        if let Some(pair) = stations.windows(2).find(twice) {
+            let problem = format!("{} is there twice", pair[0].account.station);
+            return Err(Invalid::new("stations", problem));
+        }
+        let mut lines: Vec<Vec<StationLine>> = self.events.iter().map(|_| Vec::new()).collect();
+        for station in &mut stations {
+            for (at, line) in station.events.drain(..) {
+                lines[at].push(line);
+            }
+        }
+        let events = self.events.iter().zip(lines);
+        let events = events
+            .map(|(event, lines)| event.cleared.pay(lines, &event.terms))
+            .collect::<Result<_, _>>()?;
+        let grants = match (self.rules.subsidies, budget) {
+            (Some(rules), Some(budget)) => self.grant(rules, budget, &stations)?,
+            _ => vec![None; stations.len()],
+        };
+        Ok(MonthSettlement {
+            first: self.first,
+            tariff_pack: self.rules.tariff_pack.to_owned(),
+            subsidy_pack: self.rules.subsidies.map(|rules| rules.name.clone()),
+            stations,
+            grants,
+            events,
+        })
+    }
+
+    fn grant(
+        &self,
+        rules: &SubsidyRules,
+        budget: &mut Budget,
+        stations: &[StationMonth],
+    ) -> Result<Vec<Option<Grant>>, Invalid> {
+        let mut after = budget.clone();
+        let mut grants = Vec::with_capacity(stations.len());
+        for station in stations {
+            let wh: i64 = station.registers.reverse_wh.iter().sum();
+            let claim = Claim::Discharge {
+                wh,
+                rate: rules.discharge_rate(),
+            };
+            let grant = (wh > 0).then(|| after.grant(rules, self.first, claim));
+            grants.push(grant.transpose()?);
+        }
+        *budget = after;
+        Ok(grants)
+    }
+}
+
+impl MonthEvent<'_> {
+    fn measure(&self, station: &StationId, history: &History) -> Result<StationLine, Invalid> {
+        let window = &self.cleared.window;
+        let past = history.before(window.date, window.first);
+        let actual_wh = (window.first..(window.first + window.slots).min(SLOTS))
+            .map(|slot| {
+                let watts = history.readings(window.date, slot..slot + 1)?;
+                Some(watts[0] / 4)
+            })
+            .collect();
+        self.cleared.measure(station, &past, actual_wh, &self.terms)
+    }
+}
+
+impl MonthSettlement {
+    /// What a station's month comes to, fen: energy, subsidy and its shares of events; negative when it pays.
+    #[must_use]
+    pub fn station_fen(&self) -> BTreeMap<&StationId, i64> {
+        let mut fen = BTreeMap::new();
+        for (station, grant) in self.stations.iter().zip(&self.grants) {
+            let energy: i64 = station.energy.iter().map(|line| line.fen).sum();
+            let granted = grant.map_or(0, |grant| grant.granted_fen);
+            fen.insert(&station.account.station, energy + granted);
+        }
+        for line in self.events.iter().flat_map(|event| &event.stations) {
+            *fen.entry(&line.station).or_insert(0) += line.share_fen;
+        }
+        fen
+    }
+}
+
+impl Timetable {
+    fn new(rules: &MonthRules<'_>, interval: Interval) -> Timetable {
+        let zone = rules.tariff.zone();
+        let mut timetable = Timetable {
+            of_quarter: Vec::new(),
+            kinds: Vec::new(),
+        };
+        let mut at = interval.start();
+        while at < interval.end() {
+            let hot = rules
+                .hot_days
+                .contains(&at.with_timezone(&zone).date_naive());
+            let kind = Kind {
+                period: rules.tariff.period_at(at, hot),
+                price: rules.tariff.price_at(at, hot),
+                feed_in: rules.tariff.feed_in_price_at(at, hot),
+            };
+            let known = timetable.kinds.iter().position(|one| *one == kind);
+            timetable
+                .of_quarter
+                .push(known.unwrap_or(timetable.kinds.len()));
+            if known.is_none() {
+                timetable.kinds.push(kind);
+            }
+            at += QUARTER;
+        }
+        timetable
+    }
+
+    /// What a month's quarters come to, each price of each direction rounded once.
+    fn bill(
+        &self,
+        quarters: &[(Timestamp, Quarter)],
+    ) -> Result<(Vec<EnergyLine>, Registers), Invalid> {
+        let mut sums = vec![(0_i64, 0_i64); self.kinds.len()];
+        let mut registers = Registers::default();
+        for (&kind, (_, quarter)) in self.of_quarter.iter().zip(quarters) {
+            let (drawn, fed_in) = &mut sums[kind];
+            *drawn += quarter.reading.gate_in_wh;
+            *fed_in += quarter.settled_wh;
+            registers.estimated += usize::from(quarter.estimated);
+            registers.unmetered += usize::from(quarter.unmetered);
+        }
+        let mut lines = Vec::new();
+        for (kind, (drawn, fed_in)) in self.kinds.iter().zip(sums) {
+            let of = Period::ALL.iter().position(|one| *one == kind.period);
+            let of = of.unwrap_or(Period::ALL.len() - 1);
+            registers.forward_wh[of] += drawn;
+            registers.reverse_wh[of] += fed_in;
+            let sides = [(drawn, kind.price, false), (fed_in, kind.feed_in, true)];
+            for (wh, price, fed_in) in sides.into_iter().filter(|(wh, ..)| *wh > 0) {
+                let fen = fen(wh, price)?;
+                lines.push(EnergyLine {
+                    period: kind.period,
+                    fed_in,
+                    wh,
+                    price,
+                    fen: if fed_in { fen } else { -fen },
+                });
+            }
+        }
+        lines.sort_by_key(|line| {
+            let of = Period::ALL.iter().position(|one| *one == line.period);
+            (line.fed_in, of, line.price.as_cny_per_kwh())
+        });
+        Ok((lines, registers))
+    }
+}
+
+/// An energy at a price, rounded to the nearest fen, halves away from zero.
+fn fen(wh: i64, price: Price) -> Result<i64, Invalid> {
+    let cny = Decimal::from(wh) / Decimal::ONE_THOUSAND * price.as_cny_per_kwh();
+    let fen = (cny * Decimal::ONE_HUNDRED)
+        .round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
+    i64::try_from(fen).map_err(|_| Invalid::new("price", "gives more than can be counted"))
+}
+
+/// The month's calendar for an aggregator: its events' days say nothing of days without.
+#[must_use]
+pub fn calendar_of<'e>(
+    base: &Calendar,
+    aggregator: &AggregatorId,
+    events: impl IntoIterator<Item = (&'e AggregatorId, NaiveDate)>,
+) -> Calendar {
+    let mut calendar = base.clone();
+    let mine = events.into_iter().filter(|(of, _)| *of == aggregator);
+    calendar.events.extend(mine.map(|(_, date)| date));
+    calendar
+}
+
+#[cfg(test)]
+mod tests;
