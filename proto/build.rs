@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use prost::Message;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 10] = [
     "vpp/v1/fleet.proto",
     "vpp/v1/fleet_service.proto",
     "vpp/v1/dispatch.proto",
@@ -15,6 +15,8 @@ const FILES: [&str; 8] = [
     "vpp/v1/command.proto",
     "vpp/v1/journal.proto",
     "vpp/v1/settlement_service.proto",
+    "vpp/v1/invitation.proto",
+    "vpp/v1/invitation_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -109,6 +109,11 @@ id!(
     "event_id"
 );
 id!(
+    /// An invitation to demand response.
+    InvitationId,
+    "invitation_id"
+);
+id!(
     /// A caller's own name for a request, so that sending it twice does it once.
     RequestId,
     "request_id"

@@ -25,7 +25,7 @@ pub use command::{
 pub use fleet::Fleet;
 pub use flexibility::{EnergyEnvelope, Flexibility};
 pub use grid::{ElectricTree, Node, NodeKind};
-pub use id::{AggregatorId, EventId, NodeId, RequestId, StationId};
+pub use id::{AggregatorId, EventId, InvitationId, NodeId, RequestId, StationId};
 pub use invalid::{Invalid, InvalidKind};
 pub use programme::{
     Commitment, Event, EventOutcome, EventRequest, EventState, Programme, RegulationAward,

@@ -10,7 +10,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 use chrono::TimeDelta;
 use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive;
+use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 
 use crate::Invalid;
 
@@ -288,6 +288,12 @@ impl Price {
     /// From CNY per kilowatt-hour.
     pub const fn from_cny_per_kwh(price: Decimal) -> Price {
         Price(price)
+    }
+
+    /// From CNY per kilowatt-hour, rounded to the hundredth of a fen; nothing where it is no number.
+    #[must_use]
+    pub fn round_cny_per_kwh(price: f64) -> Price {
+        Price(Decimal::from_f64(price).map_or(Decimal::ZERO, |price| price.round_dp(4)))
     }
 
     /// CNY per kilowatt-hour, exact.

@@ -23,6 +23,7 @@ impl Engine {
         self.miss_acknowledgements(now);
         self.expire_regulation(now);
         self.account_until(now);
+        self.turn_invitations(now, outputs);
         self.turn_events(now, outputs);
         self.engage(now, outputs);
         if self.states.iter().all(|state| state.baseline.is_none()) {

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use vpp_core::{
-    Event, EventId, Fleet, Invalid, Price, RegulationAward, RequestId, SequenceNumber, Timestamp,
+    Event, EventId, Fleet, Invalid, InvitationId, Price, RegulationAward, RequestId,
+    SequenceNumber, Timestamp,
 };
+
+use vpp_market_adapters::response::invitation::InvitationStep;
 
 use crate::config::Config;
 use crate::input::{Answer, Fact, Input, Output, Request};
+use crate::invitations::Invited;
 use crate::issue::Releasing;
 use crate::plan::{PendingSolve, Plan};
 use crate::regulation::Regulation;
@@ -27,6 +31,7 @@ pub struct Engine {
     /// The request that called each event.
     pub(crate) event_requests: BTreeMap<EventId, RequestId>,
     pub(crate) next_event: u64,
+    pub(crate) invitations: BTreeMap<InvitationId, Invited>,
     pub(crate) requests: Requests,
     pub(crate) prices: BTreeMap<Timestamp, (Timestamp, Price, Price)>,
     pub(crate) regulation: Option<Regulation>,
@@ -68,6 +73,7 @@ impl Engine {
             events: BTreeMap::new(),
             event_requests: BTreeMap::new(),
             next_event: 1,
+            invitations: BTreeMap::new(),
             requests: Requests::default(),
             prices: BTreeMap::new(),
             regulation: None,
@@ -148,7 +154,14 @@ impl Engine {
             Request::SubmitEvent(event) => {
                 Answer::Event(self.submit_event(now, event, validate_only)?)
             }
+            Request::StepInvitation { invitation, step } => {
+                self.step_invitation(now, &invitation, &step, validate_only, outputs)?
+            }
             Request::CancelEvent(event) => {
+                if let Some(invitation) = self.invitation_of(&event) {
+                    let problem = format!("{event} belongs to {invitation}: cancel that");
+                    return Err(Invalid::state("event_id", problem));
+                }
                 Answer::Event(self.cancel_event(now, &event, validate_only, outputs)?)
             }
             change => self.change_fleet(change, validate_only)?,
@@ -166,6 +179,18 @@ impl Engine {
                     id: id.clone(),
                     event: event.clone(),
                 },
+                (Request::StepInvitation { invitation, step }, Answer::Invitation(invited)) => {
+                    Fact::InvitationStepped {
+                        id: id.clone(),
+                        at: now,
+                        invitation: invitation.clone(),
+                        action: match step {
+                            InvitationStep::Publish(_) => None,
+                            _ => invited.process.trail().last().map(|t| t.action.clone()),
+                        },
+                        step: step.clone(),
+                    }
+                }
                 _ => Fact::FleetChanged {
                     id: id.clone(),
                     request: request.clone(),
@@ -246,6 +271,18 @@ impl Engine {
                 }
             }
             Fact::Event { id, event } => self.restore_event(now, id, event),
+            Fact::InvitationStepped {
+                id,
+                at,
+                invitation,
+                step,
+                action,
+            } => self.restore_invitation(id, at, invitation, step, action),
+            Fact::InvitationTurned {
+                invitation,
+                at,
+                action,
+            } => self.restore_action(at, &invitation, action),
             Fact::EventCancelled { id, event } => {
                 let request = Request::CancelEvent(event.id.clone());
                 self.requests
@@ -346,7 +383,10 @@ fn change(fleet: &mut Fleet, request: Request) -> Result<Answer, Invalid> {
             let updated = fleet.update_station(&change).cloned();
             return updated.map(Answer::Station).map_err(within("station"));
         }
-        Request::SubmitEvent(_) | Request::CancelEvent(_) | Request::StartRegulation { .. } => {
+        Request::SubmitEvent(_)
+        | Request::CancelEvent(_)
+        | Request::StepInvitation { .. }
+        | Request::StartRegulation { .. } => {
             unreachable!("answered elsewhere")
         }
     }

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use vpp_core::{
     AggregatorId, Commitment, Energy, Event, EventId, EventOutcome, EventRequest, EventState,
-    Invalid, Power, Programme, RequestId, Timestamp,
+    Interval, Invalid, Power, Programme, RequestId, Timestamp,
 };
 
 use crate::capability::{event_members, scaled};
@@ -24,7 +24,7 @@ impl Engine {
         validate_only: bool,
     ) -> Result<Event, Invalid> {
         check_programme(&request.programme)?;
-        self.check_interval(now, &request)?;
+        self.check_interval(now, request.interval)?;
         let members = event_members(&self.fleet, &request.programme, &request.scope)?;
         if members.is_empty() {
             return Err(Invalid::state("scope", "has no station"));
@@ -61,13 +61,41 @@ impl Engine {
         Ok(event)
     }
 
+    /// Calls an event whose promises are agreed already.
+    pub(crate) fn call_cleared_event(
+        &mut self,
+        now: Timestamp,
+        request: EventRequest,
+        commitments: Vec<Commitment>,
+    ) -> Result<Event, Invalid> {
+        self.check_interval(now, request.interval)?;
+        let members = event_members(&self.fleet, &request.programme, &request.scope)?;
+        self.check_overlap(&request, &members)?;
+        let event = Event {
+            id: self.new_event_id(),
+            accepted: commitments.iter().map(|c| c.power).sum(),
+            refused: Power::ZERO,
+            commitments,
+            state: EventState::Scheduled,
+            created_at: now,
+            baseline: None,
+            measured: None,
+            committed_energy: Energy::ZERO,
+            delivered_energy: Energy::ZERO,
+            outcome: None,
+            request,
+        };
+        self.next_event += 1;
+        self.events.insert(event.id.clone(), event.clone());
+        Ok(event)
+    }
+
     fn new_event_id(&self) -> EventId {
         let id = EventId::new(format!("event-{:06}", self.next_event));
         id.unwrap_or_else(|invalid| unreachable!("{invalid}"))
     }
 
-    fn check_interval(&self, now: Timestamp, request: &EventRequest) -> Result<(), Invalid> {
-        let interval = request.interval;
+    pub(crate) fn check_interval(&self, now: Timestamp, interval: Interval) -> Result<(), Invalid> {
         if interval.end() <= now {
             return Err(Invalid::new(
                 "end_time",
@@ -145,7 +173,12 @@ impl Engine {
 
     /// What each aggregator could promise: callable over the event's length, less a share for vehicles that come and go,
     /// less what is promised already to events in that time.
-    fn shares(&self, now: Timestamp, request: &EventRequest, members: &[usize]) -> Vec<Commitment> {
+    pub(crate) fn shares(
+        &self,
+        now: Timestamp,
+        request: &EventRequest,
+        members: &[usize],
+    ) -> Vec<Commitment> {
         let length = request.interval.end() - now.max(request.interval.start());
         let mut callable = vec![Power::ZERO; self.fleet.aggregators().len()];
         for &station in members {
@@ -259,6 +292,7 @@ impl Engine {
             .and_then(|n| n.parse::<u64>().ok());
         self.next_event = self.next_event.max(number.unwrap_or(0) + 1);
         self.event_requests.insert(event.id.clone(), id.clone());
+        self.relate_event(&id, &event.id);
         self.requests
             .remember(id, &request, Answer::Event(event.clone()));
         // What was delivered while nobody looked is not known, and is not claimed.

@@ -3,11 +3,13 @@
 use chrono::TimeDelta;
 use vpp_core::{
     Acknowledgement, Aggregator, AggregatorChange, Command, Event, EventId, EventRequest, Interval,
-    Invalid, Node, NodeChange, Power, Price, RegulationAward, RegulationSignal, RequestId, Station,
-    StationChange, StationId, Telemetry,
+    Invalid, InvitationId, Node, NodeChange, Power, Price, RegulationAward, RegulationSignal,
+    RequestId, Station, StationChange, StationId, Telemetry, Timestamp,
 };
+use vpp_market_adapters::response::invitation::{Action, InvitationStep};
 use vpp_optimizer::{Problem, Solution};
 
+use crate::invitations::Invited;
 use crate::regulation::Achieved;
 use crate::report::CycleReport;
 
@@ -30,6 +32,13 @@ pub enum Request {
     SubmitEvent(EventRequest),
     /// Call an event off.
     CancelEvent(EventId),
+    /// Publish an invitation, declare for it, move it on.
+    StepInvitation {
+        /// Which.
+        invitation: InvitationId,
+        /// What to do with it.
+        step: InvitationStep,
+    },
     /// Begin to follow the grid's regulation signal.
     StartRegulation {
         /// The capacity asked for.
@@ -52,6 +61,8 @@ pub enum Answer {
     Station(Station),
     /// The event, with what was promised.
     Event(Event),
+    /// The invitation as it is now.
+    Invitation(Box<Invited>),
     /// The capacity promised, and by how many stations.
     Regulation {
         /// At most what was asked.
@@ -137,6 +148,28 @@ pub enum Fact {
     },
     /// Stations with a frozen baseline, all of them: the load before the programme that uses each.
     Baselines(Vec<(StationId, Power)>),
+    /// Somebody took a step with an invitation.
+    InvitationStepped {
+        /// The request that asked for it.
+        id: RequestId,
+        /// When it was taken.
+        at: Timestamp,
+        /// Which invitation.
+        invitation: InvitationId,
+        /// The step, as it was asked for.
+        step: InvitationStep,
+        /// What it came to, with what the engine filled in; none for a publication.
+        action: Option<Action>,
+    },
+    /// Time moved an invitation on.
+    InvitationTurned {
+        /// Which.
+        invitation: InvitationId,
+        /// When.
+        at: Timestamp,
+        /// How.
+        action: Action,
+    },
     /// A cancellation was done.
     EventCancelled {
         /// The request that asked for it.

@@ -6,8 +6,11 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
-use vpp_core::{Aggregator, Event, Invalid, Node, Power, RequestId, Station, StationId};
+use vpp_core::{
+    Aggregator, Event, Invalid, InvitationId, Node, Power, RequestId, Station, StationId,
+};
 use vpp_dispatch::{Fact, Request};
+use vpp_proto::convert::{asked_from_wire, asked_to_wire, from_timestamp, to_timestamp};
 use vpp_proto::v1;
 use vpp_proto::v1::journal_record::Record;
 
@@ -182,6 +185,28 @@ fn from_fact(fact: &Fact) -> Record {
         Fact::Event { id, event } => Record::Event(event_record(id, event)),
         Fact::EventCancelled { id, event } => Record::EventCancelled(event_record(id, event)),
         Fact::FleetChanged { id, request } => from_change(id.to_string(), request),
+        Fact::InvitationStepped {
+            id,
+            at,
+            invitation,
+            step,
+            action,
+        } => Record::Invitation(v1::InvitationRecord {
+            invitation_id: invitation.to_string(),
+            time: Some(from_timestamp(*at)),
+            action: action.as_ref().map(Into::into),
+            asked: Some(asked_to_wire(id.to_string(), invitation, step)),
+        }),
+        Fact::InvitationTurned {
+            invitation,
+            at,
+            action,
+        } => Record::Invitation(v1::InvitationRecord {
+            invitation_id: invitation.to_string(),
+            time: Some(from_timestamp(*at)),
+            action: Some(action.into()),
+            asked: None,
+        }),
         Fact::Baselines(frozen) => Record::Baselines(v1::BaselinesRecord {
             stations: frozen
                 .iter()
@@ -230,7 +255,10 @@ fn from_change(request_id: String, request: &Request) -> Record {
             request_id,
             ..change.into()
         }),
-        Request::SubmitEvent(_) | Request::CancelEvent(_) | Request::StartRegulation { .. } => {
+        Request::SubmitEvent(_)
+        | Request::CancelEvent(_)
+        | Request::StepInvitation { .. }
+        | Request::StartRegulation { .. } => {
             unreachable!("recorded as what they led to")
         }
     }
@@ -287,6 +315,25 @@ fn to_fact(record: Record) -> Result<Fact, Invalid> {
             };
             let stations = wire.stations.into_iter().map(frozen);
             Ok(Fact::Baselines(stations.collect::<Result<_, Invalid>>()?))
+        }
+        Record::Invitation(wire) => {
+            let at = to_timestamp("time", wire.time.as_ref())?;
+            let action = wire.action.map(TryInto::try_into).transpose()?;
+            let Some(asked) = wire.asked else {
+                return Ok(Fact::InvitationTurned {
+                    invitation: InvitationId::new(wire.invitation_id)?,
+                    at,
+                    action: action.ok_or_else(|| missing("action"))?,
+                });
+            };
+            let (id, (invitation, step)) = asked_from_wire(asked)?;
+            Ok(Fact::InvitationStepped {
+                id: RequestId::new(id)?,
+                at,
+                invitation,
+                step,
+                action,
+            })
         }
         Record::EventCancelled(wire) => {
             let event = wire.event.ok_or_else(|| missing("event"))?;

@@ -7,7 +7,7 @@
 //!     └───────────────── cancel ─────────────────────┴──────────────────┘ ─► Cancelled
 //! ```
 
-use vpp_core::{AggregatorId, Interval, Invalid, Power, Scope, Timestamp};
+use vpp_core::{AggregatorId, Interval, Invalid, Power, Price, Scope, Timestamp};
 
 use super::clearing::{Bounds, Clearing, Offer, Pricing, check, clear};
 use super::payment::Direction;
@@ -95,6 +95,36 @@ pub enum Action {
     Cancel(String),
 }
 
+/// What somebody asks for: a publication, or an [`Action`] with what may still be left open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvitationStep {
+    /// The grid publishes it.
+    Publish(Box<Invitation>),
+    /// An aggregator declares.
+    Declare(Declaration),
+    /// An aggregator takes its declaration back.
+    Withdraw(AggregatorId),
+    /// The grid calls it off, with the reason.
+    Cancel(String),
+    /// What was delivered has been judged.
+    Evaluate,
+    /// It has been paid.
+    Pay,
+}
+
+/// What an aggregator declares. What it leaves out the engine fills in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// Who.
+    pub aggregator: AggregatorId,
+    /// How much; none: as much as its stations in the scope can give for so long.
+    pub power: Option<Power>,
+    /// For each kWh; none: what a kWh of wear costs, or the market's floor where that is higher.
+    pub price: Option<Price>,
+    /// Whether it may only be taken whole.
+    pub whole: bool,
+}
+
 /// An entry of the trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
@@ -162,6 +192,15 @@ impl Process {
     #[must_use]
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// Whether time may still move it on.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(
+            self.state,
+            State::Published | State::Cleared | State::Executing
+        )
     }
 
     /// Declarations that stand.
@@ -289,7 +328,6 @@ impl Process {
 mod tests {
     use chrono::TimeDelta;
     use rust_decimal::Decimal;
-    use vpp_core::Price;
 
     use super::*;
 

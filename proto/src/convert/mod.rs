@@ -3,8 +3,10 @@
 mod change;
 mod dispatch;
 mod fleet;
+mod invitation;
 mod kafka;
 mod scalar;
 
 pub use dispatch::event_request;
+pub use invitation::{Asking, asked_from_wire, asked_to_wire, invitation_to_wire};
 pub use scalar::{from_timestamp, optional_timestamp, to_duration, to_timestamp};

@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod fleet;
+mod invitation;
 mod page;
 mod regulate;
 mod settlement;
@@ -18,6 +19,7 @@ use tonic_health::ServingStatus;
 use vpp_ledger::Ledger;
 use vpp_proto::v1::dispatch_service_server::DispatchServiceServer;
 use vpp_proto::v1::fleet_service_server::FleetServiceServer;
+use vpp_proto::v1::invitation_service_server::InvitationServiceServer;
 use vpp_proto::v1::settlement_service_server::SettlementServiceServer;
 
 use crate::kafka::topics::Topics;
@@ -26,6 +28,7 @@ use crate::statistics::Statistics;
 
 const FLEET: &str = <FleetServiceServer<fleet::Fleet> as NamedService>::NAME;
 const DISPATCH: &str = <DispatchServiceServer<dispatch::Dispatch> as NamedService>::NAME;
+const INVITATION: &str = <InvitationServiceServer<invitation::Invitations> as NamedService>::NAME;
 const SETTLEMENT: &str = <SettlementServiceServer<settlement::Settlement> as NamedService>::NAME;
 
 /// What else is told besides the services: figures, and whether the loop turns.
@@ -49,9 +52,12 @@ pub(crate) async fn serve(
         handle: handle.clone(),
         topics,
     });
+    let invitation = InvitationServiceServer::new(invitation::Invitations {
+        handle: handle.clone(),
+    });
     let dispatch = DispatchServiceServer::new(dispatch::Dispatch { handle });
     let settlement = SettlementServiceServer::new(settlement::Settlement { ledger });
-    for name in [FLEET, DISPATCH, SETTLEMENT] {
+    for name in [FLEET, DISPATCH, INVITATION, SETTLEMENT] {
         health
             .set_service_status(name, ServingStatus::Serving)
             .await;
@@ -76,7 +82,7 @@ pub(crate) async fn serve(
             } else {
                 ServingStatus::NotServing
             };
-            for name in [FLEET, DISPATCH, ""] {
+            for name in [FLEET, DISPATCH, INVITATION, ""] {
                 health.set_service_status(name, status).await;
             }
         }
@@ -88,6 +94,7 @@ pub(crate) async fn serve(
         .add_service(reflection)
         .add_service(fleet)
         .add_service(dispatch)
+        .add_service(invitation)
         .add_service(settlement);
     let served = tonic::transport::Server::builder()
         .accept_http1(true)

@@ -1,0 +1,366 @@
+//! Invitations to demand response: aggregators declare, the engine clears, and what is cleared becomes an event with a promise
+//! of each aggregator. The steps that time brings, clearing, beginning and end, happen in the first control cycle after
+//! their time.
+
+use vpp_core::{
+    AggregatorId, Commitment, EventId, EventRequest, Invalid, InvitationId, Power, Price,
+    Programme, RequestId, Timestamp,
+};
+use vpp_market_adapters::response::clearing::{Offer, Taken};
+use vpp_market_adapters::response::invitation::{
+    Action, Declaration, Invitation, InvitationStep, Process, Product, State,
+};
+use vpp_market_adapters::response::payment::Direction;
+
+use crate::capability::{members, scaled};
+use crate::engine::Engine;
+use crate::input::{Answer, Fact, Output, Request};
+
+/// Longest name of an invitation: that of the request that calls its event is made of it.
+const LONGEST_NAME: usize = 48;
+
+/// An invitation, where it is in its life, and what it led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invited {
+    /// Its name.
+    pub id: InvitationId,
+    /// Its life, with the trail of all that happened to it.
+    pub process: Process,
+    /// The event by which it is delivered, once it is cleared.
+    pub event: Option<EventId>,
+}
+
+impl Engine {
+    /// All invitations, by name.
+    #[must_use]
+    pub fn invitations(&self) -> &std::collections::BTreeMap<InvitationId, Invited> {
+        &self.invitations
+    }
+
+    /// Takes a step that somebody asks for.
+    pub(crate) fn step_invitation(
+        &mut self,
+        now: Timestamp,
+        id: &InvitationId,
+        step: &InvitationStep,
+        validate_only: bool,
+        outputs: &mut Vec<Output>,
+    ) -> Result<Answer, Invalid> {
+        let (mut invited, actions) = if let InvitationStep::Publish(invitation) = step {
+            (self.publish(now, id, invitation)?, Vec::new())
+        } else {
+            let known = self.invitations.get(id);
+            let known = known.ok_or_else(|| Invalid::unknown("invitation_id", id))?;
+            (known.clone(), vec![self.action(now, known, step)?])
+        };
+        for action in &actions {
+            invited.process.apply(now, action.clone())?;
+        }
+        if validate_only {
+            return Ok(Answer::Invitation(Box::new(invited)));
+        }
+        if let (InvitationStep::Cancel(_), Some(event)) = (step, &invited.event) {
+            let over = |event: &vpp_core::Event| event.outcome.is_some();
+            if !self.events.get(event).is_none_or(over) {
+                let event = self.cancel_event(now, event, false, outputs)?;
+                let id = event_request_id(id)?;
+                outputs.push(Output::Record(Fact::EventCancelled { id, event }));
+            }
+        }
+        let answer = Answer::Invitation(Box::new(invited.clone()));
+        self.invitations.insert(id.clone(), invited);
+        Ok(answer)
+    }
+
+    fn publish(
+        &self,
+        now: Timestamp,
+        id: &InvitationId,
+        invitation: &Invitation,
+    ) -> Result<Invited, Invalid> {
+        if self.invitations.contains_key(id) {
+            return Err(Invalid {
+                kind: vpp_core::InvalidKind::Taken,
+                field: "invitation_id".into(),
+                problem: format!("{id} was published already"),
+            });
+        }
+        if id.as_str().len() > LONGEST_NAME {
+            let problem = format!("has more than {LONGEST_NAME} characters");
+            return Err(Invalid::new("invitation_id", problem));
+        }
+        let process = Process::publish(now, invitation.clone())?;
+        if invitation.product != Product::Active(Direction::Shaving) {
+            let problem =
+                "filling a valley can be settled and not be dispatched yet: only shaving is";
+            return Err(Invalid::new("product", problem));
+        }
+        if members(&self.fleet, &invitation.scope)?.is_empty() {
+            return Err(Invalid::state("scope", "has no station"));
+        }
+        self.check_interval(now, invitation.interval)?;
+        Ok(Invited {
+            id: id.clone(),
+            process,
+            event: None,
+        })
+    }
+
+    fn action(
+        &self,
+        now: Timestamp,
+        invited: &Invited,
+        step: &InvitationStep,
+    ) -> Result<Action, Invalid> {
+        Ok(match step {
+            InvitationStep::Publish(_) => unreachable!("published elsewhere"),
+            InvitationStep::Declare(declaration) => self.declare(now, invited, declaration)?,
+            InvitationStep::Withdraw(aggregator) => Action::Withdraw(aggregator.clone()),
+            InvitationStep::Cancel(reason) => Action::Cancel(reason.clone()),
+            InvitationStep::Evaluate => Action::Evaluate,
+            InvitationStep::Pay => Action::Pay,
+        })
+    }
+
+    /// The declaration with what was left out, and what the aggregator was tested for.
+    fn declare(
+        &self,
+        now: Timestamp,
+        invited: &Invited,
+        declaration: &Declaration,
+    ) -> Result<Action, Invalid> {
+        let aggregator = &declaration.aggregator;
+        let known = self.fleet.aggregator_index(aggregator);
+        let index = known.ok_or_else(|| Invalid::unknown("aggregator_id", aggregator))?;
+        let invitation = invited.process.invitation();
+        let mut tested = Power::ZERO;
+        for station in members(&self.fleet, &invitation.scope)? {
+            if self.fleet.aggregator_of(station) == index {
+                let registered = &self.fleet.stations()[station];
+                let declared = registered.rated_draw() + registered.rated_export();
+                tested += scaled(declared, self.tested_share(station));
+            }
+        }
+        let power = match declaration.power {
+            Some(power) => power,
+            None => self.offerable(now, invitation, aggregator)?,
+        };
+        let wear = Price::round_cny_per_kwh(self.config.wear_cny_per_kwh);
+        let price = declaration
+            .price
+            .unwrap_or_else(|| invitation.bounds.floor.max(wear));
+        let offer = Offer {
+            aggregator: aggregator.clone(),
+            power,
+            price,
+            whole: declaration.whole,
+        };
+        Ok(Action::Declare(offer, tested))
+    }
+
+    /// What an aggregator's stations in the scope can give for so long, less what is promised already in that time.
+    fn offerable(
+        &self,
+        now: Timestamp,
+        invitation: &Invitation,
+        aggregator: &AggregatorId,
+    ) -> Result<Power, Invalid> {
+        let request = event_request(invitation, invitation.demand);
+        let members = members(&self.fleet, &invitation.scope)?;
+        let shares = self.shares(now, &request, &members);
+        let mine = shares.iter().find(|share| share.aggregator == *aggregator);
+        let power = mine.map_or(Power::ZERO, |share| share.power);
+        if power < invitation.bounds.least || power <= Power::ZERO {
+            let problem = format!("{power} is callable for that long: too little to declare");
+            return Err(Invalid::state("power_kw", problem));
+        }
+        Ok(power.min(invitation.demand))
+    }
+
+    /// Clears, begins and ends invitations whose time has come.
+    pub(crate) fn turn_invitations(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
+        let waiting: Vec<InvitationId> = (self.invitations.values())
+            .filter(|invited| invited.process.is_open())
+            .map(|invited| invited.id.clone())
+            .collect();
+        for id in waiting {
+            // Clearing and beginning may fall into one cycle.
+            while let Some(action) = self.invitations[&id].due(now) {
+                self.turn(now, &id, action, outputs);
+            }
+        }
+    }
+
+    fn turn(
+        &mut self,
+        now: Timestamp,
+        id: &InvitationId,
+        mut action: Action,
+        outputs: &mut Vec<Output>,
+    ) {
+        let mut invited = self.invitations[id].clone();
+        if let Err(refused) = invited.process.apply(now, action.clone()) {
+            // It was not cleared in time: nobody was there to do so.
+            action = Action::Cancel(refused.to_string());
+            let cancelled = invited.process.apply(now, action.clone());
+            debug_assert!(cancelled.is_ok(), "{cancelled:?}");
+        }
+        self.keep(now, id, action, invited, outputs);
+        if let Some(taken) = self.cleared(id) {
+            match self.call(now, id, &taken, outputs) {
+                Ok(event) => {
+                    if let Some(invited) = self.invitations.get_mut(id) {
+                        invited.event = Some(event);
+                    }
+                }
+                Err(refused) => {
+                    let mut invited = self.invitations[id].clone();
+                    let action = Action::Cancel(format!("it cannot be delivered: {refused}"));
+                    if invited.process.apply(now, action.clone()).is_ok() {
+                        self.keep(now, id, action, invited, outputs);
+                    }
+                }
+            }
+        }
+    }
+
+    fn keep(
+        &mut self,
+        now: Timestamp,
+        id: &InvitationId,
+        action: Action,
+        invited: Invited,
+        outputs: &mut Vec<Output>,
+    ) {
+        self.invitations.insert(id.clone(), invited);
+        outputs.push(Output::Record(Fact::InvitationTurned {
+            invitation: id.clone(),
+            at: now,
+            action,
+        }));
+    }
+
+    /// What was taken of the offers, right after clearing.
+    fn cleared(&self, id: &InvitationId) -> Option<Vec<Taken>> {
+        let invited = &self.invitations[id];
+        let waits = invited.process.state() == State::Cleared && invited.event.is_none();
+        let clearing = invited.process.clearing().filter(|_| waits)?;
+        Some(clearing.taken.clone())
+    }
+
+    /// Calls the event of a cleared invitation, with the promises as they were cleared.
+    fn call(
+        &mut self,
+        now: Timestamp,
+        id: &InvitationId,
+        taken: &[Taken],
+        outputs: &mut Vec<Output>,
+    ) -> Result<EventId, Invalid> {
+        let total: Power = taken.iter().map(|taken| taken.power).sum();
+        if total <= Power::ZERO {
+            return Err(Invalid::state("declarations", "no offer could be taken"));
+        }
+        let request = event_request(self.invitations[id].process.invitation(), total);
+        let commitments = taken
+            .iter()
+            .filter(|taken| taken.power > Power::ZERO)
+            .map(|taken| Commitment {
+                aggregator: taken.aggregator.clone(),
+                power: taken.power,
+            })
+            .collect();
+        let request_id = event_request_id(id)?;
+        let event = self.call_cleared_event(now, request, commitments)?;
+        self.event_requests
+            .insert(event.id.clone(), request_id.clone());
+        outputs.push(Output::Record(Fact::Event {
+            id: request_id,
+            event: event.clone(),
+        }));
+        let called = event.id.clone();
+        outputs.push(Output::EventChanged(event));
+        Ok(called)
+    }
+
+    /// The invitation that an event was called for.
+    pub(crate) fn invitation_of(&self, event: &EventId) -> Option<&InvitationId> {
+        let called = |invited: &&Invited| invited.event.as_ref() == Some(event);
+        self.invitations
+            .values()
+            .find(called)
+            .map(|invited| &invited.id)
+    }
+
+    /// Takes a step up again that was taken before a restart.
+    pub(crate) fn restore_invitation(
+        &mut self,
+        id: RequestId,
+        at: Timestamp,
+        invitation: InvitationId,
+        step: InvitationStep,
+        resolved: Option<Action>,
+    ) {
+        match (&step, resolved) {
+            (InvitationStep::Publish(published), _) => {
+                let process = Process::publish(at, (**published).clone())
+                    .unwrap_or_else(|e| panic!("a recorded invitation no longer holds: {e}"));
+                let invited = Invited {
+                    id: invitation.clone(),
+                    process,
+                    event: None,
+                };
+                self.invitations.insert(invitation.clone(), invited);
+            }
+            (_, Some(action)) => self.restore_action(at, &invitation, action),
+            (_, None) => {}
+        }
+        if let Some(invited) = self.invitations.get(&invitation) {
+            let answer = Answer::Invitation(Box::new(invited.clone()));
+            let request = Request::StepInvitation { invitation, step };
+            self.requests.remember(id, &request, answer);
+        }
+    }
+
+    /// The same for a step that time brought.
+    pub(crate) fn restore_action(&mut self, at: Timestamp, id: &InvitationId, action: Action) {
+        if let Some(invited) = self.invitations.get_mut(id) {
+            let applied = invited.process.apply(at, action);
+            applied.unwrap_or_else(|e| panic!("a recorded step no longer holds: {e}"));
+        }
+    }
+
+    /// Finds the invitation again that a recorded event was called for.
+    pub(crate) fn relate_event(&mut self, request: &RequestId, event: &EventId) {
+        let related = (self.invitations.values_mut())
+            .find(|invited| event_request_id(&invited.id).as_ref() == Ok(request));
+        if let Some(invited) = related {
+            invited.event = Some(event.clone());
+        }
+    }
+}
+
+impl Invited {
+    /// The step that time brings now, if any.
+    fn due(&self, now: Timestamp) -> Option<Action> {
+        let invitation = self.process.invitation();
+        match self.process.state() {
+            State::Published if now >= invitation.declare_until => Some(Action::Clear),
+            State::Cleared if now >= invitation.interval.start() => Some(Action::Begin),
+            State::Executing if now >= invitation.interval.end() => Some(Action::End),
+            _ => None,
+        }
+    }
+}
+
+fn event_request(invitation: &Invitation, reduction: Power) -> EventRequest {
+    EventRequest {
+        programme: Programme::DemandResponse { reduction },
+        interval: invitation.interval,
+        scope: invitation.scope.clone(),
+    }
+}
+
+/// The name of the request that calls an invitation's event.
+fn event_request_id(id: &InvitationId) -> Result<RequestId, Invalid> {
+    RequestId::new(format!("invitation.{id}"))
+}

@@ -1,0 +1,127 @@
+//! `InvitationService`.
+
+use tonic::{Request, Response, Status};
+use vpp_core::{Invalid, InvitationId};
+use vpp_dispatch::{Answer as Answered, Invited, Request as Change};
+use vpp_proto::convert::{Asking, invitation_to_wire};
+use vpp_proto::v1;
+
+use super::page::Page;
+use super::status::{refused, unexpected};
+use crate::sequencer::Handle;
+
+pub(crate) struct Invitations {
+    pub(crate) handle: Handle,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+impl Invitations {
+    /// Takes a step, and tells what the invitation is then.
+    async fn step(
+        &self,
+        request_id: String,
+        validate_only: bool,
+        wire: impl TryInto<Asking, Error = Invalid>,
+    ) -> Result<Option<v1::Invitation>, Status> {
+        let (invitation, step) = wire.try_into().map_err(refused)?;
+        let change = Change::StepInvitation { invitation, step };
+        match self
+            .handle
+            .change(request_id, validate_only, change)
+            .await?
+        {
+            Answered::Invitation(invited) => Ok(Some(to_wire(&invited))),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+fn to_wire(invited: &Invited) -> v1::Invitation {
+    invitation_to_wire(&invited.id, &invited.process, invited.event.as_ref())
+}
+
+#[tonic::async_trait]
+impl v1::invitation_service_server::InvitationService for Invitations {
+    async fn publish_invitation(
+        &self,
+        request: Request<v1::PublishInvitationRequest>,
+    ) -> Answer<v1::PublishInvitationResponse> {
+        let request = request.into_inner();
+        let (id, validate_only) = (request.request_id.clone(), request.validate_only);
+        let invitation = self.step(id, validate_only, request).await?;
+        Ok(Response::new(v1::PublishInvitationResponse { invitation }))
+    }
+
+    async fn declare(&self, request: Request<v1::DeclareRequest>) -> Answer<v1::DeclareResponse> {
+        let request = request.into_inner();
+        let (id, validate_only) = (request.request_id.clone(), request.validate_only);
+        let invitation = self.step(id, validate_only, request).await?;
+        Ok(Response::new(v1::DeclareResponse { invitation }))
+    }
+
+    async fn withdraw_declaration(
+        &self,
+        request: Request<v1::WithdrawDeclarationRequest>,
+    ) -> Answer<v1::WithdrawDeclarationResponse> {
+        let request = request.into_inner();
+        let (id, validate_only) = (request.request_id.clone(), request.validate_only);
+        let invitation = self.step(id, validate_only, request).await?;
+        Ok(Response::new(v1::WithdrawDeclarationResponse {
+            invitation,
+        }))
+    }
+
+    async fn cancel_invitation(
+        &self,
+        request: Request<v1::CancelInvitationRequest>,
+    ) -> Answer<v1::CancelInvitationResponse> {
+        let request = request.into_inner();
+        let (id, validate_only) = (request.request_id.clone(), request.validate_only);
+        let invitation = self.step(id, validate_only, request).await?;
+        Ok(Response::new(v1::CancelInvitationResponse { invitation }))
+    }
+
+    async fn record_settlement(
+        &self,
+        request: Request<v1::RecordSettlementRequest>,
+    ) -> Answer<v1::RecordSettlementResponse> {
+        let request = request.into_inner();
+        let (id, validate_only) = (request.request_id.clone(), request.validate_only);
+        let invitation = self.step(id, validate_only, request).await?;
+        Ok(Response::new(v1::RecordSettlementResponse { invitation }))
+    }
+
+    async fn get_invitation(
+        &self,
+        request: Request<v1::GetInvitationRequest>,
+    ) -> Answer<v1::GetInvitationResponse> {
+        let id = InvitationId::new(request.into_inner().invitation_id).map_err(refused)?;
+        let invitation = self
+            .handle
+            .try_ask(move |engine, _| {
+                let known = engine.invitations().get(&id).map(to_wire);
+                known.ok_or_else(|| Invalid::unknown("invitation_id", id))
+            })
+            .await?;
+        Ok(Response::new(v1::GetInvitationResponse {
+            invitation: Some(invitation),
+        }))
+    }
+
+    async fn list_invitations(
+        &self,
+        request: Request<v1::ListInvitationsRequest>,
+    ) -> Answer<v1::ListInvitationsResponse> {
+        let request = request.into_inner();
+        let page = Page::parse(request.page_size, &request.page_token)?;
+        let (invitations, next_page_token) = self
+            .handle
+            .ask(move |engine, _| page.of(engine.invitations().values().map(to_wire)))
+            .await?;
+        Ok(Response::new(v1::ListInvitationsResponse {
+            invitations,
+            next_page_token,
+        }))
+    }
+}
