@@ -7,10 +7,11 @@
 use std::sync::LazyLock;
 
 use chrono::{Datelike, NaiveDate};
+use chrono_tz::Tz;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Deserialize;
 use toml::Spanned;
-use vpp_core::{Invalid, Price};
+use vpp_core::{Invalid, Price, Timestamp};
 
 use crate::rules::{self, Dated, Refusal, RuleError, check_format, refusal, time_zone};
 
@@ -19,6 +20,7 @@ use crate::rules::{self, Dated, Refusal, RuleError, check_format, refusal, time_
 pub struct SubsidyRules {
     /// The pack's name.
     pub name: String,
+    zone: Tz,
     equipment_share: Dated<Decimal>,
     platform_share: Dated<Decimal>,
     discharge_rate: Dated<Decimal>,
@@ -101,6 +103,12 @@ impl SubsidyRules {
     /// The first figure that is missing, of the wrong type or impossible, with its line.
     pub fn parse(text: &str) -> Result<SubsidyRules, RuleError> {
         rules::parse(text, RawPack::check)
+    }
+
+    /// The calendar year of an instant, whose budget it is.
+    #[must_use]
+    pub fn year_of(&self, at: Timestamp) -> i32 {
+        at.with_timezone(&self.zone).year()
     }
 
     /// For each kWh discharged, at most.
@@ -291,7 +299,7 @@ struct RawPack {
 impl RawPack {
     fn check(self) -> Result<SubsidyRules, Refusal> {
         check_format(&self.format)?;
-        time_zone(&self.time_zone)?;
+        let zone = time_zone(&self.time_zone)?;
         let bounds = [
             ("equipment_share", &self.equipment_share, Decimal::ONE),
             ("platform_share", &self.platform_share, Decimal::ONE),
@@ -310,6 +318,7 @@ impl RawPack {
             }
         }
         Ok(SubsidyRules {
+            zone,
             name: self.name,
             equipment_share: self.equipment_share.into_inner(),
             platform_share: self.platform_share.into_inner(),

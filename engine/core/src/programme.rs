@@ -98,6 +98,8 @@ pub struct Event {
     pub baseline: Option<Power>,
     /// Draw of the stations in scope by the last readings, while active.
     pub measured: Option<Power>,
+    /// What will probably be missing at most within the next quarter of an hour; none before that is looked at, and after.
+    pub forecast_shortfall: Option<Power>,
     /// Committed energy so far.
     pub committed_energy: Energy,
     /// Delivered energy so far, by telemetry, capped in each cycle at what was committed for it.

@@ -9,6 +9,7 @@ impl Engine {
     /// Adds what was committed and delivered since the last time.
     pub(crate) fn account_until(&mut self, now: Timestamp) {
         let since = self.accounted_at.replace(now).unwrap_or(now);
+        self.spend_subsidy(now - since);
         let open: Vec<EventId> = self.open_events().map(|event| event.id.clone()).collect();
         for id in open {
             let event = &self.events[&id];

@@ -18,6 +18,7 @@ use crate::regulation::Regulation;
 use crate::regulation::steer::Steering;
 use crate::requests::Requests;
 use crate::state::StationState;
+use crate::subsidy::Subsidy;
 
 /// The dispatch engine.
 #[derive(Clone, Debug)]
@@ -33,6 +34,7 @@ pub struct Engine {
     pub(crate) next_event: u64,
     pub(crate) invitations: BTreeMap<InvitationId, Invited>,
     pub(crate) requests: Requests,
+    pub(crate) subsidy: Option<Subsidy>,
     pub(crate) prices: BTreeMap<Timestamp, (Timestamp, Price, Price)>,
     pub(crate) regulation: Option<Regulation>,
     pub(crate) regulation_request: Option<RequestId>,
@@ -75,6 +77,7 @@ impl Engine {
             next_event: 1,
             invitations: BTreeMap::new(),
             requests: Requests::default(),
+            subsidy: None,
             prices: BTreeMap::new(),
             regulation: None,
             regulation_request: None,
@@ -127,6 +130,10 @@ impl Engine {
                     self.prices.insert(point.interval.start(), value);
                 }
             }
+            Input::Subsidy(subsidy) => match subsidy.map_or(Ok(()), |subsidy| subsidy.check()) {
+                Ok(()) => self.subsidy = subsidy,
+                Err(invalid) => outputs.push(Output::Rejected(invalid)),
+            },
             Input::CycleStarted => self.start_cycle(now, outputs),
             Input::Solved(solved) => self.take_solution(now, solved, outputs),
             Input::SolveBudgetSpent { cycle } => self.go_without(now, cycle, outputs),
@@ -315,6 +322,12 @@ impl Engine {
     pub fn event_of(&self, request: &RequestId) -> Option<&Event> {
         let called = self.event_requests.iter().find(|(_, id)| *id == request);
         called.and_then(|(event, _)| self.events.get(event))
+    }
+
+    /// The subsidy for what vehicles feed in, and what is left of its budget.
+    #[must_use]
+    pub fn subsidy(&self) -> Option<Subsidy> {
+        self.subsidy
     }
 
     /// The plan in force, while a programme is on.

@@ -49,6 +49,7 @@ impl Engine {
             created_at: now,
             baseline: None,
             measured: None,
+            forecast_shortfall: None,
             committed_energy: Energy::ZERO,
             delivered_energy: Energy::ZERO,
             outcome: None,
@@ -80,6 +81,7 @@ impl Engine {
             created_at: now,
             baseline: None,
             measured: None,
+            forecast_shortfall: None,
             committed_energy: Energy::ZERO,
             delivered_energy: Energy::ZERO,
             outcome: None,
@@ -233,6 +235,7 @@ impl Engine {
         event.state = EventState::Cancelled;
         event.outcome = Some(EventOutcome::Cancelled);
         event.measured = None;
+        event.forecast_shortfall = None;
         if !validate_only {
             self.events.insert(id.clone(), event.clone());
             outputs.push(Output::EventChanged(event.clone()));
@@ -265,6 +268,7 @@ impl Engine {
                 event.state = EventState::Ended;
                 event.outcome = Some(outcome(event, self.config.delivered_share));
                 event.measured = None;
+                event.forecast_shortfall = None;
             } else if event.request.interval.start() <= now {
                 event.state = EventState::Active;
             }

@@ -12,6 +12,7 @@ use vpp_optimizer::{Problem, Solution};
 use crate::invitations::Invited;
 use crate::regulation::Achieved;
 use crate::report::CycleReport;
+use crate::subsidy::Subsidy;
 
 /// A change that somebody asks for and is answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,6 +113,8 @@ pub enum Input {
     Acknowledgement(Acknowledgement),
     /// Prices became known; they replace those of the same intervals.
     Prices(Vec<PricePoint>),
+    /// A subsidy for what vehicles feed in became known, or ended; it replaces the one before.
+    Subsidy(Option<Subsidy>),
     /// A control cycle begins.
     CycleStarted,
     /// The optimizer is done.

@@ -187,13 +187,14 @@ impl Engine {
         }
     }
 
-    /// Price of energy drawn and fed in at an instant, CNY/kWh.
+    /// Price of energy drawn and fed in at an instant, a subsidy included, CNY/kWh.
     fn price(&self, at: Timestamp) -> (f64, f64) {
         let known = self.prices.range(..=at).next_back();
-        match known.filter(|(_, (end, ..))| at < *end) {
+        let (energy, feed_in) = match known.filter(|(_, (end, ..))| at < *end) {
             Some((_, (_, energy, feed_in))) => (energy.as_f64(), feed_in.as_f64()),
             None => (self.config.default_price_cny_per_kwh, 0.0),
-        }
+        };
+        (energy, feed_in + self.subsidy_price())
     }
 
     /// The electric tree; what the optimizer cannot move counts as base load.
@@ -366,6 +367,7 @@ impl Engine {
             self.states[station].schedule = Some(planned[0].power);
             stations.push((self.fleet.stations()[station].id.clone(), planned));
         }
+        self.foresee_served(now, pending, solution);
         self.make_room(now);
         self.held = RegulationAward {
             up: self.states.iter().map(|state| state.held.up).sum(),

@@ -246,3 +246,95 @@ fn the_regulation_signal_is_followed_until_it_breaks_off() {
     world.run_until(world.now + TimeDelta::seconds(28));
     assert!(world.engine.regulation().is_none(), "the signal broke off");
 }
+
+/// Vehicles can wait for as long as the event lasts, by what is known when it is called. Then they need more before they
+/// leave: what will be missing is known before it is.
+#[test]
+fn a_shortfall_is_foreseen_before_it_comes() {
+    let mut world = World::new(6);
+    let now = world.now;
+    for fake in &mut world.fakes {
+        for session in &mut fake.sessions {
+            session.departure = now + TimeDelta::minutes(20);
+            session.energy_needed = support::kilowatt_hours(4);
+        }
+    }
+    world.report();
+    let event = world.submit(world.demand_response(120, 0, 600)).unwrap();
+    world.cycle();
+    world.cycle();
+    let foreseen = |world: &World| world.engine.events()[&event.id].forecast_shortfall;
+    assert_eq!(foreseen(&world), Some(Power::ZERO));
+    // They need more than was said: 10 kWh in 18 minutes leave no room to wait.
+    for fake in &mut world.fakes {
+        for session in &mut fake.sessions {
+            session.energy_needed = support::kilowatt_hours(9);
+        }
+    }
+    world.report();
+    world.cycle();
+    assert!(
+        foreseen(&world).is_some_and(|kw| kw > kilowatts(20)),
+        "{:?}",
+        foreseen(&world)
+    );
+    world.run_until(event.request.interval.end() + TimeDelta::seconds(8));
+    assert_eq!(foreseen(&world), None);
+}
+
+/// Before it begins: stations that fell silent cannot give what they promised.
+#[test]
+fn what_is_promised_and_no_longer_callable_is_foreseen() {
+    let mut world = World::new(6);
+    let event = world.submit(world.demand_response(120, 600, 300)).unwrap();
+    let foreseen = |world: &World| world.engine.events()[&event.id].forecast_shortfall;
+    world.cycle();
+    assert_eq!(foreseen(&world), Some(Power::ZERO));
+    for fake in &mut world.fakes[..5] {
+        fake.behaviour = Behaviour::Dead;
+    }
+    world.run_until(world.now + TimeDelta::seconds(60));
+    assert!(
+        foreseen(&world).is_some_and(|kw| kw >= kilowatts(70)),
+        "{:?}",
+        foreseen(&world)
+    );
+}
+
+/// With a subsidy it pays to feed in while an event is on; once the budget is spent it does not, and nobody does.
+#[test]
+fn a_subsidy_is_a_price_that_ends_with_its_budget() {
+    let exported = |world: &World| -> Power {
+        let export = |fake: &support::Fake| (-fake.draw).max(Power::ZERO);
+        world.fakes.iter().map(export).sum()
+    };
+    let mut world = World::new(6);
+    let now = world.now;
+    for fake in &mut world.fakes {
+        fake.sessions = vec![support::session(now, kilowatts(10)); 2];
+    }
+    world.report();
+    let subsidy = |left_cny: f64| {
+        Input::Subsidy(Some(vpp_dispatch::Subsidy {
+            price: vpp_core::Price::round_cny_per_kwh(5.0),
+            left_cny,
+        }))
+    };
+    world.submit(world.demand_response(60, 0, 600)).unwrap();
+    world.run_until(world.now + TimeDelta::seconds(20));
+    assert_eq!(exported(&world), Power::ZERO);
+    // Twelve vehicles of 10 kW: 120 kW at 5 CNY/kWh are 10 CNY a minute.
+    world.step(subsidy(10.0));
+    world.run_until(world.now + TimeDelta::seconds(40));
+    assert!(exported(&world) > kilowatts(80), "{}", exported(&world));
+    assert!(world.engine.subsidy().is_some_and(|s| s.left_cny < 6.0));
+    world.run_until(world.now + TimeDelta::seconds(120));
+    assert_eq!(world.engine.subsidy().map(|s| s.left_cny), Some(0.0));
+    assert_eq!(exported(&world), Power::ZERO);
+    // What cannot be changes nothing.
+    for bad in [-1.0, f64::NAN, f64::INFINITY] {
+        let outputs = world.step(subsidy(bad));
+        assert!(matches!(outputs[..], [Output::Rejected(_)]), "{outputs:?}");
+        assert_eq!(world.engine.subsidy().map(|s| s.left_cny), Some(0.0));
+    }
+}

@@ -12,7 +12,7 @@ use crate::{Batch, Entry, LedgerError, Line};
 /// Whoever pays for energy and events, and is paid for energy.
 const GRID: &str = "grid";
 /// Whoever pays subsidies.
-const SUBSIDY: &str = "subsidy";
+pub(crate) const SUBSIDY: &str = "subsidy";
 
 impl Batch {
     /// A settled event: what the grid pays the aggregator, what it takes as penalty, and each station's part.

@@ -3,6 +3,7 @@
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use crate::batch::SUBSIDY;
 use crate::{Entry, Ledger, LedgerError, Line};
 
 /// The newest version of a batch.
@@ -138,6 +139,23 @@ impl Ledger {
             })
         };
         rows.iter().map(line).collect()
+    }
+
+    /// Subsidies granted for months of a year, corrections taken off, fen.
+    ///
+    /// # Errors
+    /// A database that refuses.
+    pub async fn subsidies_of(&self, year: i32) -> Result<i64, LedgerError> {
+        let row = sqlx::query(
+            "SELECT CAST(COALESCE(SUM(CASE WHEN credit = $1 THEN fen WHEN debit = $2 THEN -fen ELSE 0 END), 0) AS BIGINT) \
+             FROM entries WHERE batch LIKE $3",
+        )
+        .bind(SUBSIDY)
+        .bind(SUBSIDY)
+        .bind(format!("month/{year}-%"))
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(row.try_get(0)?)
     }
 
     /// All entries of a batch, of all of its versions, in the order in which they were posted.

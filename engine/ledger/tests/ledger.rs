@@ -248,6 +248,17 @@ async fn can_be_read(url: &str) {
     assert!(ledger.statement("e1/a", 3).await.expect("read").is_none());
     let lines = ledger.lines("e1/a", 2, None).await.expect("lines");
     assert_eq!(lines, [line("s-1", 2), line("s-4", 4)]);
+    for (id, fen) in [
+        ("month/2027-04/a", 7),
+        ("month/2027-04/a", 5),
+        ("month/2027-05/a", 10),
+        ("month/2028-01/a", 99),
+    ] {
+        let batch = batch(id, vec![entry("station:s", "subsidy", fen)]);
+        ledger.post(&batch, 13).await.expect("posted");
+    }
+    assert_eq!(ledger.subsidies_of(2027).await.expect("a sum"), 15);
+    assert_eq!(ledger.subsidies_of(2026).await.expect("a sum"), 0);
     let lines = ledger.lines("e1/a", 1, Some("s-2")).await.expect("lines");
     assert_eq!(lines, [line("s-2", 4)]);
 }

@@ -36,6 +36,9 @@ pub struct ServiceConfig {
     /// The ledger of settlements: `sqlite:FILE` or `postgres://HOST/DATABASE`. None: `ledger.db` in `data_dir`, where there is
     /// one.
     pub ledger: Option<String>,
+    /// Whether plans count on Guangzhou's subsidy for V2G energy, as long as this year's budget lasts: less what the ledger
+    /// says was granted, and less what vehicles feed in from the start of the engine on. Default false.
+    pub subsidies: bool,
     /// The broker.
     pub kafka: KafkaConfig,
     /// The state machine.
@@ -48,6 +51,7 @@ impl Default for ServiceConfig {
             grpc_address: SocketAddr::from(([127, 0, 0, 1], 50_051)),
             data_dir: None,
             ledger: None,
+            subsidies: false,
             kafka: KafkaConfig::default(),
             dispatch: DispatchConfig::default(),
         }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 use vpp_core::Invalid;
-use vpp_dispatch::{Engine, Input, PricePoint};
+use vpp_dispatch::{Engine, Input, PricePoint, Subsidy};
+use vpp_ledger::Ledger;
+use vpp_market_adapters::subsidy::{Budget, SubsidyRules};
 
 use crate::clock::Clock;
 use crate::config::ServiceConfig;
@@ -77,11 +79,15 @@ impl Service {
         clock: Clock,
     ) -> Result<Service, ServiceError> {
         config.check()?;
-        let (engine, journal) = recover(&config, prices, &clock)?;
+        let (mut engine, journal) = recover(&config, prices, &clock)?;
         let ledger = match config.ledger_url() {
-            Some(url) => Some(vpp_ledger::Ledger::open(&url).await?),
+            Some(url) => Some(Ledger::open(&url).await?),
             None => None,
         };
+        if config.subsidies {
+            let subsidy = subsidy(ledger.as_ref(), &clock).await?;
+            engine.step(clock.now(), Input::Subsidy(Some(subsidy)));
+        }
         let broker = |reason: String| ServiceError::Broker {
             bootstrap: config.kafka.bootstrap.clone(),
             reason,
@@ -254,6 +260,24 @@ fn recover(
     journal.begin(epoch)?;
     tracing::info!(epoch, facts = count, "recovered from the journal");
     Ok((engine, Some(journal)))
+}
+
+/// Guangzhou's subsidy with what is left of this year's budget by the ledger.
+async fn subsidy(ledger: Option<&Ledger>, clock: &Clock) -> Result<Subsidy, ServiceError> {
+    let rules = SubsidyRules::guangzhou();
+    let year = rules.year_of(clock.now());
+    let budget = Budget::of(rules, year)?;
+    let granted = match ledger {
+        Some(ledger) => ledger.subsidies_of(year).await?,
+        None => 0,
+    };
+    #[allow(clippy::cast_precision_loss)] // a city's budget
+    let left_cny = (budget.left_fen() - granted).max(0) as f64 / 100.0;
+    tracing::info!(year, left_cny, "plans count on the subsidy for V2G energy");
+    Ok(Subsidy {
+        price: rules.discharge_rate(),
+        left_cny,
+    })
 }
 
 #[cfg(test)]

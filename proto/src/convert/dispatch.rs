@@ -121,6 +121,7 @@ impl From<&Event> for v1::Event {
             commitments: commitments.collect(),
             baseline_kw: event.baseline.map(Power::as_kilowatts),
             measured_kw: event.measured.map(Power::as_kilowatts),
+            forecast_shortfall_kw: event.forecast_shortfall.map(Power::as_kilowatts),
             committed_kwh: event.committed_energy.as_kilowatt_hours(),
             delivered_kwh: event.delivered_energy.as_kilowatt_hours(),
             outcome: outcome.into(),
@@ -192,6 +193,7 @@ impl TryFrom<v1::Event> for Event {
             created_at: to_timestamp("create_time", wire.create_time.as_ref())?,
             baseline: optional("baseline_kw", wire.baseline_kw)?,
             measured: optional("measured_kw", wire.measured_kw)?,
+            forecast_shortfall: optional("forecast_shortfall_kw", wire.forecast_shortfall_kw)?,
             committed_energy: kwh("committed_kwh", wire.committed_kwh)?,
             delivered_energy: kwh("delivered_kwh", wire.delivered_kwh)?,
             outcome: match outcome {
