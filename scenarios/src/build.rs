@@ -121,6 +121,9 @@ impl EventRow {
             EventKind::DemandResponse => Programme::DemandResponse {
                 reduction: need("reduction_kw", self.reduction_kw)?,
             },
+            EventKind::ValleyFilling => Programme::ValleyFilling {
+                increase: need("increase_kw", self.increase_kw)?,
+            },
             EventKind::PeakShaving => Programme::PeakShaving {
                 node: self
                     .node

@@ -168,6 +168,9 @@ pub struct EventRow {
     /// Demand response: by how much less to draw.
     #[serde(default)]
     pub reduction_kw: Option<f64>,
+    /// Valley filling: by how much more to draw.
+    #[serde(default)]
+    pub increase_kw: Option<f64>,
     /// Peak shaving: the ceiling on the import of `node`, base load included.
     #[serde(default)]
     pub ceiling_kw: Option<f64>,
@@ -185,6 +188,8 @@ pub struct EventRow {
 pub enum EventKind {
     /// Draw less than the baseline.
     DemandResponse,
+    /// Draw more than the baseline.
+    ValleyFilling,
     /// Keep a node under a ceiling.
     PeakShaving,
 }

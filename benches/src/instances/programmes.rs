@@ -85,6 +85,7 @@ fn event(
     let promised = promised.map(|(on, kw)| if *on { share * kw } else { 0.0 });
     Requirement::DemandResponse {
         name,
+        direction: vpp_optimizer::Direction::Shaving,
         members,
         commitment_kw: promised.collect(),
         baseline_kw,

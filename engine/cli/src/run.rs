@@ -278,6 +278,14 @@ fn submit(
                 scope,
             )
         }
+        Programme::ValleyFilling { increase } => {
+            let increase_kw = increase.as_kilowatts();
+            let scope = (request.scope != Scope::All).then(|| (&request.scope).into());
+            (
+                Wire::ValleyFilling(v1::ValleyFilling { increase_kw }),
+                scope,
+            )
+        }
         Programme::PeakShaving { node, ceiling } => {
             let (node_id, ceiling_kw) = (node.to_string(), ceiling.as_kilowatts());
             (

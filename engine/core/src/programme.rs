@@ -21,6 +21,11 @@ pub enum Programme {
         /// By how much; positive.
         reduction: Power,
     },
+    /// Draw more than the baseline, by `increase` (positive), throughout.
+    ValleyFilling {
+        /// By how much; positive.
+        increase: Power,
+    },
     /// Keep the import of a node, base load included, at or below a ceiling.
     PeakShaving {
         /// Where.
@@ -28,6 +33,14 @@ pub enum Programme {
         /// The ceiling; not negative.
         ceiling: Power,
     },
+}
+
+impl Programme {
+    /// Whether it asks to draw more, rather than less.
+    #[must_use]
+    pub fn fills(&self) -> bool {
+        matches!(self, Programme::ValleyFilling { .. })
+    }
 }
 
 /// What the grid asks for.
@@ -84,7 +97,8 @@ pub struct Event {
     pub id: EventId,
     /// What was asked.
     pub request: EventRequest,
-    /// What is promised: for demand response at most the reduction asked, for peak shaving the reduction foreseen.
+    /// What is promised: for demand response and valley filling at most what is asked, for peak shaving the reduction
+    /// foreseen.
     pub accepted: Power,
     /// What was asked and is not promised; zero when all is.
     pub refused: Power,

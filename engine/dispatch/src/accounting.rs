@@ -51,6 +51,10 @@ impl Engine {
                 let all: Power = members.iter().map(reduction).sum();
                 (event.accepted, all - self.shaved_within(members, now))
             }
+            Programme::ValleyFilling { .. } => {
+                let all: Power = members.iter().map(reduction).sum();
+                (event.accepted, -all)
+            }
             Programme::PeakShaving { node, ceiling } => {
                 let base = self.base_below(now, node);
                 let before: Power = members.iter().map(|s| self.baseline_of(*s)).sum();

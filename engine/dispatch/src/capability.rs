@@ -69,7 +69,7 @@ pub(crate) fn event_members(
     scope: &Scope,
 ) -> Result<Vec<usize>, Invalid> {
     match programme {
-        Programme::DemandResponse { .. } => members(fleet, scope),
+        Programme::DemandResponse { .. } | Programme::ValleyFilling { .. } => members(fleet, scope),
         Programme::PeakShaving { node, .. } => members(fleet, &Scope::Node(node.clone()))
             .map_err(|_| Invalid::unknown("peak_shaving.node_id", node)),
     }

@@ -121,13 +121,11 @@ impl Engine {
         Ok(())
     }
 
-    /// The same kW is never sold twice: demand response does not share a station with demand response, nor peak shaving
-    /// with peak shaving, at the same time. Peak shaving beside demand response is added to it in the plan.
+    /// The same kW is never sold twice: demand response, of either direction, does not share a station with demand response,
+    /// nor peak shaving with peak shaving, at the same time. Peak shaving beside demand response is added to it in the plan.
     fn check_overlap(&self, request: &EventRequest, members: &[usize]) -> Result<(), Invalid> {
-        let alike = |event: &&Event| {
-            std::mem::discriminant(&event.request.programme)
-                == std::mem::discriminant(&request.programme)
-        };
+        let shaves = |programme: &Programme| matches!(programme, Programme::PeakShaving { .. });
+        let alike = |event: &&Event| shaves(&event.request.programme) == shaves(&request.programme);
         for event in self.open_events().filter(alike) {
             if event
                 .request
@@ -153,10 +151,11 @@ impl Engine {
         Ok(())
     }
 
-    /// The reduction that a programme asks for, foreseen from the draw of now.
+    /// The reduction, or increase, that a programme asks for, foreseen from the draw of now.
     fn asked(&self, now: Timestamp, programme: &Programme, members: &[usize]) -> Power {
         match programme {
-            Programme::DemandResponse { reduction } => *reduction,
+            Programme::DemandResponse { reduction: power }
+            | Programme::ValleyFilling { increase: power } => *power,
             Programme::PeakShaving { node, ceiling } => {
                 let draw: Power = members.iter().map(|s| self.states[*s].active_power).sum();
                 let base = self.base_below(now, node);
@@ -185,10 +184,14 @@ impl Engine {
         let mut callable = vec![Power::ZERO; self.fleet.aggregators().len()];
         for &station in members {
             if self.states[station].is_callable(now, &self.config) {
-                callable[self.fleet.aggregator_of(station)] += scaled(
-                    self.callable(now, station, length).0,
-                    self.promised_share(station),
-                );
+                let (less, more) = self.callable(now, station, length);
+                let power = if request.programme.fills() {
+                    more
+                } else {
+                    less
+                };
+                callable[self.fleet.aggregator_of(station)] +=
+                    scaled(power, self.promised_share(station));
             }
         }
         let overlapping = self.open_events().filter(|event| {
@@ -310,6 +313,10 @@ fn check_programme(programme: &Programme) -> Result<(), Invalid> {
         Programme::DemandResponse { reduction } if *reduction <= Power::ZERO => Err(Invalid::new(
             "demand_response.reduction_kw",
             format!("{reduction} is not positive"),
+        )),
+        Programme::ValleyFilling { increase } if *increase <= Power::ZERO => Err(Invalid::new(
+            "valley_filling.increase_kw",
+            format!("{increase} is not positive"),
         )),
         Programme::PeakShaving { ceiling, .. } if *ceiling < Power::ZERO => Err(Invalid::new(
             "peak_shaving.ceiling_kw",

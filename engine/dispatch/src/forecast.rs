@@ -38,7 +38,12 @@ impl Engine {
         let mut callable = vec![Power::ZERO; self.fleet.aggregators().len()];
         for station in members.unwrap_or_default() {
             if self.states[station].is_callable(now, &self.config) {
-                let power = self.callable(now, station, request.interval.length()).0;
+                let (less, more) = self.callable(now, station, request.interval.length());
+                let power = if request.programme.fills() {
+                    more
+                } else {
+                    less
+                };
                 callable[self.fleet.aggregator_of(station)] +=
                     scaled(power, self.promised_share(station));
             }

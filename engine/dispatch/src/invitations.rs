@@ -90,11 +90,6 @@ impl Engine {
             return Err(Invalid::new("invitation_id", problem));
         }
         let process = Process::publish(now, invitation.clone())?;
-        if invitation.product != Product::Active(Direction::Shaving) {
-            let problem =
-                "filling a valley can be settled and not be dispatched yet: only shaving is";
-            return Err(Invalid::new("product", problem));
-        }
         if members(&self.fleet, &invitation.scope)?.is_empty() {
             return Err(Invalid::state("scope", "has no station"));
         }
@@ -352,9 +347,13 @@ impl Invited {
     }
 }
 
-fn event_request(invitation: &Invitation, reduction: Power) -> EventRequest {
+fn event_request(invitation: &Invitation, power: Power) -> EventRequest {
     EventRequest {
-        programme: Programme::DemandResponse { reduction },
+        programme: match invitation.product {
+            Product::Active(Direction::Filling) => Programme::ValleyFilling { increase: power },
+            // Others are not published.
+            _ => Programme::DemandResponse { reduction: power },
+        },
         interval: invitation.interval,
         scope: invitation.scope.clone(),
     }

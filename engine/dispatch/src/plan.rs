@@ -5,7 +5,7 @@ use vpp_core::time::as_hours;
 use vpp_core::{
     Decision, Event, Flexibility, Interval, Power, Programme, RegulationAward, StationId, Timestamp,
 };
-use vpp_optimizer::{Node, Penalties, Problem, Requirement, Resource, Solution};
+use vpp_optimizer::{Direction, Node, Penalties, Problem, Requirement, Resource, Solution};
 
 use crate::capability::event_members;
 use crate::engine::Engine;
@@ -274,13 +274,22 @@ impl Engine {
                     },
                 )]
             }
-            Programme::DemandResponse { .. } => {
+            Programme::DemandResponse { .. } | Programme::ValleyFilling { .. } => {
+                let direction = if event.request.programme.fills() {
+                    Direction::Filling
+                } else {
+                    Direction::Shaving
+                };
                 let scope = &event.request.scope;
                 let members =
                     event_members(&self.fleet, &event.request.programme, scope).unwrap_or_default();
                 let active: Vec<bool> = intervals.iter().map(on).collect();
-                let total = event.accepted + self.shaved_within(&members, now);
-                let row = self.reduction_row(now, &name, &members, total, &active, stations);
+                let total = match direction {
+                    Direction::Shaving => event.accepted + self.shaved_within(&members, now),
+                    Direction::Filling => event.accepted,
+                };
+                let row =
+                    self.response_row(now, &name, direction, &members, total, &active, stations);
                 let mut rows = vec![(name.clone(), row)];
                 for (index, aggregator) in self.fleet.aggregators().iter().enumerate() {
                     let theirs: Vec<usize> = members
@@ -291,8 +300,9 @@ impl Engine {
                     let promise = promised(event, &aggregator.id);
                     if promise > Power::ZERO {
                         let name = format!("{name}/{}", aggregator.id);
-                        let row =
-                            self.reduction_row(now, &name, &theirs, promise, &active, stations);
+                        let row = self.response_row(
+                            now, &name, direction, &theirs, promise, &active, stations,
+                        );
                         rows.push((name, row));
                     }
                 }
@@ -301,11 +311,13 @@ impl Engine {
         }
     }
 
-    /// `Σ (baseline − x) ≥ commitment` over the members that can be moved; the others' part is taken off or added.
-    fn reduction_row(
+    /// `± Σ (baseline − x) ≥ commitment` over the members that can be moved; the others' part is taken off or added.
+    #[allow(clippy::too_many_arguments)]
+    fn response_row(
         &self,
         now: Timestamp,
         name: &str,
+        direction: Direction,
         members: &[usize],
         commitment: Power,
         active: &[bool],
@@ -313,19 +325,24 @@ impl Engine {
     ) -> Requirement {
         let mut resources = Vec::new();
         let (mut baseline, mut commitment) = (Power::ZERO, commitment);
+        let along = |reduction: Power| match direction {
+            Direction::Shaving => reduction,
+            Direction::Filling => -reduction,
+        };
         for &station in members {
             let state = &self.states[station];
             if let Ok(resource) = stations.binary_search(&station) {
                 resources.push(resource);
                 baseline += self.baseline_of(station);
-                commitment += state.excess;
+                commitment += along(state.excess);
             } else if state.is_fresh(now, &self.config) {
-                commitment -= self.baseline_of(station) - state.active_power;
+                commitment -= along(self.baseline_of(station) - state.active_power);
             }
         }
         let commitment = commitment.max(Power::ZERO).as_kilowatts();
         Requirement::DemandResponse {
             name: name.into(),
+            direction,
             members: resources,
             baseline_kw: vec![baseline.as_kilowatts(); active.len()],
             commitment_kw: active
@@ -392,15 +409,18 @@ impl Engine {
         if self.regulation.is_none() {
             return;
         }
-        let mut in_event = vec![false; self.states.len()];
+        // Promised to draw less, or more.
+        let mut in_event = vec![(false, false); self.states.len()];
         for event in self.working_events(now) {
             let request = &event.request;
             let members = event_members(&self.fleet, &request.programme, &request.scope);
             for station in members.unwrap_or_default() {
-                in_event[station] = true;
+                let (less, more) = &mut in_event[station];
+                *more |= request.programme.fills();
+                *less |= !request.programme.fills();
             }
         }
-        for (station, in_event) in in_event.into_iter().enumerate() {
+        for (station, (less, more)) in in_event.into_iter().enumerate() {
             let state = &self.states[station];
             let Some(schedule) = state.schedule else {
                 continue;
@@ -409,9 +429,12 @@ impl Engine {
                 continue;
             }
             let (up, down) = self.callable(now, station, self.config.regulation_reserve);
-            let low = (schedule - state.held.up).min(state.active_power - up);
+            let mut low = schedule - state.held.up;
+            if !more {
+                low = low.min(state.active_power - up);
+            }
             let mut high = schedule + state.held.down;
-            if !in_event {
+            if !less {
                 high = high.max(state.active_power + down);
             }
             self.states[station].room_kw = (low.as_kilowatts(), high.as_kilowatts());

@@ -51,7 +51,7 @@ pub struct CycleReport {
     pub limit_violation_count: usize,
     /// Nodes that everything in force or in the air could overload, at worst.
     pub exposed_node_count: usize,
-    /// Reduction promised to the events that are on.
+    /// Reduction promised to the events that are on; what fills a valley counts against it, here and below.
     pub committed: Power,
     /// Baseline minus setpoints ordered.
     pub ordered: Power,
@@ -110,12 +110,14 @@ impl Engine {
             .values()
             .filter(|event| event.state == EventState::Active)
         {
-            if matches!(event.request.programme, Programme::DemandResponse { .. }) {
-                report.committed += event.accepted;
+            let fills = event.request.programme.fills();
+            let reduction = |power: Power| if fills { -power } else { power };
+            if !matches!(event.request.programme, Programme::PeakShaving { .. }) {
+                report.committed += reduction(event.accepted);
             }
             for commitment in &event.commitments {
                 if let Some(index) = self.fleet.aggregator_index(&commitment.aggregator) {
-                    report.aggregators[index].committed += commitment.power;
+                    report.aggregators[index].committed += reduction(commitment.power);
                 }
             }
         }

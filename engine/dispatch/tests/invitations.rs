@@ -177,9 +177,7 @@ fn what_cannot_be_is_refused_by_field_and_changes_nothing() {
     };
     type Spoil = fn(&mut Invitation);
     let table: [(&str, Spoil); 5] = [
-        ("product", |i| {
-            i.product = Product::Active(Direction::Filling);
-        }),
+        ("product", |i| i.product = Product::Reactive),
         ("product", |i| i.product = Product::Reserve),
         ("demand_kw", |i| i.demand = Power::ZERO),
         ("scope.node_id", |i| {
@@ -364,4 +362,37 @@ fn it_goes_on_over_a_restart_at_any_point() {
         assert_eq!(state(&world), State::Paid);
         assert_eq!(world.engine.events().len(), 1);
     }
+}
+
+/// The other way round: stations that hold back at night draw more.
+#[test]
+fn a_valley_is_filled_from_publication_to_the_end() {
+    let mut world = World::new(6);
+    world.hold_back(30);
+    let filling = Invitation {
+        product: Product::Active(Direction::Filling),
+        demand: kilowatts(90),
+        ..invitation(&world)
+    };
+    take(
+        &mut world,
+        InvitationStep::Publish(Box::new(filling.clone())),
+    )
+    .unwrap();
+    take(
+        &mut world,
+        declaration(aggregator_id(0), Some(40), Some(100)),
+    )
+    .unwrap();
+    take(&mut world, declaration(aggregator_id(1), None, None)).unwrap();
+    world.run_until(filling.interval.start() + TimeDelta::seconds(60));
+    assert_eq!(state(&world), State::Executing);
+    assert!(world.draw() >= kilowatts(269), "{}", world.draw());
+    world.run_until(filling.interval.end() + TimeDelta::seconds(8));
+    let event = world.engine.invitations()[&id()].event.clone().unwrap();
+    let ended = &world.engine.events()[&event];
+    assert_eq!(ended.outcome, Some(EventOutcome::Delivered), "{ended:?}");
+    world.run_until(world.now + TimeDelta::seconds(20));
+    assert_eq!(world.draw(), kilowatts(180), "all hold back again");
+    assert_eq!(world.wrongs, Vec::<String>::new());
 }

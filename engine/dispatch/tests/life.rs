@@ -35,6 +35,45 @@ fn an_event_is_delivered_and_its_stations_are_let_go() {
 }
 
 #[test]
+fn a_valley_is_filled_and_its_stations_are_let_go() {
+    let mut world = World::new(6);
+    world.hold_back(30);
+    assert_eq!(world.draw(), kilowatts(180));
+    let request = vpp_core::EventRequest {
+        programme: vpp_core::Programme::ValleyFilling {
+            increase: kilowatts(90),
+        },
+        ..world.demand_response(1, 8, 60)
+    };
+    let event = world.submit(request.clone()).unwrap();
+    assert_eq!(event.accepted, kilowatts(90));
+    // The same stations are not sold twice, whichever way.
+    let refused = world.submit(world.demand_response(10, 8, 60)).unwrap_err();
+    assert!(refused.problem.contains("is promised to"), "{refused}");
+    let end = event.request.interval.end();
+    world.run_until(event.request.interval.start() + TimeDelta::seconds(30));
+    assert!(world.draw() >= kilowatts(269), "{}", world.draw());
+    world.run_until(end + TimeDelta::seconds(8));
+    let ended = &world.engine.events()[&event.id];
+    assert_eq!(ended.outcome, Some(EventOutcome::Delivered), "{ended:?}");
+    world.run_until(end + TimeDelta::seconds(24));
+    assert_eq!(world.draw(), kilowatts(180), "all hold back again");
+    assert_eq!(world.wrongs, Vec::<String>::new());
+    // More than they can take is not promised.
+    let more = world.submit(vpp_core::EventRequest {
+        programme: vpp_core::Programme::ValleyFilling {
+            increase: kilowatts(900),
+        },
+        ..world.demand_response(1, 8, 60)
+    });
+    let more = more.unwrap();
+    assert!(
+        more.accepted < kilowatts(181) && more.refused > kilowatts(700),
+        "{more:?}"
+    );
+}
+
+#[test]
 fn an_event_goes_on_over_a_restart_with_the_same_baseline() {
     let mut world = World::new(6);
     let event = world.submit(world.demand_response(120, 8, 120)).unwrap();

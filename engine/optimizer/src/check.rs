@@ -324,6 +324,7 @@ fn check_shortfall(
     match (requirement, &solution.shortfalls[index]) {
         (
             Requirement::DemandResponse {
+                direction,
                 members,
                 baseline_kw,
                 commitment_kw,
@@ -333,7 +334,7 @@ fn check_shortfall(
         ) => {
             let drawn = sum_over(problem, solution, members, ResourceSchedule::net_kw);
             for t in intervals.filter(|&t| commitment_kw[t] > 0.0) {
-                let reduced = baseline_kw[t] - drawn[t];
+                let reduced = direction.sign() * (baseline_kw[t] - drawn[t]);
                 at_least(t, reduced + shortfall_kw[t], commitment_kw[t]);
             }
         }

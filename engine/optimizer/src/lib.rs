@@ -79,7 +79,7 @@ pub mod solution;
 mod solve;
 pub mod validate;
 
-pub use problem::{Node, Penalties, Problem, Requirement, Resource};
+pub use problem::{Direction, Node, Penalties, Problem, Requirement, Resource};
 #[cfg(feature = "highs")]
 pub use reference::HighsMethod;
 pub use reference::{Backend, Options, SolveError};

@@ -94,19 +94,43 @@ pub struct Node {
     pub base_kw: Vec<f64>,
 }
 
+/// Which way demand response asks to go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Direction {
+    /// Draw less: shave a peak.
+    #[default]
+    Shaving,
+    /// Draw more: fill a valley.
+    Filling,
+}
+
+impl Direction {
+    /// 1 for shaving, −1 for filling: what a reduction counts.
+    #[must_use]
+    pub fn sign(self) -> f64 {
+        match self {
+            Self::Shaving => 1.0,
+            Self::Filling => -1.0,
+        }
+    }
+}
+
 /// A programme's claim on some resources. All are elastic: a shortfall is reported and priced.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Requirement {
-    /// `Σ (baseline − x) + shortfall ≥ commitment` over the members. `x` is the schedule: regulation held is not
+    /// `± Σ (baseline − x) + shortfall ≥ commitment` over the members, − for filling a valley. `x` is the schedule: regulation held is not
     /// counted, since its use is metered and paid apart.
     DemandResponse {
         /// For people to read.
         name: String,
+        /// Which way.
+        #[serde(default)]
+        direction: Direction,
         /// Indices of resources.
         members: Vec<usize>,
         /// Draw of all members together without the event.
         baseline_kw: Vec<f64>,
-        /// Promised reduction; 0 in intervals where the event is not active.
+        /// Promised reduction, or increase; 0 in intervals where the event is not active.
         commitment_kw: Vec<f64>,
     },
     /// `Σ u + shortfall ≥ up` and `Σ v + shortfall ≥ down` over the members that regulate.

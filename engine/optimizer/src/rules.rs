@@ -7,7 +7,7 @@
 use crate::finish::scored;
 use crate::frame::Frame;
 use crate::limits::{net_for_stored_kw, stored_kwh};
-use crate::problem::{Problem, Requirement};
+use crate::problem::{Direction, Problem, Requirement};
 use crate::repair::{Draft, FlowBounds, hold, regulation_room, settle};
 use crate::solution::Solution;
 use crate::validate::{ProblemError, validate};
@@ -44,9 +44,10 @@ struct Walk {
     goal_kwh: f64,
     energy_kwh: f64,
     before_kw: f64,
-    /// Net draw of the current interval, and how low it may be pushed.
+    /// Net draw of the current interval, and how low and how high it may be pushed.
     net_kw: f64,
     floor_kw: f64,
+    top_kw: f64,
 }
 
 impl Walk {
@@ -69,6 +70,7 @@ impl Walk {
             before_kw: resource.initial_power_kw,
             net_kw: 0.0,
             floor_kw: 0.0,
+            top_kw: 0.0,
         }
     }
 
@@ -85,6 +87,7 @@ impl Walk {
         let high = limits.reach_high_kw[t].min(self.before_kw + limits.step_kw[t]);
         let high = high.min(for_energy(self.cap_kwh[t])).max(low);
         self.floor_kw = for_energy(self.must_kwh[t]).max(low).min(high);
+        self.top_kw = high;
         let wish = for_energy(self.goal_kwh).max(0.0).max(low).min(high);
         self.net_kw = wish.max(self.floor_kw);
     }
@@ -109,22 +112,26 @@ fn plan_power(frame: &Frame<'_>) -> Vec<Vec<f64>> {
         for requirement in &problem.requirements {
             match requirement {
                 Requirement::DemandResponse {
+                    direction,
                     members,
                     baseline_kw,
                     commitment_kw,
                     ..
-                } => {
-                    if commitment_kw[t] > 0.0 {
+                } if commitment_kw[t] > 0.0 => match direction {
+                    Direction::Shaving => {
                         push_below(&mut walks, members, baseline_kw[t] - commitment_kw[t]);
                     }
-                }
+                    Direction::Filling => {
+                        lift_to(&mut walks, members, baseline_kw[t] + commitment_kw[t]);
+                    }
+                },
                 Requirement::PeakShaving {
                     node, ceiling_kw, ..
                 } => {
                     let room = ceiling_kw[t] - frame.forest.base_kw[*node][t];
                     push_below(&mut walks, &frame.forest.resources[*node], room);
                 }
-                Requirement::Regulation { .. } => {}
+                Requirement::DemandResponse { .. } | Requirement::Regulation { .. } => {}
             }
         }
         for &node in &frame.forest.upwards {
@@ -154,6 +161,20 @@ fn push_below(walks: &mut [Walk], resources: &[usize], total_kw: f64) {
         for &i in resources {
             let walk = &mut walks[i];
             walk.net_kw -= share * (walk.net_kw - walk.floor_kw);
+        }
+    }
+}
+
+/// Lifts the sum of some resources to a total, as far as they can, in proportion to their room.
+fn lift_to(walks: &mut [Walk], resources: &[usize], total_kw: f64) {
+    let room = |walk: &Walk| (walk.top_kw - walk.net_kw).max(0.0);
+    let drawn: f64 = resources.iter().map(|&i| walks[i].net_kw).sum();
+    let all: f64 = resources.iter().map(|&i| room(&walks[i])).sum();
+    if drawn < total_kw && all > 0.0 {
+        let share = ((total_kw - drawn) / all).min(1.0);
+        for &i in resources {
+            let walk = &mut walks[i];
+            walk.net_kw += share * room(walk);
         }
     }
 }

@@ -130,6 +130,7 @@ fn shortfall(
     };
     match requirement {
         Requirement::DemandResponse {
+            direction,
             members,
             baseline_kw,
             commitment_kw,
@@ -137,7 +138,8 @@ fn shortfall(
         } => {
             let drawn = total(schedule, members, horizon, ResourceSchedule::net_kw);
             let short = |t: usize| {
-                let missing = (commitment_kw[t] - (baseline_kw[t] - drawn[t])).max(0.0);
+                let got = direction.sign() * (baseline_kw[t] - drawn[t]);
+                let missing = (commitment_kw[t] - got).max(0.0);
                 if commitment_kw[t] > 0.0 { missing } else { 0.0 }
             };
             Shortfall::DemandResponse {

@@ -51,6 +51,7 @@ fn rules_share_an_event_by_what_each_can_give_up() {
     };
     problem.requirements = vec![Requirement::DemandResponse {
         name: "event".into(),
+        direction: vpp_optimizer::Direction::Shaving,
         members,
         baseline_kw: vec![18.0, 0.0],
         commitment_kw: vec![9.0, 0.0],

@@ -137,17 +137,17 @@ async fn from_publication_to_payment_over_a_restart() {
         published.into_inner().invitation.expect("there").state(),
         State::Published
     );
-    let filling = v1::PublishInvitationRequest {
+    let reserve = v1::PublishInvitationRequest {
         request_id: "p-2".into(),
         invitation_id: "dr-2".into(),
         terms: Some(v1::InvitationTerms {
-            product: v1::InvitationProduct::Filling.into(),
+            product: v1::InvitationProduct::Reserve.into(),
             ..terms
         }),
         ..Default::default()
     };
     let refused = client
-        .publish_invitation(filling)
+        .publish_invitation(reserve)
         .await
         .expect_err("refused");
     assert_eq!(refused.code(), Code::InvalidArgument);

@@ -52,6 +52,14 @@ pub fn event_request(
             }
             Programme::DemandResponse { reduction }
         }
+        Some(Wire::ValleyFilling(wire)) => {
+            let field = "valley_filling.increase_kw";
+            let increase = Power::from_kilowatts(field, wire.increase_kw)?;
+            if increase <= Power::ZERO {
+                return Err(Invalid::new(field, format!("{increase} is not positive")));
+            }
+            Programme::ValleyFilling { increase }
+        }
         Some(Wire::PeakShaving(wire)) => {
             let field = "peak_shaving.ceiling_kw";
             let ceiling = Power::from_kilowatts(field, wire.ceiling_kw)?;
@@ -79,6 +87,11 @@ impl From<&Event> for v1::Event {
             Programme::DemandResponse { reduction } => {
                 v1::event::Programme::DemandResponse(v1::DemandResponse {
                     reduction_kw: reduction.as_kilowatts(),
+                })
+            }
+            Programme::ValleyFilling { increase } => {
+                v1::event::Programme::ValleyFilling(v1::ValleyFilling {
+                    increase_kw: increase.as_kilowatts(),
                 })
             }
             Programme::PeakShaving { node, ceiling } => {
@@ -154,6 +167,9 @@ impl TryFrom<v1::Event> for Event {
         let (programme, scope) = match wire.programme {
             Some(Wire::DemandResponse(wire_programme)) => {
                 (Some(Asked::DemandResponse(wire_programme)), wire.scope)
+            }
+            Some(Wire::ValleyFilling(wire_programme)) => {
+                (Some(Asked::ValleyFilling(wire_programme)), wire.scope)
             }
             Some(Wire::PeakShaving(wire_programme)) => {
                 (Some(Asked::PeakShaving(wire_programme)), None)

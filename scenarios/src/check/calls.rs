@@ -93,39 +93,31 @@ fn check_kind(findings: &mut Findings, at: &str, row: &EventRow) {
             findings.add(format!("{at}.{key}"), format!("is not for {kind}"));
         }
     };
-    match row.kind {
-        EventKind::DemandResponse => {
-            match row.reduction_kw {
-                Some(kw) => findings.positive(format!("{at}.reduction_kw"), kw, MAX_KILOWATTS),
-                None => findings.add(at, "demand_response needs reduction_kw"),
+    let kilowatts = [
+        ("reduction_kw", row.reduction_kw, EventKind::DemandResponse),
+        ("increase_kw", row.increase_kw, EventKind::ValleyFilling),
+        ("ceiling_kw", row.ceiling_kw, EventKind::PeakShaving),
+    ];
+    let kind = match row.kind {
+        EventKind::DemandResponse => "demand_response",
+        EventKind::ValleyFilling => "valley_filling",
+        EventKind::PeakShaving => "peak_shaving",
+    };
+    for (key, given, of) in kilowatts {
+        match given {
+            None if of == row.kind => findings.add(at, format!("{kind} needs {key}")),
+            Some(_) if of != row.kind => stray(findings, key, true, kind),
+            Some(kw) if of == EventKind::PeakShaving => {
+                findings.power(format!("{at}.{key}"), kw);
             }
-            stray(
-                findings,
-                "ceiling_kw",
-                row.ceiling_kw.is_some(),
-                "demand_response",
-            );
+            Some(kw) => findings.positive(format!("{at}.{key}"), kw, MAX_KILOWATTS),
+            None => {}
         }
-        EventKind::PeakShaving => {
-            match row.ceiling_kw {
-                Some(kw) => findings.power(format!("{at}.ceiling_kw"), kw),
-                None => findings.add(at, "peak_shaving needs ceiling_kw"),
-            }
-            if row.node.is_none() {
-                findings.add(at, "peak_shaving needs node");
-            }
-            stray(
-                findings,
-                "reduction_kw",
-                row.reduction_kw.is_some(),
-                "peak_shaving",
-            );
-            stray(
-                findings,
-                "aggregator",
-                row.aggregator.is_some(),
-                "peak_shaving",
-            );
+    }
+    if row.kind == EventKind::PeakShaving {
+        if row.node.is_none() {
+            findings.add(at, "peak_shaving needs node");
         }
+        stray(findings, "aggregator", row.aggregator.is_some(), kind);
     }
 }

@@ -225,6 +225,7 @@ fn event(reduction_kw: f64) -> Result<EventRow, Invalid> {
         start_offset_s: 20,
         duration_s: 120,
         reduction_kw: Some(reduction_kw),
+        increase_kw: None,
         ceiling_kw: None,
         aggregator: None,
         node: None,

@@ -242,6 +242,7 @@ fn sessions(out: &mut String, name: &str, profile: &SessionProfile) -> fmt::Resu
 fn write_event(out: &mut String, event: &EventRow) -> fmt::Result {
     let kind = match event.kind {
         EventKind::DemandResponse => "demand_response",
+        EventKind::ValleyFilling => "valley_filling",
         EventKind::PeakShaving => "peak_shaving",
     };
     writeln!(
@@ -256,6 +257,7 @@ fn write_event(out: &mut String, event: &EventRow) -> fmt::Result {
     )?;
     for (key, kilowatts) in [
         ("reduction_kw", event.reduction_kw),
+        ("increase_kw", event.increase_kw),
         ("ceiling_kw", event.ceiling_kw),
     ] {
         if let Some(kilowatts) = kilowatts {

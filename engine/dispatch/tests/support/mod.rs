@@ -536,6 +536,26 @@ impl World {
         cycles
     }
 
+    /// All stations take no more than so much without a command, though their vehicles would take all.
+    pub(crate) fn hold_back(&mut self, kw: i64) {
+        for index in 0..self.fakes.len() {
+            let change = StationChange {
+                default_setpoint: Some(kilowatts(kw)),
+                ramp_per_second: None,
+                ..ramp_of(index, 0)
+            };
+            self.ask(Request::UpdateStation(change)).unwrap();
+            let fake = &mut self.fakes[index];
+            fake.station.default_setpoint = kilowatts(kw);
+            fake.fallback = kilowatts(kw);
+            fake.demand = kilowatts(60);
+        }
+        for _ in 0..3 {
+            self.wait(TimeDelta::seconds(2));
+            self.report();
+        }
+    }
+
     pub(crate) fn demand_response(&self, kw: i64, from_s: i64, length_s: i64) -> EventRequest {
         let from = self.now + TimeDelta::seconds(from_s);
         EventRequest {

@@ -26,13 +26,19 @@ impl Coupling {
         for wanted in &frame.problem.requirements {
             let (price, down) = match wanted {
                 Requirement::DemandResponse {
+                    direction,
                     members,
                     baseline_kw,
                     commitment_kw,
                     ..
                 } => {
-                    let row =
-                        |t| rows.demand_response(members, baseline_kw[t], commitment_kw[t], t);
+                    let sign = direction.sign();
+                    let room = |t: usize| sign * baseline_kw[t] - commitment_kw[t];
+                    let row = |t| {
+                        (commitment_kw[t] > 0.0)
+                            .then(|| rows.demand_response(members, sign, room(t), t))
+                            .flatten()
+                    };
                     ((0..horizon).map(row).collect(), Vec::new())
                 }
                 Requirement::Regulation {
@@ -131,6 +137,13 @@ impl Rows<'_> {
             .sum()
     }
 
+    fn lowest_kw(&self, resources: &[usize], t: usize) -> f64 {
+        resources
+            .iter()
+            .map(|&i| self.frame.limits[i].reach_low_kw[t])
+            .sum()
+    }
+
     /// `base + Σ (x + v) − o ≤ import limit`
     fn import(&mut self, node: usize, t: usize) -> Option<usize> {
         let below = &self.frame.forest.resources[node];
@@ -159,19 +172,23 @@ impl Rows<'_> {
         Some(self.elastic(terms, room, self.frame.problem.penalties.overload, t))
     }
 
-    /// `Σ x − s ≤ baseline − commitment`
+    /// `± Σ x − s ≤ ± baseline − commitment`, − for filling a valley
     fn demand_response(
         &mut self,
         members: &[usize],
-        baseline: f64,
-        commitment: f64,
+        sign: f64,
+        room: f64,
         t: usize,
     ) -> Option<usize> {
-        let room = baseline - commitment;
-        if commitment <= 0.0 || self.highest_kw(members, t) <= room {
+        let most = if sign > 0.0 {
+            self.highest_kw(members, t)
+        } else {
+            -self.lowest_kw(members, t)
+        };
+        if most <= room {
             return None;
         }
-        let terms = self.net(members, 1.0, t);
+        let terms = self.net(members, sign, t);
         Some(self.elastic(terms, room, self.frame.problem.penalties.demand_response, t))
     }
 

@@ -57,6 +57,7 @@ pub(crate) fn event(problem: &Problem, baseline_kw: f64, commitment_kw: f64) -> 
     let horizon = problem.horizon();
     Requirement::DemandResponse {
         name: "event".into(),
+        direction: vpp_optimizer::Direction::Shaving,
         members: (0..problem.resources.len()).collect(),
         baseline_kw: vec![baseline_kw; horizon],
         commitment_kw: vec![commitment_kw; horizon],

@@ -4,7 +4,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use vpp_optimizer::{Node, Penalties, Problem, Requirement, Resource};
+use vpp_optimizer::{Direction, Node, Penalties, Problem, Requirement, Resource};
 
 /// Multiples of a half.
 fn halves(low: i32, high: i32) -> BoxedStrategy<f64> {
@@ -166,10 +166,12 @@ fn demand_response(horizon: usize, resources: usize) -> BoxedStrategy<Requiremen
         members,
         series(halves(0, 40), horizon),
         series(commitment, horizon),
+        prop_oneof![3 => Just(Direction::Shaving), 1 => Just(Direction::Filling)],
     )
         .prop_map(
-            |(members, baseline_kw, commitment_kw)| Requirement::DemandResponse {
+            |(members, baseline_kw, commitment_kw, direction)| Requirement::DemandResponse {
                 name: "event".into(),
+                direction,
                 members,
                 baseline_kw,
                 commitment_kw,

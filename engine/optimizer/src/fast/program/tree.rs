@@ -3,7 +3,7 @@
 use super::resource::Chain;
 use super::{Origin, Row};
 use crate::frame::Frame;
-use crate::problem::Requirement;
+use crate::problem::{Direction, Requirement};
 
 /// The coupling rows, before they are put into fronts.
 pub(super) struct Tree {
@@ -103,17 +103,23 @@ impl Tree {
         let origin = Origin::Requirement(index);
         match &problem.requirements[index] {
             Requirement::DemandResponse {
+                direction,
                 members,
                 baseline_kw,
                 commitment_kw,
                 ..
             } => {
+                let sign = direction.sign();
+                let most_of = |i: usize, t: usize| match direction {
+                    Direction::Shaving => chains[i].high_kw[t],
+                    Direction::Filling => -frame.limits[i].reach_low_kw[t],
+                };
                 for t in 0..horizon {
-                    let room = baseline_kw[t] - commitment_kw[t];
-                    let highest = || -> f64 { members.iter().map(|&i| chains[i].high_kw[t]).sum() };
-                    if commitment_kw[t] > 0.0 && highest() > room {
+                    let room = sign * baseline_kw[t] - commitment_kw[t];
+                    let most = || -> f64 { members.iter().map(|&i| most_of(i, t)).sum() };
+                    if commitment_kw[t] > 0.0 && most() > room {
                         let penalty = penalties.demand_response;
-                        push(top, origin, t, room, penalty, [1.0, 0.0, 0.0]);
+                        push(top, origin, t, room, penalty, [sign, 0.0, 0.0]);
                     }
                 }
             }
