@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{Datelike, NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Deserialize;
@@ -105,10 +105,13 @@ impl SubsidyRules {
         rules::parse(text, RawPack::check)
     }
 
-    /// The calendar year of an instant, whose budget it is.
+    /// The calendar year of an instant, whose budget it is, and when that ends.
     #[must_use]
-    pub fn year_of(&self, at: Timestamp) -> i32 {
-        at.with_timezone(&self.zone).year()
+    pub fn year_of(&self, at: Timestamp) -> (i32, Timestamp) {
+        let year = at.with_timezone(&self.zone).year();
+        let next = NaiveDate::from_ymd_opt(year + 1, 1, 1).map(|day| day.and_time(NaiveTime::MIN));
+        let next = next.and_then(|day| day.and_local_timezone(self.zone).earliest());
+        (year, next.map_or(at, |at| at.to_utc()))
     }
 
     /// For each kWh discharged, at most.
@@ -159,8 +162,8 @@ impl Budget {
     /// A year in which the rules do not hold; more than there is, less than nothing, or parts of a fen.
     pub fn with_left(rules: &SubsidyRules, year: i32, left: Decimal) -> Result<Budget, Invalid> {
         let mut budget = Budget::of(rules, year)?;
-        let fen = left * Decimal::ONE_HUNDRED;
-        if left < Decimal::ZERO || left > rules.yearly_budget.value || fen != fen.trunc() {
+        let within = Decimal::ZERO <= left && left <= rules.yearly_budget.value;
+        if !within || left.round_dp(2) != left {
             let most = rules.yearly_budget.value;
             let problem = format!("{left} CNY is not 0 to {most}, in whole fen");
             return Err(Invalid::new("left", problem));

@@ -62,7 +62,16 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let text = std::fs::read_to_string(&arguments.event).with_context(|| format!("{name}"))?;
     let file: EventFile = toml::from_str(&text).with_context(|| format!("{name}"))?;
     let cleared = file.cleared().with_context(|| format!("{name}"))?;
-    let records = records(&arguments.readings, &cleared.window)?;
+    let mut records = records(&arguments.readings, &cleared.window)?;
+    if let Some(stations) = &file.stations {
+        records.retain(|record| stations.contains(&record.station));
+        let silent =
+            |station: &&StationId| records.iter().all(|record| record.station != **station);
+        if let Some(silent) = stations.iter().find(silent) {
+            let readings = arguments.readings.display();
+            anyhow::bail!("{name}: stations: {silent} has no reading in {readings}");
+        }
+    }
     let calendar = file.calendar().with_context(|| format!("{name}"))?;
     let terms = file.terms(&calendar).with_context(|| format!("{name}"))?;
     let settled = settle(&cleared, &records, &terms)?;

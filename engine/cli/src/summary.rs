@@ -148,12 +148,14 @@ impl Summary {
         self.acknowledgements += u64::from(cycle.acknowledgement_count);
         self.refusals += u64::from(cycle.refusal_count);
         self.limit_violations += u64::from(cycle.limit_violation_count);
-        if cycle.committed_kw > 0.0 {
+        if cycle.committed_kw.abs() > 0.0 {
+            // What fills a valley counts as well as what shaves a peak.
+            let along = cycle.committed_kw.signum();
             self.response.cycles += 1;
-            self.response.committed += cycle.committed_kw;
-            self.response.ordered += cycle.ordered_kw;
-            self.response.acknowledged += cycle.acknowledged_kw;
-            self.response.delivered += cycle.delivered_kw;
+            self.response.committed += along * cycle.committed_kw;
+            self.response.ordered += along * cycle.ordered_kw;
+            self.response.acknowledged += along * cycle.acknowledged_kw;
+            self.response.delivered += along * cycle.delivered_kw;
         }
     }
 

@@ -174,7 +174,93 @@ fn what_does_not_fit_is_refused_and_posts_nothing() {
             error.contains("readings.csv: ") && error.contains(expected),
             "{error}"
         );
-        assert!(!folder.path().join("ledger.db").exists());
         assert!(!folder.path().join("tables").exists());
+    }
+}
+
+/// Of a budget that the months before used up, the ledger knows; and what is no longer part of the month is taken back.
+#[test]
+fn the_ledger_knows_what_was_granted_and_what_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = readings(&["s-1", "s-2"]);
+    let run = |more: &[&str]| {
+        settle(
+            folder.path(),
+            &all,
+            &[&["--ledger", "sqlite:ledger.db"], more].concat(),
+        )
+    };
+    assert!(run(&[]).status.success());
+    // The same month again counts once: the budget is not used up by it.
+    assert!(run(&["--out", "again"]).status.success());
+    let lines = std::fs::read_to_string(folder.path().join("again/lines.csv")).unwrap();
+    assert!(
+        lines.contains("s-1,subsidy/discharge,288000,,144000,"),
+        "{lines}"
+    );
+    // Another aggregator operates the second station now.
+    let moved = STATIONS.replace("s-2,agg-b", "s-2,agg-c");
+    std::fs::write(folder.path().join("moved.csv"), moved).unwrap();
+    let month = MONTH.replace("stations.csv", "moved.csv");
+    std::fs::write(folder.path().join("moved.toml"), month).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vpp"));
+    command.args([
+        "settle-month",
+        "moved.toml",
+        "readings.csv",
+        "--ledger",
+        "sqlite:ledger.db",
+    ]);
+    let output = command.current_dir(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains(
+            "1 new and 0 corrected batches; 2 stood there as they are, 1 were taken back"
+        ),
+        "{said}"
+    );
+    // A name that is mistyped is not settled as a failure to deliver.
+    for (from, to, expected) in [
+        (
+            "aggregator = \"agg-a\"",
+            "aggregator = \"agg-z\"",
+            "no station of agg-z took part",
+        ),
+        (
+            "invited_on",
+            "stations = [\"s-2\"]\ninvited_on",
+            "no station of agg-a took part",
+        ),
+        (
+            "invited_on",
+            "stations = [\"s-1\", \"s-2\"]\ninvited_on",
+            "s-2 is not there, or not operated by agg-a",
+        ),
+        (
+            "price_cny_per_kwh = \"2\"",
+            "price_cny_per_kwh = \"-2\"",
+            "price_cny_per_kwh: -2 is outside 0 to 1000",
+        ),
+        (
+            "subsidies = true",
+            "subsidies = true\nsubsidy_left_cny = \"5\"",
+            "the ledger knows",
+        ),
+    ] {
+        std::fs::write(
+            folder.path().join("wrong.toml"),
+            MONTH.replacen(from, to, 1),
+        )
+        .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vpp"));
+        command.args([
+            "settle-month",
+            "wrong.toml",
+            "readings.csv",
+            "--ledger",
+            "sqlite:ledger.db",
+        ]);
+        let error = error_of(&command.current_dir(folder.path()).output().unwrap());
+        assert!(error.contains(expected), "{error}");
     }
 }

@@ -104,6 +104,8 @@ pub struct Event {
     pub refused: Power,
     /// The promise, shared over aggregators; adds up to `accepted`.
     pub commitments: Vec<Commitment>,
+    /// Whether the promises come of a clearing: then only stations of aggregators with a promise take part.
+    pub cleared: bool,
     /// Where it is in its life.
     pub state: EventState,
     /// When the grid asked.

@@ -2,14 +2,14 @@
 
 use vpp_core::{Event, EventId, Power, Programme, Timestamp};
 
-use crate::capability::event_members;
+use crate::capability::participants;
 use crate::engine::Engine;
 
 impl Engine {
     /// Adds what was committed and delivered since the last time.
     pub(crate) fn account_until(&mut self, now: Timestamp) {
         let since = self.accounted_at.replace(now).unwrap_or(now);
-        self.spend_subsidy(now - since);
+        self.spend_subsidy(now, now - since);
         let open: Vec<EventId> = self.open_events().map(|event| event.id.clone()).collect();
         for id in open {
             let event = &self.events[&id];
@@ -18,11 +18,7 @@ impl Engine {
             if length <= chrono::TimeDelta::zero() {
                 continue;
             }
-            let Ok(members) =
-                event_members(&self.fleet, &event.request.programme, &event.request.scope)
-            else {
-                continue;
-            };
+            let members = participants(&self.fleet, event);
             let (committed, delivered) = self.progress(now, event, &members);
             let baseline: Power = members.iter().map(|s| self.baseline_of(*s)).sum();
             let measured: Power = members.iter().map(|s| self.states[*s].active_power).sum();
@@ -59,11 +55,10 @@ impl Engine {
                 let base = self.base_below(now, node);
                 let before: Power = members.iter().map(|s| self.baseline_of(*s)).sum();
                 let draw: Power = members.iter().map(|s| self.states[*s].active_power).sum();
-                let needed = (base + before - *ceiling)
-                    .max(Power::ZERO)
-                    .min(event.accepted);
+                let needed = (base + before - *ceiling).max(Power::ZERO);
                 let excess = (base + draw - *ceiling).max(Power::ZERO);
-                (needed, needed - excess)
+                // What was refused does not count against what was promised.
+                (needed.min(event.accepted), needed - excess)
             }
         }
     }
@@ -74,8 +69,8 @@ impl Engine {
             .working_events(now)
             .filter(|event| matches!(event.request.programme, Programme::PeakShaving { .. }));
         let shares_a_station = |event: &&Event| {
-            event_members(&self.fleet, &event.request.programme, &event.request.scope)
-                .is_ok_and(|theirs| theirs.iter().any(|s| members.binary_search(s).is_ok()))
+            let theirs = participants(&self.fleet, event);
+            theirs.iter().any(|s| members.binary_search(s).is_ok())
         };
         shaving
             .filter(shares_a_station)

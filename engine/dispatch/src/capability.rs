@@ -1,7 +1,9 @@
 //! What a scope can do: connected, declared, callable now; up and down. Never mixed.
 
 use chrono::TimeDelta;
-use vpp_core::{Fleet, Flexibility, Interval, Invalid, Power, Programme, Scope, Timestamp};
+use vpp_core::{
+    Commitment, Event, Fleet, Flexibility, Interval, Invalid, Power, Programme, Scope, Timestamp,
+};
 
 use crate::engine::Engine;
 
@@ -75,6 +77,29 @@ pub(crate) fn event_members(
     }
 }
 
+/// The stations that take part in an event.
+pub(crate) fn participants(fleet: &Fleet, event: &Event) -> Vec<usize> {
+    let request = &event.request;
+    let mut members = event_members(fleet, &request.programme, &request.scope).unwrap_or_default();
+    if event.cleared {
+        retain_committed(fleet, &mut members, &event.commitments);
+    }
+    members
+}
+
+/// Keeps the stations of aggregators that promised something.
+pub(crate) fn retain_committed(
+    fleet: &Fleet,
+    members: &mut Vec<usize>,
+    commitments: &[Commitment],
+) {
+    let indices = commitments
+        .iter()
+        .filter_map(|commitment| fleet.aggregator_index(&commitment.aggregator));
+    let promised: Vec<usize> = indices.collect();
+    members.retain(|station| promised.contains(&fleet.aggregator_of(*station)));
+}
+
 /// A share of a power, rounded down.
 pub(crate) fn scaled(power: Power, share: f64) -> Power {
     Power::floor_kilowatts(power.as_kilowatts() * share)
@@ -127,6 +152,53 @@ impl Engine {
     /// How much of what a station seems able to do is promised: vehicles come and go, and not every pile obeys.
     pub(crate) fn promised_share(&self, station: usize) -> f64 {
         self.config.callable_share * self.tested_share(station)
+    }
+
+    /// What of each station is promised for a programme and so long: what it can move by, less a share for vehicles that come
+    /// and go. What is drawn more must fit through every node: where it does not, all below give the same share.
+    pub(crate) fn givable(
+        &self,
+        now: Timestamp,
+        programme: &Programme,
+        members: &[usize],
+        length: TimeDelta,
+    ) -> Vec<(usize, Power)> {
+        let callable = |station: &usize| self.states[*station].is_callable(now, &self.config);
+        let power = |station: usize| {
+            let (less, more) = self.callable(now, station, length);
+            let power = if programme.fills() { more } else { less };
+            (station, scaled(power, self.promised_share(station)))
+        };
+        let callable = members.iter().copied().filter(callable);
+        let mut givable: Vec<(usize, Power)> = callable.map(power).collect();
+        if !programme.fills() {
+            return givable;
+        }
+        let tree = self.fleet.tree();
+        let mut more = vec![Power::ZERO; tree.nodes().len()];
+        for (station, power) in &givable {
+            more[self.fleet.node_of(*station)] += *power;
+        }
+        tree.sum_upwards(&mut more);
+        let base = tree.nodes().iter().map(|node| node.base_load.at(now));
+        let mut flow: Vec<Power> = base.collect();
+        for (station, state) in self.states.iter().enumerate() {
+            flow[self.fleet.node_of(station)] += state.active_power;
+        }
+        tree.sum_upwards(&mut flow);
+        let fits = |node: usize| {
+            let room = (tree.nodes()[node].import_limit - flow[node]).max(Power::ZERO);
+            if more[node] <= room {
+                return 1.0;
+            }
+            room.as_kilowatts() / more[node].as_kilowatts()
+        };
+        let share: Vec<f64> = (0..tree.nodes().len()).map(fits).collect();
+        for (station, power) in &mut givable {
+            let path = tree.path_to_root(self.fleet.node_of(*station));
+            *power = scaled(*power, path.map(|node| share[node]).fold(1.0, f64::min));
+        }
+        givable
     }
 
     /// By how much a station can draw less and more than now, kept for `duration` without a vehicle leaving short.

@@ -25,7 +25,7 @@ impl Engine {
         self.account_until(now);
         self.turn_invitations(now, outputs);
         self.turn_events(now, outputs);
-        self.foresee_scheduled(now);
+        self.foresee_scheduled(now, outputs);
         self.engage(now, outputs);
         if self.states.iter().all(|state| state.baseline.is_none()) {
             self.plan = None;

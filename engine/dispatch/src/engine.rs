@@ -7,11 +7,9 @@ use vpp_core::{
     SequenceNumber, Timestamp,
 };
 
-use vpp_market_adapters::response::invitation::InvitationStep;
-
 use crate::config::Config;
 use crate::input::{Answer, Fact, Input, Output, Request};
-use crate::invitations::Invited;
+use crate::invitations::{Invited, OWN_REQUESTS};
 use crate::issue::Releasing;
 use crate::plan::{PendingSolve, Plan};
 use crate::regulation::Regulation;
@@ -155,7 +153,11 @@ impl Engine {
             return self.attach_regulation(now, id, award, sustain, validate_only);
         }
         if let Some(answer) = self.requests.recall(&id, &request)? {
-            return Ok(answer);
+            return Ok(self.as_it_is_now(answer));
+        }
+        if id.as_str().starts_with(OWN_REQUESTS) {
+            let problem = format!("begins with {OWN_REQUESTS:?} as the engine's own do");
+            return Err(Invalid::new("request_id", problem));
         }
         let answer = match request.clone() {
             Request::SubmitEvent(event) => {
@@ -186,16 +188,10 @@ impl Engine {
                     id: id.clone(),
                     event: event.clone(),
                 },
-                (Request::StepInvitation { invitation, step }, Answer::Invitation(invited)) => {
-                    Fact::InvitationStepped {
-                        id: id.clone(),
-                        at: now,
-                        invitation: invitation.clone(),
-                        action: match step {
-                            InvitationStep::Publish(_) => None,
-                            _ => invited.process.trail().last().map(|t| t.action.clone()),
-                        },
-                        step: step.clone(),
+                (Request::StepInvitation { step, .. }, Answer::Invitation(invited)) => {
+                    Fact::Invitation {
+                        asked: Some((id.clone(), step.clone())),
+                        invited: invited.clone(),
                     }
                 }
                 _ => Fact::FleetChanged {
@@ -203,7 +199,11 @@ impl Engine {
                     request: request.clone(),
                 },
             }));
-            self.requests.remember(id, &request, answer.clone());
+            let remembered = match &answer {
+                Answer::Invitation(invited) => Answer::InvitationKnown(invited.id.clone()),
+                other => other.clone(),
+            };
+            self.requests.remember(id, &request, remembered);
         }
         Ok(answer)
     }
@@ -278,22 +278,13 @@ impl Engine {
                 }
             }
             Fact::Event { id, event } => self.restore_event(now, id, event),
-            Fact::InvitationStepped {
-                id,
-                at,
-                invitation,
-                step,
-                action,
-            } => self.restore_invitation(id, at, invitation, step, action),
-            Fact::InvitationTurned {
-                invitation,
-                at,
-                action,
-            } => self.restore_action(at, &invitation, action),
+            Fact::Invitation { asked, invited } => self.restore_invitation(asked, *invited),
             Fact::EventCancelled { id, event } => {
-                let request = Request::CancelEvent(event.id.clone());
-                self.requests
-                    .remember(id, &request, Answer::Event(event.clone()));
+                if !id.as_str().starts_with(OWN_REQUESTS) {
+                    let request = Request::CancelEvent(event.id.clone());
+                    let answer = Answer::Event(event.clone());
+                    self.requests.remember(id, &request, answer);
+                }
                 self.events.insert(event.id.clone(), event);
             }
         }

@@ -6,9 +6,10 @@ use vpp_core::{
     Interval, Invalid, Power, Programme, RequestId, Timestamp,
 };
 
-use crate::capability::{event_members, scaled};
+use crate::capability::{event_members, participants, retain_committed};
 use crate::engine::Engine;
 use crate::input::{Answer, Fact, Output, Request};
+use crate::invitations::OWN_REQUESTS;
 
 /// The longest event.
 const LONGEST: TimeDelta = TimeDelta::hours(24);
@@ -45,6 +46,7 @@ impl Engine {
             accepted,
             refused: asked - accepted,
             commitments: split(accepted, callable, shares),
+            cleared: false,
             state: EventState::Scheduled,
             created_at: now,
             baseline: None,
@@ -70,13 +72,15 @@ impl Engine {
         commitments: Vec<Commitment>,
     ) -> Result<Event, Invalid> {
         self.check_interval(now, request.interval)?;
-        let members = event_members(&self.fleet, &request.programme, &request.scope)?;
+        let mut members = event_members(&self.fleet, &request.programme, &request.scope)?;
+        retain_committed(&self.fleet, &mut members, &commitments);
         self.check_overlap(&request, &members)?;
         let event = Event {
             id: self.new_event_id(),
             accepted: commitments.iter().map(|c| c.power).sum(),
             refused: Power::ZERO,
             commitments,
+            cleared: true,
             state: EventState::Scheduled,
             created_at: now,
             baseline: None,
@@ -124,8 +128,13 @@ impl Engine {
     /// The same kW is never sold twice: demand response, of either direction, does not share a station with demand response,
     /// nor peak shaving with peak shaving, at the same time. Peak shaving beside demand response is added to it in the plan.
     fn check_overlap(&self, request: &EventRequest, members: &[usize]) -> Result<(), Invalid> {
+        // Of what asks to draw less, a ceiling beside demand response is added to it in the plan; of what asks to draw more it
+        // would take back what was promised.
         let shaves = |programme: &Programme| matches!(programme, Programme::PeakShaving { .. });
-        let alike = |event: &&Event| shaves(&event.request.programme) == shaves(&request.programme);
+        let alike = |event: &&Event| {
+            let (theirs, ours) = (&event.request.programme, &request.programme);
+            shaves(theirs) == shaves(ours) || theirs.fills() || ours.fills()
+        };
         for event in self.open_events().filter(alike) {
             if event
                 .request
@@ -135,8 +144,7 @@ impl Engine {
             {
                 continue;
             }
-            let theirs =
-                event_members(&self.fleet, &event.request.programme, &event.request.scope)?;
+            let theirs = participants(&self.fleet, event);
             if let Some(shared) = members
                 .iter()
                 .find(|station| theirs.binary_search(station).is_ok())
@@ -182,17 +190,8 @@ impl Engine {
     ) -> Vec<Commitment> {
         let length = request.interval.end() - now.max(request.interval.start());
         let mut callable = vec![Power::ZERO; self.fleet.aggregators().len()];
-        for &station in members {
-            if self.states[station].is_callable(now, &self.config) {
-                let (less, more) = self.callable(now, station, length);
-                let power = if request.programme.fills() {
-                    more
-                } else {
-                    less
-                };
-                callable[self.fleet.aggregator_of(station)] +=
-                    scaled(power, self.promised_share(station));
-            }
+        for (station, power) in self.givable(now, &request.programme, members, length) {
+            callable[self.fleet.aggregator_of(station)] += power;
         }
         let overlapping = self.open_events().filter(|event| {
             event.state == EventState::Scheduled
@@ -299,9 +298,10 @@ impl Engine {
             .and_then(|n| n.parse::<u64>().ok());
         self.next_event = self.next_event.max(number.unwrap_or(0) + 1);
         self.event_requests.insert(event.id.clone(), id.clone());
-        self.relate_event(&id, &event.id);
-        self.requests
-            .remember(id, &request, Answer::Event(event.clone()));
+        if !id.as_str().starts_with(OWN_REQUESTS) {
+            let answer = Answer::Event(event.clone());
+            self.requests.remember(id, &request, answer);
+        }
         // What was delivered while nobody looked is not known, and is not claimed.
         self.accounted_at = Some(self.accounted_at.map_or(now, |at| at.max(now)));
         self.events.insert(event.id.clone(), event);

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use vpp_core::{Event, EventId, EventState, Interval, Power, Timestamp};
+use vpp_core::{Event, EventId, EventState, Interval, Power, Programme, Timestamp};
 use vpp_optimizer::{Shortfall, Solution};
 
-use crate::capability::{event_members, scaled};
+use crate::capability::participants;
 use crate::engine::Engine;
 use crate::events::promised;
+use crate::input::Output;
 use crate::plan::PendingSolve;
 
 /// How far it looks ahead.
@@ -17,7 +18,7 @@ const AHEAD: TimeDelta = TimeDelta::minutes(15);
 
 impl Engine {
     /// For events that begin soon.
-    pub(crate) fn foresee_scheduled(&mut self, now: Timestamp) {
+    pub(crate) fn foresee_scheduled(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
         let soon = |event: &&Event| {
             event.state == EventState::Scheduled && event.request.interval.start() <= now + AHEAD
         };
@@ -25,28 +26,21 @@ impl Engine {
             .map(|event| (event.id.clone(), self.not_callable(now, event)))
             .collect();
         for (id, missing) in missing {
-            if let Some(event) = self.events.get_mut(&id) {
-                event.forecast_shortfall = Some(missing);
+            if let Some(event) = self.events.get_mut(&id)
+                && event.forecast_shortfall.replace(missing) != Some(missing)
+            {
+                outputs.push(Output::EventChanged(event.clone()));
             }
         }
     }
 
     /// What each aggregator promised and could not give now for as long as the event lasts.
     fn not_callable(&self, now: Timestamp, event: &Event) -> Power {
-        let request = &event.request;
-        let members = event_members(&self.fleet, &request.programme, &request.scope);
+        let members = participants(&self.fleet, event);
+        let (programme, length) = (&event.request.programme, event.request.interval.length());
         let mut callable = vec![Power::ZERO; self.fleet.aggregators().len()];
-        for station in members.unwrap_or_default() {
-            if self.states[station].is_callable(now, &self.config) {
-                let (less, more) = self.callable(now, station, request.interval.length());
-                let power = if request.programme.fills() {
-                    more
-                } else {
-                    less
-                };
-                callable[self.fleet.aggregator_of(station)] +=
-                    scaled(power, self.promised_share(station));
-            }
+        for (station, power) in self.givable(now, programme, &members, length) {
+            callable[self.fleet.aggregator_of(station)] += power;
         }
         let aggregators = self.fleet.aggregators().iter().zip(callable);
         aggregators
@@ -90,8 +84,17 @@ impl Engine {
                 .fold(0.0, |most: f64, kw| most.max(*kw));
             let event = EventId::new(event).ok();
             if let Some(event) = event.and_then(|id| self.events.get_mut(&id)) {
-                event.forecast_shortfall = Some(Power::round_kilowatts(most));
+                // What was refused of a ceiling was never promised.
+                let missing = Power::round_kilowatts(most) - refused_of_ceiling(event);
+                event.forecast_shortfall = Some(missing.limited_to(Power::ZERO, event.accepted));
             }
         }
+    }
+}
+
+fn refused_of_ceiling(event: &Event) -> Power {
+    match event.request.programme {
+        Programme::PeakShaving { .. } => event.refused,
+        _ => Power::ZERO,
     }
 }

@@ -4,9 +4,9 @@ use chrono::TimeDelta;
 use vpp_core::{
     Acknowledgement, Aggregator, AggregatorChange, Command, Event, EventId, EventRequest, Interval,
     Invalid, InvitationId, Node, NodeChange, Power, Price, RegulationAward, RegulationSignal,
-    RequestId, Station, StationChange, StationId, Telemetry, Timestamp,
+    RequestId, Station, StationChange, StationId, Telemetry,
 };
-use vpp_market_adapters::response::invitation::{Action, InvitationStep};
+use vpp_market_adapters::response::invitation::InvitationStep;
 use vpp_optimizer::{Problem, Solution};
 
 use crate::invitations::Invited;
@@ -64,6 +64,8 @@ pub enum Answer {
     Event(Event),
     /// The invitation as it is now.
     Invitation(Box<Invited>),
+    /// An invitation was stepped before by the same request: told as it is now.
+    InvitationKnown(InvitationId),
     /// The capacity promised, and by how many stations.
     Regulation {
         /// At most what was asked.
@@ -151,27 +153,12 @@ pub enum Fact {
     },
     /// Stations with a frozen baseline, all of them: the load before the programme that uses each.
     Baselines(Vec<(StationId, Power)>),
-    /// Somebody took a step with an invitation.
-    InvitationStepped {
-        /// The request that asked for it.
-        id: RequestId,
-        /// When it was taken.
-        at: Timestamp,
-        /// Which invitation.
-        invitation: InvitationId,
-        /// The step, as it was asked for.
-        step: InvitationStep,
-        /// What it came to, with what the engine filled in; none for a publication.
-        action: Option<Action>,
-    },
-    /// Time moved an invitation on.
-    InvitationTurned {
-        /// Which.
-        invitation: InvitationId,
-        /// When.
-        at: Timestamp,
-        /// How.
-        action: Action,
+    /// An invitation came to be or went on: as it is now.
+    Invitation {
+        /// The request that asked for it, and for what; none where time brought it.
+        asked: Option<(RequestId, InvitationStep)>,
+        /// The invitation.
+        invited: Box<Invited>,
     },
     /// A cancellation was done.
     EventCancelled {

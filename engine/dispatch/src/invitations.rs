@@ -6,7 +6,7 @@ use vpp_core::{
     AggregatorId, Commitment, EventId, EventRequest, Invalid, InvitationId, Power, Price,
     Programme, RequestId, Timestamp,
 };
-use vpp_market_adapters::response::clearing::{Offer, Taken};
+use vpp_market_adapters::response::clearing::Offer;
 use vpp_market_adapters::response::invitation::{
     Action, Declaration, Invitation, InvitationStep, Process, Product, State,
 };
@@ -94,6 +94,15 @@ impl Engine {
             return Err(Invalid::state("scope", "has no station"));
         }
         self.check_interval(now, invitation.interval)?;
+        // Declarations are cleared in a control cycle, and the event begins in a later one.
+        let latest = invitation.interval.start() - self.config.cycle * 2;
+        if invitation.declare_until > latest {
+            let problem = format!(
+                "{} is less than two control cycles before the beginning: {latest} at the latest",
+                invitation.declare_until
+            );
+            return Err(Invalid::new("declare_until", problem));
+        }
         Ok(Invited {
             id: id.clone(),
             process,
@@ -180,67 +189,51 @@ impl Engine {
             .collect();
         for id in waiting {
             // Clearing and beginning may fall into one cycle.
-            while let Some(action) = self.invitations[&id].due(now) {
-                self.turn(now, &id, action, outputs);
+            while let Some(invited) = self.invitations[&id].turned(now) {
+                self.invitations.insert(id.clone(), invited);
+                self.deliver_cleared(now, &id, outputs);
+                outputs.push(Output::Record(Fact::Invitation {
+                    asked: None,
+                    invited: Box::new(self.invitations[&id].clone()),
+                }));
+            }
+            // Cleared before a restart, and the event was not recorded any more.
+            if self.lacks_event(&id) {
+                self.deliver_cleared(now, &id, outputs);
+                outputs.push(Output::Record(Fact::Invitation {
+                    asked: None,
+                    invited: Box::new(self.invitations[&id].clone()),
+                }));
             }
         }
     }
 
-    fn turn(
-        &mut self,
-        now: Timestamp,
-        id: &InvitationId,
-        mut action: Action,
-        outputs: &mut Vec<Output>,
-    ) {
-        let mut invited = self.invitations[id].clone();
-        if let Err(refused) = invited.process.apply(now, action.clone()) {
-            // It was not cleared in time: nobody was there to do so.
-            action = Action::Cancel(refused.to_string());
-            let cancelled = invited.process.apply(now, action.clone());
-            debug_assert!(cancelled.is_ok(), "{cancelled:?}");
-        }
-        self.keep(now, id, action, invited, outputs);
-        if let Some(taken) = self.cleared(id) {
-            match self.call(now, id, &taken, outputs) {
-                Ok(event) => {
-                    if let Some(invited) = self.invitations.get_mut(id) {
-                        invited.event = Some(event);
-                    }
-                }
-                Err(refused) => {
-                    let mut invited = self.invitations[id].clone();
-                    let action = Action::Cancel(format!("it cannot be delivered: {refused}"));
-                    if invited.process.apply(now, action.clone()).is_ok() {
-                        self.keep(now, id, action, invited, outputs);
-                    }
-                }
-            }
-        }
-    }
-
-    fn keep(
-        &mut self,
-        now: Timestamp,
-        id: &InvitationId,
-        action: Action,
-        invited: Invited,
-        outputs: &mut Vec<Output>,
-    ) {
-        self.invitations.insert(id.clone(), invited);
-        outputs.push(Output::Record(Fact::InvitationTurned {
-            invitation: id.clone(),
-            at: now,
-            action,
-        }));
-    }
-
-    /// What was taken of the offers, right after clearing.
-    fn cleared(&self, id: &InvitationId) -> Option<Vec<Taken>> {
+    /// Whether it is cleared, or on, and there is no event by which it is delivered.
+    fn lacks_event(&self, id: &InvitationId) -> bool {
         let invited = &self.invitations[id];
-        let waits = invited.process.state() == State::Cleared && invited.event.is_none();
-        let clearing = invited.process.clearing().filter(|_| waits)?;
-        Some(clearing.taken.clone())
+        let state = invited.process.state();
+        let called = |event: &EventId| self.events.contains_key(event);
+        matches!(state, State::Cleared | State::Executing)
+            && !invited.event.as_ref().is_some_and(called)
+    }
+
+    /// Calls the event of a cleared invitation; one that cannot be delivered is cancelled.
+    fn deliver_cleared(&mut self, now: Timestamp, id: &InvitationId, outputs: &mut Vec<Output>) {
+        if !self.lacks_event(id) {
+            return;
+        }
+        let called = self.call(now, id, outputs);
+        let Some(invited) = self.invitations.get_mut(id) else {
+            return;
+        };
+        match called {
+            Ok(event) => invited.event = Some(event),
+            Err(refused) => {
+                let reason = format!("it cannot be delivered: {refused}");
+                let cancelled = invited.process.apply(now, Action::Cancel(reason));
+                debug_assert!(cancelled.is_ok(), "{cancelled:?}");
+            }
+        }
     }
 
     /// Calls the event of a cleared invitation, with the promises as they were cleared.
@@ -248,15 +241,13 @@ impl Engine {
         &mut self,
         now: Timestamp,
         id: &InvitationId,
-        taken: &[Taken],
         outputs: &mut Vec<Output>,
     ) -> Result<EventId, Invalid> {
-        let total: Power = taken.iter().map(|taken| taken.power).sum();
-        if total <= Power::ZERO {
-            return Err(Invalid::state("declarations", "no offer could be taken"));
-        }
-        let request = event_request(self.invitations[id].process.invitation(), total);
-        let commitments = taken
+        let process = &self.invitations[id].process;
+        let taken = process
+            .clearing()
+            .map_or(&[][..], |clearing| &clearing.taken);
+        let commitments: Vec<Commitment> = taken
             .iter()
             .filter(|taken| taken.power > Power::ZERO)
             .map(|taken| Commitment {
@@ -264,6 +255,11 @@ impl Engine {
                 power: taken.power,
             })
             .collect();
+        if commitments.is_empty() {
+            return Err(Invalid::state("declarations", "no offer could be taken"));
+        }
+        let total: Power = commitments.iter().map(|commitment| commitment.power).sum();
+        let request = event_request(process.invitation(), total);
         let request_id = event_request_id(id)?;
         let event = self.call_cleared_event(now, request, commitments)?;
         self.event_requests
@@ -286,55 +282,51 @@ impl Engine {
             .map(|invited| &invited.id)
     }
 
-    /// Takes a step up again that was taken before a restart.
+    /// Takes an invitation up again as it was recorded.
     pub(crate) fn restore_invitation(
         &mut self,
-        id: RequestId,
-        at: Timestamp,
-        invitation: InvitationId,
-        step: InvitationStep,
-        resolved: Option<Action>,
+        asked: Option<(RequestId, InvitationStep)>,
+        invited: Invited,
     ) {
-        match (&step, resolved) {
-            (InvitationStep::Publish(published), _) => {
-                let process = Process::publish(at, (**published).clone())
-                    .unwrap_or_else(|e| panic!("a recorded invitation no longer holds: {e}"));
-                let invited = Invited {
-                    id: invitation.clone(),
-                    process,
-                    event: None,
-                };
-                self.invitations.insert(invitation.clone(), invited);
-            }
-            (_, Some(action)) => self.restore_action(at, &invitation, action),
-            (_, None) => {}
-        }
-        if let Some(invited) = self.invitations.get(&invitation) {
-            let answer = Answer::Invitation(Box::new(invited.clone()));
-            let request = Request::StepInvitation { invitation, step };
-            self.requests.remember(id, &request, answer);
+        let id = invited.id.clone();
+        self.invitations.insert(id.clone(), invited);
+        if let Some((request_id, step)) = asked {
+            let request = Request::StepInvitation {
+                invitation: id.clone(),
+                step,
+            };
+            let answer = Answer::InvitationKnown(id);
+            self.requests.remember(request_id, &request, answer);
         }
     }
 
-    /// The same for a step that time brought.
-    pub(crate) fn restore_action(&mut self, at: Timestamp, id: &InvitationId, action: Action) {
-        if let Some(invited) = self.invitations.get_mut(id) {
-            let applied = invited.process.apply(at, action);
-            applied.unwrap_or_else(|e| panic!("a recorded step no longer holds: {e}"));
-        }
-    }
-
-    /// Finds the invitation again that a recorded event was called for.
-    pub(crate) fn relate_event(&mut self, request: &RequestId, event: &EventId) {
-        let related = (self.invitations.values_mut())
-            .find(|invited| event_request_id(&invited.id).as_ref() == Ok(request));
-        if let Some(invited) = related {
-            invited.event = Some(event.clone());
+    /// An answer that was remembered, with an invitation as it is now.
+    pub(crate) fn as_it_is_now(&self, answer: Answer) -> Answer {
+        match &answer {
+            Answer::InvitationKnown(id) => match self.invitations.get(id) {
+                Some(invited) => Answer::Invitation(Box::new(invited.clone())),
+                None => answer,
+            },
+            _ => answer,
         }
     }
 }
 
 impl Invited {
+    /// As it is after the step that time brings, if any.
+    fn turned(&self, now: Timestamp) -> Option<Invited> {
+        let action = self.due(now)?;
+        let mut turned = self.clone();
+        if let Err(refused) = turned.process.apply(now, action) {
+            // It was not cleared in time: nobody was there to do so.
+            let cancelled = turned
+                .process
+                .apply(now, Action::Cancel(refused.to_string()));
+            cancelled.ok()?;
+        }
+        Some(turned)
+    }
+
     /// The step that time brings now, if any.
     fn due(&self, now: Timestamp) -> Option<Action> {
         let invitation = self.process.invitation();
@@ -359,7 +351,10 @@ fn event_request(invitation: &Invitation, power: Power) -> EventRequest {
     }
 }
 
+/// How names of requests begin that the engine makes itself; no caller's may.
+pub(crate) const OWN_REQUESTS: &str = "invitation.";
+
 /// The name of the request that calls an invitation's event.
 fn event_request_id(id: &InvitationId) -> Result<RequestId, Invalid> {
-    RequestId::new(format!("invitation.{id}"))
+    RequestId::new(format!("{OWN_REQUESTS}{id}"))
 }

@@ -7,7 +7,7 @@ use vpp_core::{
 };
 use vpp_optimizer::{Direction, Node, Penalties, Problem, Requirement, Resource, Solution};
 
-use crate::capability::event_members;
+use crate::capability::participants;
 use crate::engine::Engine;
 use crate::events::promised;
 
@@ -56,9 +56,7 @@ impl Engine {
     pub(crate) fn used_stations(&self, now: Timestamp) -> Vec<bool> {
         let mut used = vec![false; self.states.len()];
         for event in self.working_events(now) {
-            let members =
-                event_members(&self.fleet, &event.request.programme, &event.request.scope);
-            for station in members.unwrap_or_default() {
+            for station in participants(&self.fleet, event) {
                 used[station] = true;
             }
         }
@@ -194,7 +192,7 @@ impl Engine {
             Some((_, (_, energy, feed_in))) => (energy.as_f64(), feed_in.as_f64()),
             None => (self.config.default_price_cny_per_kwh, 0.0),
         };
-        (energy, feed_in + self.subsidy_price())
+        (energy, feed_in + self.subsidy_price(at))
     }
 
     /// The electric tree; what the optimizer cannot move counts as base load.
@@ -280,9 +278,7 @@ impl Engine {
                 } else {
                     Direction::Shaving
                 };
-                let scope = &event.request.scope;
-                let members =
-                    event_members(&self.fleet, &event.request.programme, scope).unwrap_or_default();
+                let members = participants(&self.fleet, event);
                 let active: Vec<bool> = intervals.iter().map(on).collect();
                 let total = match direction {
                     Direction::Shaving => event.accepted + self.shaved_within(&members, now),
@@ -412,12 +408,11 @@ impl Engine {
         // Promised to draw less, or more.
         let mut in_event = vec![(false, false); self.states.len()];
         for event in self.working_events(now) {
-            let request = &event.request;
-            let members = event_members(&self.fleet, &request.programme, &request.scope);
-            for station in members.unwrap_or_default() {
+            let fills = event.request.programme.fills();
+            for station in participants(&self.fleet, event) {
                 let (less, more) = &mut in_event[station];
-                *more |= request.programme.fills();
-                *less |= !request.programme.fills();
+                *more |= fills;
+                *less |= !fills;
             }
         }
         for (station, (less, more)) in in_event.into_iter().enumerate() {

@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 use vpp_core::time::as_hours;
-use vpp_core::{Invalid, Power, Price};
+use vpp_core::{Invalid, Power, Price, Timestamp};
 
 use crate::engine::Engine;
 
@@ -14,6 +14,8 @@ pub struct Subsidy {
     pub price: Price,
     /// What is left of the budget, CNY.
     pub left_cny: f64,
+    /// Until when it is paid: the end of the budget's year.
+    pub until: Timestamp,
 }
 
 impl Subsidy {
@@ -36,19 +38,24 @@ impl Subsidy {
 
 impl Engine {
     /// What a kWh fed in earns on top of its price, CNY: nothing once the budget is spent.
-    pub(crate) fn subsidy_price(&self) -> f64 {
-        let left = self.subsidy.filter(|subsidy| subsidy.left_cny > 0.0);
+    pub(crate) fn subsidy_price(&self, at: Timestamp) -> f64 {
+        let left = self
+            .subsidy
+            .filter(|subsidy| subsidy.left_cny > 0.0 && at < subsidy.until);
         left.map_or(0.0, |subsidy| subsidy.price.as_f64())
     }
 
-    /// Takes what was fed in over some time off the budget.
-    pub(crate) fn spend_subsidy(&mut self, length: TimeDelta) {
+    /// Takes what was fed in over some time off the budget; of stations that are silent nothing is known.
+    pub(crate) fn spend_subsidy(&mut self, now: Timestamp, length: TimeDelta) {
         let Some(subsidy) = &mut self.subsidy else {
             return;
         };
-        let exported = |power: Power| (-power).max(Power::ZERO);
-        let states = self.states.iter();
-        let fed_in: Power = states.map(|state| exported(state.active_power)).sum();
+        let fresh = self
+            .states
+            .iter()
+            .filter(|state| state.is_fresh(now, &self.config));
+        let exported = fresh.map(|state| (-state.active_power).max(Power::ZERO));
+        let fed_in: Power = exported.sum();
         let spent = fed_in.as_kilowatts() * as_hours(length) * subsidy.price.as_f64();
         subsidy.left_cny = (subsidy.left_cny - spent).max(0.0);
     }

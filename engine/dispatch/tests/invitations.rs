@@ -11,7 +11,7 @@ use vpp_core::{
     AggregatorId, EventOutcome, EventState, Interval, Invalid, InvalidKind, InvitationId, NodeId,
     Power, Price, RequestId, Scope,
 };
-use vpp_dispatch::{Answer, Input, Invited, Request};
+use vpp_dispatch::{Answer, Fact, Input, Invited, Output, Request};
 use vpp_market_adapters::response::clearing::{Bounds, Pricing};
 use vpp_market_adapters::response::invitation::{
     Declaration, Invitation, InvitationStep, Kind, Product, State,
@@ -395,4 +395,91 @@ fn a_valley_is_filled_from_publication_to_the_end() {
     world.run_until(world.now + TimeDelta::seconds(20));
     assert_eq!(world.draw(), kilowatts(180), "all hold back again");
     assert_eq!(world.wrongs, Vec::<String>::new());
+}
+
+/// Who gave nothing is not asked for anything: not held to what it drew before, and free for another event.
+#[test]
+fn only_those_who_were_taken_take_part() {
+    let mut world = World::new(6);
+    let published = publish(&mut world);
+    take(
+        &mut world,
+        declaration(aggregator_id(0), Some(60), Some(1_000)),
+    )
+    .unwrap();
+    let interval = published.process.invitation().interval;
+    world.run_until(interval.start() - TimeDelta::seconds(30));
+    let event = world.engine.invitations()[&id()].event.clone().unwrap();
+    // The other one is called at the same time.
+    let other = vpp_core::EventRequest {
+        scope: Scope::Aggregator(aggregator_id(1)),
+        interval: Interval::new(interval.start(), interval.start() + TimeDelta::seconds(60))
+            .unwrap(),
+        ..world.demand_response(10, 0, 60)
+    };
+    world.submit(other).unwrap();
+    let refused = world.submit(vpp_core::EventRequest {
+        scope: Scope::Aggregator(aggregator_id(0)),
+        interval,
+        ..world.demand_response(10, 0, 60)
+    });
+    assert!(refused.unwrap_err().problem.contains("is promised to"));
+    world.run_until(interval.start() + TimeDelta::seconds(80));
+    // More vehicles come to the other one's stations: that is nobody's business.
+    for fake in world.fakes.iter_mut().skip(1).step_by(2) {
+        fake.demand = kilowatts(60);
+    }
+    world.run_until(interval.end() + TimeDelta::seconds(8));
+    let south: Power = world
+        .fakes
+        .iter()
+        .skip(1)
+        .step_by(2)
+        .map(|fake| fake.draw)
+        .sum();
+    assert_eq!(south, kilowatts(180));
+    assert_eq!(
+        world.engine.events()[&event].outcome,
+        Some(EventOutcome::Delivered)
+    );
+}
+
+/// Whatever was lost before, what was recorded last is enough.
+#[test]
+fn the_last_record_alone_brings_an_invitation_back() {
+    let mut world = World::new(6);
+    publish(&mut world);
+    take(
+        &mut world,
+        declaration(aggregator_id(0), Some(80), Some(1_000)),
+    )
+    .unwrap();
+    world.run_until(world.now + TimeDelta::seconds(150));
+    let outputs = world.steps.iter().flat_map(|(_, _, outputs)| outputs);
+    let recorded = outputs.filter_map(|output| match output {
+        Output::Record(fact @ Fact::Invitation { .. }) => Some(fact.clone()),
+        _ => None,
+    });
+    let last = recorded.last().unwrap();
+    let mut engine = vpp_dispatch::Engine::new(vpp_dispatch::Config::default(), 9).unwrap();
+    engine.step(world.now, Input::Restored(last));
+    assert_eq!(engine.invitations(), world.engine.invitations());
+    // Its event was not recorded: it is called anew, or, with no station left, the invitation ends with the reason.
+    engine.step(world.now, Input::CycleStarted);
+    assert_eq!(
+        engine.invitations()[&id()].process.state(),
+        State::Cancelled
+    );
+}
+
+#[test]
+fn a_name_of_the_engines_own_is_refused() {
+    let mut world = World::new(2);
+    let request = Request::StepInvitation {
+        invitation: id(),
+        step: InvitationStep::Publish(Box::new(invitation(&world))),
+    };
+    let name = RequestId::new("invitation.dr-1").unwrap();
+    let refused = world.ask_as(name, false, request).unwrap_err();
+    assert_eq!(refused.field, "request_id");
 }

@@ -73,6 +73,48 @@ fn a_valley_is_filled_and_its_stations_are_let_go() {
     );
 }
 
+/// A feeder with room for 20 kW more gives 20 kW more, whatever its stations could; and a ceiling does not stand beside it.
+#[test]
+fn no_valley_is_filled_beyond_what_fits() {
+    let mut world = World::new(6);
+    world.hold_back(30);
+    let limit = |kw: i64| vpp_core::NodeChange {
+        id: vpp_core::NodeId::new("feeder-0").unwrap(),
+        import_limit: Some(kilowatts(kw)),
+        export_limit: None,
+        base_load: None,
+    };
+    // Three stations that draw 30 kW each, and 20 kW of base load.
+    world.ask(Request::UpdateNode(limit(130))).unwrap();
+    let filling = |world: &World| vpp_core::EventRequest {
+        programme: vpp_core::Programme::ValleyFilling {
+            increase: kilowatts(900),
+        },
+        ..world.demand_response(1, 8, 60)
+    };
+    let event = world.submit(filling(&world)).unwrap();
+    let other_feeder = 90.0 * world.engine.config().callable_share;
+    let most = 20.0 + other_feeder;
+    let accepted = event.accepted.as_kilowatts();
+    assert!(
+        accepted <= most + 1e-9 && accepted > most - 1.0,
+        "{accepted} of {most}"
+    );
+    world.run_until(event.request.interval.end() + TimeDelta::seconds(8));
+    let ended = &world.engine.events()[&event.id];
+    assert_eq!(ended.outcome, Some(EventOutcome::Delivered), "{ended:?}");
+    let ceiling = vpp_core::EventRequest {
+        programme: vpp_core::Programme::PeakShaving {
+            node: vpp_core::NodeId::new("substation").unwrap(),
+            ceiling: kilowatts(300),
+        },
+        ..world.demand_response(1, 8, 60)
+    };
+    world.submit(ceiling).unwrap();
+    let refused = world.submit(filling(&world)).unwrap_err();
+    assert!(refused.problem.contains("is promised to"), "{refused}");
+}
+
 #[test]
 fn an_event_goes_on_over_a_restart_with_the_same_baseline() {
     let mut world = World::new(6);
@@ -358,6 +400,7 @@ fn a_subsidy_is_a_price_that_ends_with_its_budget() {
         Input::Subsidy(Some(vpp_dispatch::Subsidy {
             price: vpp_core::Price::round_cny_per_kwh(5.0),
             left_cny,
+            until: now + TimeDelta::hours(1),
         }))
     };
     world.submit(world.demand_response(60, 0, 600)).unwrap();

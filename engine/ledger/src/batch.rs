@@ -15,15 +15,17 @@ const GRID: &str = "grid";
 pub(crate) const SUBSIDY: &str = "subsidy";
 
 impl Batch {
-    /// A settled event: what the grid pays the aggregator, what it takes as penalty, and each station's part.
+    /// A settled event, as part of a settlement: what the grid pays the aggregator, what it takes as penalty, and each station's
+    /// part.
     #[must_use]
-    pub fn of_event(settled: &Settlement) -> Batch {
+    pub fn of_event(settled: &Settlement, run: &str) -> Batch {
         let (event, payment) = (&settled.event, &settled.payment);
         let subject = format!("event/{event}");
         let mut batch = Batch {
             id: format!("{subject}/{}", settled.aggregator),
             subject,
             aggregator: settled.aggregator.to_string(),
+            run: run.to_owned(),
             rules: settled.rules.join(" "),
             fen: payment.net_fen(),
             entries: Vec::new(),
@@ -85,12 +87,12 @@ impl Batch {
     }
 
     /// A settled month, one batch for each aggregator: the energy that its stations drew and fed in, and their subsidies. Its
-    /// events are batches of their own ([`Batch::of_event`]).
+    /// events follow, batches of their own. All are of the settlement [`MonthSettlement::run`].
     #[must_use]
     pub fn of_month(settled: &MonthSettlement) -> Vec<Batch> {
         let mut batches: BTreeMap<_, Batch> = BTreeMap::new();
         let month = settled.first.format("%Y-%m").to_string();
-        let subject = format!("month/{month}");
+        let subject = settled.run();
         let rules = match &settled.subsidy_pack {
             Some(pack) => format!("{} {pack}", settled.tariff_pack),
             None => settled.tariff_pack.clone(),
@@ -101,6 +103,7 @@ impl Batch {
                 id: format!("{subject}/{aggregator}"),
                 subject: subject.clone(),
                 aggregator: aggregator.to_string(),
+                run: subject.clone(),
                 rules: rules.clone(),
                 fen: 0,
                 entries: Vec::new(),
@@ -133,7 +136,9 @@ impl Batch {
                 });
             }
         }
-        batches.into_values().collect()
+        let events = settled.events.iter();
+        let events = events.map(|event| Batch::of_event(event, &subject));
+        batches.into_values().chain(events).collect()
     }
 
     fn bill(&mut self, pack: &str, station: &StationMonth, month: &str, detail: &Value) {
@@ -204,13 +209,16 @@ impl Batch {
             id: _,
             subject,
             aggregator,
+            run,
             rules,
             fen,
             entries,
             lines,
         } = self;
         let mut hash = Sha256::new();
-        hash.update(format!("{subject:?} {aggregator:?} {rules:?} {fen}"));
+        hash.update(format!(
+            "{subject:?} {aggregator:?} {run:?} {rules:?} {fen}"
+        ));
         for entry in entries {
             hash.update(format!("\n{entry:?}"));
         }

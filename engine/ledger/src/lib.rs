@@ -8,7 +8,7 @@
 mod batch;
 mod statement;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -79,6 +79,8 @@ pub struct Batch {
     pub subject: String,
     /// Whose stations.
     pub aggregator: String,
+    /// The settlement that it is part of, `month/2027-07`: done again, it takes back what is no longer part of it.
+    pub run: String,
     /// The rules that it was settled by.
     pub rules: String,
     /// What comes from outside the plant, all in all, fen.
@@ -117,6 +119,7 @@ impl Ledger {
         if !embedded && !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
             return Err(LedgerError::Url(url.to_owned()));
         }
+        // A `?` begins what else the database is told; in a file's name it is written %3F.
         let full = if embedded && !url.contains('?') {
             format!("{url}?mode=rwc")
         } else {
@@ -167,6 +170,63 @@ impl Ledger {
         Ok(posted)
     }
 
+    /// Posts all batches of a settlement: all of them or none. Batches that it had before and has no longer are taken back by an
+    /// empty version, so that nothing counts twice. What was posted, and how many were taken back.
+    ///
+    /// # Errors
+    /// As [`Ledger::post`]; a batch of another settlement.
+    pub async fn post_run(
+        &self,
+        run: &str,
+        batches: &[Batch],
+        now_ms: i64,
+    ) -> Result<(Vec<Posted>, usize), LedgerError> {
+        for batch in batches {
+            batch.check()?;
+            if batch.run != run {
+                return Err(LedgerError::Batch {
+                    batch: batch.id.clone(),
+                    problem: "it is of another settlement",
+                });
+            }
+        }
+        let mut transaction = self.pool.begin().await?;
+        let mut posted = Vec::with_capacity(batches.len());
+        for batch in batches {
+            posted.push(add(&mut transaction, batch, now_ms).await?);
+        }
+        let sql = format!(
+            "SELECT id, subject, aggregator FROM batches WHERE run = $1 AND version = {}",
+            statement::NEWEST
+        );
+        let before = sqlx::query(&sql)
+            .bind(run)
+            .fetch_all(&mut *transaction)
+            .await?;
+        let kept: BTreeSet<&str> = batches.iter().map(|batch| batch.id.as_str()).collect();
+        let mut taken_back = 0;
+        for row in before {
+            let id: String = row.try_get(0)?;
+            if kept.contains(id.as_str()) {
+                continue;
+            }
+            let empty = Batch {
+                id,
+                subject: row.try_get(1)?,
+                aggregator: row.try_get(2)?,
+                run: run.to_owned(),
+                rules: String::new(),
+                fen: 0,
+                entries: Vec::new(),
+                lines: Vec::new(),
+            };
+            let taken = add(&mut transaction, &empty, now_ms).await?;
+            taken_back += usize::from(matches!(taken, Posted::Version(_)));
+        }
+        transaction.commit().await?;
+        Ok((posted, taken_back))
+    }
+
     /// What each account has received less what it gave, fen. All together they are zero.
     ///
     /// # Errors
@@ -207,8 +267,8 @@ async fn add(
     let version = before + 1;
     // Two who post the same at once: the second one's key is taken, and nothing of it is posted.
     sqlx::query(
-        "INSERT INTO batches (id, version, posted_ms, digest, rules, subject, aggregator, fen) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO batches (id, version, posted_ms, digest, rules, subject, aggregator, fen, run) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(&batch.id)
     .bind(version)
@@ -218,10 +278,11 @@ async fn add(
     .bind(&batch.subject)
     .bind(&batch.aggregator)
     .bind(batch.fen)
+    .bind(&batch.run)
     .execute(&mut **transaction)
     .await?;
     let old = sqlx::query(
-        "SELECT debit, credit, fen, memo FROM entries WHERE batch = $1 AND version = $2 AND memo NOT LIKE 'back: %' \
+        "SELECT debit, credit, fen, memo FROM entries WHERE batch = $1 AND version = $2 AND substr(memo, 1, 6) <> 'back: ' \
          ORDER BY number",
     )
     .bind(&batch.id)

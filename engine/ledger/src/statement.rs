@@ -6,8 +6,8 @@ use sqlx::any::AnyRow;
 use crate::batch::SUBSIDY;
 use crate::{Entry, Ledger, LedgerError, Line};
 
-/// The newest version of a batch.
-const NEWEST: &str =
+/// The newest version of a batch, as part of a query on batches.
+pub(crate) const NEWEST: &str =
     "(SELECT MAX(later.version) FROM batches AS later WHERE later.id = batches.id)";
 /// What a [`Statement`] is made of; the last is [`NEWEST`].
 const COLUMNS: &str = "id, version, posted_ms, subject, aggregator, rules, fen, \
@@ -106,7 +106,8 @@ impl Ledger {
         row.as_ref().map(statement).transpose()
     }
 
-    /// The lines of a version of a batch, in the order in which they were posted; of one station or of all.
+    /// Lines of a version of a batch after the one of that number, in the order in which they were posted, at most so many; of
+    /// one station or of all. Each with its number.
     ///
     /// # Errors
     /// A database that refuses.
@@ -115,20 +116,24 @@ impl Ledger {
         id: &str,
         version: i64,
         station: Option<&str>,
-    ) -> Result<Vec<Line>, LedgerError> {
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Line)>, LedgerError> {
         let station = station.unwrap_or_default();
         let rows = sqlx::query(
-            "SELECT station, item, wh, price, fen, rule, detail FROM lines WHERE batch = $1 AND version = $2 \
-             AND ($3 = '' OR station = $4) ORDER BY number",
+            "SELECT station, item, wh, price, fen, rule, detail, number FROM lines \
+             WHERE batch = $1 AND version = $2 AND ($3 = '' OR station = $4) AND number > $5 ORDER BY number LIMIT $6",
         )
         .bind(id)
         .bind(version)
         .bind(station)
         .bind(station)
+        .bind(after)
+        .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
         let line = |row: &AnyRow| {
-            Ok(Line {
+            let line = Line {
                 station: row.try_get(0)?,
                 item: row.try_get(1)?,
                 wh: row.try_get(2)?,
@@ -136,23 +141,26 @@ impl Ledger {
                 fen: row.try_get(4)?,
                 rule: row.try_get(5)?,
                 detail: row.try_get(6)?,
-            })
+            };
+            Ok((row.try_get(7)?, line))
         };
         rows.iter().map(line).collect()
     }
 
-    /// Subsidies granted for months of a year, corrections taken off, fen.
+    /// Subsidies granted for months of a year, corrections taken off, fen; without those of one settlement, if it is named.
     ///
     /// # Errors
     /// A database that refuses.
-    pub async fn subsidies_of(&self, year: i32) -> Result<i64, LedgerError> {
+    pub async fn subsidies_of(&self, year: i32, except: Option<&str>) -> Result<i64, LedgerError> {
+        let except = except.map_or(String::new(), |run| format!("{run}/%"));
         let row = sqlx::query(
             "SELECT CAST(COALESCE(SUM(CASE WHEN credit = $1 THEN fen WHEN debit = $2 THEN -fen ELSE 0 END), 0) AS BIGINT) \
-             FROM entries WHERE batch LIKE $3",
+             FROM entries WHERE batch LIKE $3 AND batch NOT LIKE $4",
         )
         .bind(SUBSIDY)
         .bind(SUBSIDY)
         .bind(format!("month/{year}-%"))
+        .bind(except)
         .fetch_one(&self.pool)
         .await?;
         Ok(row.try_get(0)?)

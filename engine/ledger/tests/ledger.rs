@@ -21,6 +21,7 @@ fn batch(id: &str, entries: Vec<Entry>) -> Batch {
         id: id.into(),
         subject: subject.into(),
         aggregator: "a".into(),
+        run: "run-1".into(),
         rules: "baselines/js5 response-payments/tiered".into(),
         fen: 0,
         entries,
@@ -246,8 +247,17 @@ async fn can_be_read(url: &str) {
         .expect("there");
     assert!(first.superseded && first.subject == "e1" && first.aggregator == "a");
     assert!(ledger.statement("e1/a", 3).await.expect("read").is_none());
-    let lines = ledger.lines("e1/a", 2, None).await.expect("lines");
+    let lines = ledger.lines("e1/a", 2, None, 0, 10).await.expect("lines");
+    let numbers: Vec<i64> = lines.iter().map(|(number, _)| *number).collect();
+    let lines: Vec<Line> = lines.into_iter().map(|(_, line)| line).collect();
     assert_eq!(lines, [line("s-1", 2), line("s-4", 4)]);
+    let rest = ledger
+        .lines("e1/a", 2, None, numbers[0], 10)
+        .await
+        .expect("lines");
+    assert_eq!(rest, [(numbers[1], line("s-4", 4))]);
+    let first = ledger.lines("e1/a", 2, None, 0, 1).await.expect("lines");
+    assert_eq!(first, [(numbers[0], line("s-1", 2))]);
     for (id, fen) in [
         ("month/2027-04/a", 7),
         ("month/2027-04/a", 5),
@@ -257,10 +267,44 @@ async fn can_be_read(url: &str) {
         let batch = batch(id, vec![entry("station:s", "subsidy", fen)]);
         ledger.post(&batch, 13).await.expect("posted");
     }
-    assert_eq!(ledger.subsidies_of(2027).await.expect("a sum"), 15);
-    assert_eq!(ledger.subsidies_of(2026).await.expect("a sum"), 0);
-    let lines = ledger.lines("e1/a", 1, Some("s-2")).await.expect("lines");
+    assert_eq!(ledger.subsidies_of(2027, None).await.expect("a sum"), 15);
+    let except = ledger.subsidies_of(2027, Some("month/2027-05")).await;
+    assert_eq!(except.expect("a sum"), 5);
+    assert_eq!(ledger.subsidies_of(2026, None).await.expect("a sum"), 0);
+    let lines = ledger.lines("e1/a", 1, Some("s-2"), 0, 10).await;
+    let lines: Vec<Line> = lines
+        .expect("lines")
+        .into_iter()
+        .map(|(_, line)| line)
+        .collect();
     assert_eq!(lines, [line("s-2", 4)]);
+
+    // A settlement done again: what is no longer part of it is taken back, once.
+    let of = |id: &str, fen: i64| Batch {
+        run: "run-2".into(),
+        ..batch(id, vec![entry("station:x", "grid", fen)])
+    };
+    let first = [of("r/a", 10), of("r/b", 20)];
+    let (posted, back) = ledger.post_run("run-2", &first, 20).await.expect("posted");
+    assert_eq!((posted, back), (vec![Posted::Version(1); 2], 0));
+    let second = [of("r/b", 20), of("r/c", 10)];
+    let (posted, back) = ledger.post_run("run-2", &second, 21).await.expect("posted");
+    assert_eq!(
+        (posted, back),
+        (vec![Posted::Unchanged(1), Posted::Version(1)], 1)
+    );
+    let (posted, back) = ledger.post_run("run-2", &second, 22).await.expect("posted");
+    assert_eq!((posted, back), (vec![Posted::Unchanged(1); 2], 0));
+    let balances = ledger.balances().await.expect("balances");
+    assert_eq!(balances.get("station:x"), Some(&30));
+    let gone = ledger
+        .statement("r/a", 0)
+        .await
+        .expect("read")
+        .expect("there");
+    assert_eq!((gone.version, gone.fen), (2, 0));
+    let other = ledger.post_run("run-3", &second, 23).await;
+    assert!(matches!(other, Err(LedgerError::Batch { .. })));
 }
 
 #[tokio::test]

@@ -181,6 +181,13 @@ fn what_cannot_be_is_told() {
         unknown.contains("there is no \"bus\"; there are battery, cars"),
         "{unknown}"
     );
+    let empty = FILE.replacen(
+        r#"{ file = "prices.csv", column = "energy_mwh", factor = 0.001 }"#,
+        "[]",
+        1,
+    );
+    let empty = Folder::new(&empty, PRICES, CARS).load(&[]).unwrap_err();
+    assert!(empty.contains("there is no interval"), "{empty}");
     // What the day itself refuses.
     let (file, ..) = file(
         "signal = [1.0, -1.0, 0.0, 0.0]",

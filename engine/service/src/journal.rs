@@ -6,11 +6,11 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
-use vpp_core::{
-    Aggregator, Event, Invalid, InvitationId, Node, Power, RequestId, Station, StationId,
+use vpp_core::{Aggregator, Event, Invalid, Node, Power, RequestId, Station, StationId};
+use vpp_dispatch::{Fact, Invited, Request};
+use vpp_proto::convert::{
+    asked_from_wire, asked_to_wire, invitation_from_wire, invitation_to_wire,
 };
-use vpp_dispatch::{Fact, Request};
-use vpp_proto::convert::{asked_from_wire, asked_to_wire, from_timestamp, to_timestamp};
 use vpp_proto::v1;
 use vpp_proto::v1::journal_record::Record;
 
@@ -185,28 +185,14 @@ fn from_fact(fact: &Fact) -> Record {
         Fact::Event { id, event } => Record::Event(event_record(id, event)),
         Fact::EventCancelled { id, event } => Record::EventCancelled(event_record(id, event)),
         Fact::FleetChanged { id, request } => from_change(id.to_string(), request),
-        Fact::InvitationStepped {
-            id,
-            at,
-            invitation,
-            step,
-            action,
-        } => Record::Invitation(v1::InvitationRecord {
-            invitation_id: invitation.to_string(),
-            time: Some(from_timestamp(*at)),
-            action: action.as_ref().map(Into::into),
-            asked: Some(asked_to_wire(id.to_string(), invitation, step)),
-        }),
-        Fact::InvitationTurned {
-            invitation,
-            at,
-            action,
-        } => Record::Invitation(v1::InvitationRecord {
-            invitation_id: invitation.to_string(),
-            time: Some(from_timestamp(*at)),
-            action: Some(action.into()),
-            asked: None,
-        }),
+        Fact::Invitation { asked, invited } => {
+            let Invited { id, process, event } = &**invited;
+            let asked = asked.as_ref();
+            Record::Invitation(v1::InvitationRecord {
+                invitation: Some(invitation_to_wire(id, process, event.as_ref())),
+                asked: asked.map(|(request, step)| asked_to_wire(request.to_string(), id, step)),
+            })
+        }
         Fact::Baselines(frozen) => Record::Baselines(v1::BaselinesRecord {
             stations: frozen
                 .iter()
@@ -317,22 +303,13 @@ fn to_fact(record: Record) -> Result<Fact, Invalid> {
             Ok(Fact::Baselines(stations.collect::<Result<_, Invalid>>()?))
         }
         Record::Invitation(wire) => {
-            let at = to_timestamp("time", wire.time.as_ref())?;
-            let action = wire.action.map(TryInto::try_into).transpose()?;
-            let Some(asked) = wire.asked else {
-                return Ok(Fact::InvitationTurned {
-                    invitation: InvitationId::new(wire.invitation_id)?,
-                    at,
-                    action: action.ok_or_else(|| missing("action"))?,
-                });
-            };
-            let (id, (invitation, step)) = asked_from_wire(asked)?;
-            Ok(Fact::InvitationStepped {
-                id: RequestId::new(id)?,
-                at,
-                invitation,
-                step,
-                action,
+            let invitation = wire.invitation.ok_or_else(|| missing("invitation"))?;
+            let (id, process, event) = invitation_from_wire(invitation)?;
+            let asked = wire.asked.map(asked_from_wire).transpose()?;
+            let asked = asked.map(|(request, (_, step))| Ok((RequestId::new(request)?, step)));
+            Ok(Fact::Invitation {
+                asked: asked.transpose()?,
+                invited: Box::new(Invited { id, process, event }),
             })
         }
         Record::EventCancelled(wire) => {

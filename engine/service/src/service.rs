@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 use vpp_core::Invalid;
 use vpp_dispatch::{Engine, Input, PricePoint, Subsidy};
-use vpp_ledger::Ledger;
+use vpp_ledger::{Ledger, LedgerError};
 use vpp_market_adapters::subsidy::{Budget, SubsidyRules};
 
 use crate::clock::Clock;
@@ -47,9 +47,9 @@ pub enum ServiceError {
         /// What it said.
         reason: String,
     },
-    /// The ledger cannot be opened.
+    /// What is configured is no ledger.
     #[error(transparent)]
-    Ledger(#[from] vpp_ledger::LedgerError),
+    Ledger(#[from] LedgerError),
     /// The gRPC address cannot be bound, or a thread not started.
     #[error("{0}")]
     Io(String),
@@ -80,13 +80,10 @@ impl Service {
     ) -> Result<Service, ServiceError> {
         config.check()?;
         let (mut engine, journal) = recover(&config, prices, &clock)?;
-        let ledger = match config.ledger_url() {
-            Some(url) => Some(Ledger::open(&url).await?),
-            None => None,
-        };
+        let ledger = open_ledger(&config).await?;
         if config.subsidies {
-            let subsidy = subsidy(ledger.as_ref(), &clock).await?;
-            engine.step(clock.now(), Input::Subsidy(Some(subsidy)));
+            let subsidy = subsidy(ledger.as_ref(), &clock).await;
+            engine.step(clock.now(), Input::Subsidy(subsidy));
         }
         let broker = |reason: String| ServiceError::Broker {
             bootstrap: config.kafka.bootstrap.clone(),
@@ -262,21 +259,49 @@ fn recover(
     Ok((engine, Some(journal)))
 }
 
-/// Guangzhou's subsidy with what is left of this year's budget by the ledger.
-async fn subsidy(ledger: Option<&Ledger>, clock: &Clock) -> Result<Subsidy, ServiceError> {
+/// The ledger is for reading statements: where it cannot be reached, dispatch goes on without.
+async fn open_ledger(config: &ServiceConfig) -> Result<Option<Ledger>, ServiceError> {
+    let Some(url) = config.ledger_url() else {
+        return Ok(None);
+    };
+    match Ledger::open(&url).await {
+        Ok(ledger) => Ok(Some(ledger)),
+        Err(error @ LedgerError::Url(_)) => Err(error.into()),
+        Err(error) => {
+            tracing::error!(%error, "the ledger cannot be opened: statements cannot be read");
+            Ok(None)
+        }
+    }
+}
+
+/// Guangzhou's subsidy with what is left of this year's budget by the ledger; none where no rule holds or the ledger does not
+/// answer.
+async fn subsidy(ledger: Option<&Ledger>, clock: &Clock) -> Option<Subsidy> {
     let rules = SubsidyRules::guangzhou();
-    let year = rules.year_of(clock.now());
-    let budget = Budget::of(rules, year)?;
+    let (year, until) = rules.year_of(clock.now());
+    let budget = Budget::of(rules, year);
     let granted = match ledger {
-        Some(ledger) => ledger.subsidies_of(year).await?,
-        None => 0,
+        Some(ledger) => ledger.subsidies_of(year, None).await,
+        None => Ok(0),
+    };
+    let (budget, granted) = match (budget, granted) {
+        (Ok(budget), Ok(granted)) => (budget, granted),
+        (Err(invalid), _) => {
+            tracing::warn!(%invalid, "plans count on no subsidy");
+            return None;
+        }
+        (_, Err(error)) => {
+            tracing::error!(%error, "plans count on no subsidy: the ledger does not say what is left");
+            return None;
+        }
     };
     #[allow(clippy::cast_precision_loss)] // a city's budget
     let left_cny = (budget.left_fen() - granted).max(0) as f64 / 100.0;
     tracing::info!(year, left_cny, "plans count on the subsidy for V2G energy");
-    Ok(Subsidy {
+    Some(Subsidy {
         price: rules.discharge_rate(),
         left_cny,
+        until,
     })
 }
 

@@ -47,6 +47,7 @@ fn batch(subject: &str, aggregator: &str, shares: &[(&str, i64)]) -> Batch {
         id: format!("{subject}/{aggregator}"),
         subject: subject.into(),
         aggregator: aggregator.into(),
+        run: subject.into(),
         rules: "baselines/js5 response-payments/tiered".into(),
         fen: shares.iter().map(|share| share.1).sum(),
         entries: shares.iter().map(entry).collect(),
@@ -144,9 +145,23 @@ async fn statements_are_read_while_the_engine_runs() {
         Some((2, 500))
     );
     assert_eq!(
-        (latest.lines.len(), latest.next_page_token.as_str()),
-        (1, "1")
+        (latest.lines.len(), latest.lines[0].station_id.as_str()),
+        (1, "s-1")
     );
+    let next = v1::GetStatementRequest {
+        page_token: latest.next_page_token,
+        ..get(2, "")
+    };
+    let next = client
+        .get_statement(next)
+        .await
+        .expect("there")
+        .into_inner();
+    assert_eq!(
+        (next.lines.len(), next.lines[0].station_id.as_str()),
+        (1, "s-2")
+    );
+    assert!(next.next_page_token.is_empty());
     let old = client
         .get_statement(get(1, "s-2"))
         .await

@@ -118,13 +118,18 @@ impl Readings {
         self.version
     }
 
-    /// How many there are, and what tells them from others: `2976 readings, sha256:…`. The same readings have the same,
-    /// whenever and in whatever order they came.
+    /// How many there are from which an interval is worked out, and what tells them from others: `2976 readings, sha256:…`.
+    /// The same readings have the same, whenever and in whatever order they came, and whatever else came.
     #[must_use]
-    pub fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self, interval: Interval) -> String {
         use std::fmt::Write as _;
         let mut hash = Sha256::new();
-        for (at, reading) in &self.quarters {
+        // The week before and the next hours serve for estimates.
+        let from = interval.start() - TimeDelta::weeks(1) - BRIDGE;
+        let until = interval.end() + BRIDGE + QUARTER;
+        let mut count: u64 = 0;
+        for (at, reading) in self.quarters.range(from..until) {
+            count += 1;
             let Reading {
                 gate_in_wh,
                 gate_out_wh,
@@ -143,7 +148,7 @@ impl Readings {
                 hash.update(number.to_le_bytes());
             }
         }
-        let mut text = format!("{} readings, sha256:", self.quarters.len());
+        let mut text = format!("{count} readings, sha256:");
         for byte in hash.finalize().iter().take(8) {
             let _ = write!(text, "{byte:02x}");
         }
@@ -371,9 +376,13 @@ mod tests {
         let mut others = Readings::default();
         others.take(at(0), drawn(1)).expect("sound");
         others.take(at(1), drawn(7)).expect("sound");
-        assert_eq!(others.fingerprint(), readings.fingerprint());
+        let day = span(0, 96);
+        assert_eq!(others.fingerprint(day), readings.fingerprint(day));
+        // What comes later is another month's.
+        others.take(at(200), drawn(8)).expect("sound");
+        assert_eq!(others.fingerprint(day), readings.fingerprint(day));
         others.take(at(1), drawn(8)).expect("sound");
-        assert_ne!(others.fingerprint(), readings.fingerprint());
+        assert_ne!(others.fingerprint(day), readings.fingerprint(day));
     }
 
     #[test]

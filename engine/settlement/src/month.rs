@@ -211,7 +211,7 @@ impl<'a> Month<'a> {
             account,
             registers,
             quarters: quarters.len(),
-            readings: readings.fingerprint(),
+            readings: readings.fingerprint(self.interval),
             energy,
             events,
         })
@@ -239,6 +239,9 @@ impl<'a> Month<'a> {
             for (at, line) in station.events.drain(..) {
                 lines[at].push(line);
             }
+        }
+        for (event, lines) in self.events.iter().zip(&lines) {
+            event.check(lines)?;
         }
         let events = self.events.iter().zip(lines);
         let events = events
@@ -281,6 +284,25 @@ impl<'a> Month<'a> {
 }
 
 impl MonthEvent<'_> {
+    /// That those are there who should have taken part: nobody is paid less, or punished, for a name that is mistyped.
+    fn check(&self, lines: &[StationLine]) -> Result<(), Invalid> {
+        let (event, aggregator) = (&self.cleared.event, &self.cleared.aggregator);
+        let field = format!("events[{event}]");
+        if lines.is_empty() {
+            let problem = format!("no station of {aggregator} took part");
+            return Err(Invalid::new(field, problem));
+        }
+        let measured: BTreeSet<&StationId> = lines.iter().map(|line| &line.station).collect();
+        let named = self.stations.iter().flatten();
+        match named.clone().find(|station| !measured.contains(station)) {
+            Some(station) => {
+                let problem = format!("{station} is not there, or not operated by {aggregator}");
+                Err(Invalid::new(field, problem))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn measure(&self, station: &StationId, history: &History) -> Result<StationLine, Invalid> {
         let window = &self.cleared.window;
         let past = history.before(window.date, window.first);
@@ -295,6 +317,12 @@ impl MonthEvent<'_> {
 }
 
 impl MonthSettlement {
+    /// What this settlement is called: `month/2027-07`.
+    #[must_use]
+    pub fn run(&self) -> String {
+        format!("month/{}", self.first.format("%Y-%m"))
+    }
+
     /// What a station's month comes to, fen: energy, subsidy and its shares of events; negative when it pays.
     #[must_use]
     pub fn station_fen(&self) -> BTreeMap<&StationId, i64> {

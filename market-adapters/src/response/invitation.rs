@@ -12,6 +12,9 @@ use vpp_core::{AggregatorId, Interval, Invalid, Power, Price, Scope, Timestamp};
 use super::clearing::{Bounds, Clearing, Offer, Pricing, check, clear};
 use super::payment::Direction;
 
+/// After so many steps nobody may declare any more: what is recorded and remembered of an invitation has a bound.
+const MOST_STEPS: usize = 500;
+
 /// How long before its beginning it is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -182,6 +185,24 @@ impl Process {
         })
     }
 
+    /// One that was recorded, as it was: nothing is checked or cleared again.
+    #[must_use]
+    pub fn recorded(
+        invitation: Invitation,
+        state: State,
+        offers: Vec<Offer>,
+        clearing: Option<Clearing>,
+        trail: Vec<Transition>,
+    ) -> Process {
+        Process {
+            invitation,
+            state,
+            offers,
+            clearing,
+            trail,
+        }
+    }
+
     /// What was published.
     #[must_use]
     pub fn invitation(&self) -> &Invitation {
@@ -231,6 +252,13 @@ impl Process {
                 "time",
                 format!("{now} is before the last step"),
             ));
+        }
+        if self.trail.len() >= MOST_STEPS && matches!(action, Action::Declare(..)) {
+            let problem = format!(
+                "has {} steps behind it: no more declarations",
+                self.trail.len()
+            );
+            return Err(Invalid::state("invitation", problem));
         }
         let to = self.next(now, &action)?;
         match &action {
@@ -303,6 +331,10 @@ impl Process {
             (State::Executing, Action::End) => Ok(State::Executed),
             (State::Executed, Action::Evaluate) => Ok(State::Evaluated),
             (State::Evaluated, Action::Pay) => Ok(State::Paid),
+            (State::Executing, Action::Cancel(_)) if now >= end => {
+                let problem = format!("was over at {end}: what was delivered counts");
+                Err(Invalid::state("invitation", problem))
+            }
             (State::Published | State::Cleared | State::Executing, Action::Cancel(_)) => {
                 Ok(State::Cancelled)
             }
@@ -454,6 +486,36 @@ mod tests {
         let storm = Action::Cancel("the grid needs it no longer".into());
         assert_eq!(process.apply(at(150), storm), Ok(State::Cancelled));
         assert!(process.apply(at(180), Action::End).is_err());
+    }
+
+    #[test]
+    fn declarations_have_an_end_and_what_is_over_is_not_called_off() {
+        let mut process = Process::publish(at(0), invitation()).expect("sound");
+        let name = AggregatorId::new("a").expect("an id");
+        while process.trail().len() < MOST_STEPS {
+            process.apply(at(1), offer("a", 30, 3)).expect("declared");
+            let withdrawn = process.apply(at(1), Action::Withdraw(name.clone()));
+            withdrawn.expect("withdrawn");
+        }
+        let refused = process
+            .apply(at(1), offer("a", 30, 3))
+            .expect_err("refused");
+        assert!(
+            refused.problem.contains("no more declarations"),
+            "{refused}"
+        );
+
+        let mut process = Process::publish(at(0), invitation()).expect("sound");
+        for (minute, action) in [
+            (1, offer("a", 30, 3)),
+            (60, Action::Clear),
+            (120, Action::Begin),
+        ] {
+            process.apply(at(minute), action).expect("in order");
+        }
+        let late = process.apply(at(180), Action::Cancel("late".into()));
+        assert!(late.expect_err("over").problem.contains("was over"));
+        assert_eq!(process.apply(at(180), Action::End), Ok(State::Executed));
     }
 
     #[test]

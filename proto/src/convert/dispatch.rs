@@ -134,6 +134,7 @@ impl From<&Event> for v1::Event {
             commitments: commitments.collect(),
             baseline_kw: event.baseline.map(Power::as_kilowatts),
             measured_kw: event.measured.map(Power::as_kilowatts),
+            cleared: event.cleared,
             forecast_shortfall_kw: event.forecast_shortfall.map(Power::as_kilowatts),
             committed_kwh: event.committed_energy.as_kilowatt_hours(),
             delivered_kwh: event.delivered_energy.as_kilowatt_hours(),
@@ -199,6 +200,7 @@ impl TryFrom<v1::Event> for Event {
                 .into_iter()
                 .map(commitment)
                 .collect::<Result<_, Invalid>>()?,
+            cleared: wire.cleared,
             state: match state {
                 v1::EventState::Scheduled => EventState::Scheduled,
                 v1::EventState::Active => EventState::Active,

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use vpp_core::{AggregatorId, EventId, Interval, Invalid, InvitationId, Power, Price, Scope};
 use vpp_market_adapters::response::clearing::{Bounds, Clearing, Offer, Pricing, Taken};
 use vpp_market_adapters::response::invitation::{
-    Action, Declaration, Invitation, InvitationStep, Kind, Process, Product, State,
+    Action, Declaration, Invitation, InvitationStep, Kind, Process, Product, State, Transition,
 };
 use vpp_market_adapters::response::payment::Direction;
 
@@ -161,6 +161,42 @@ impl From<&Clearing> for v1::Clearing {
     }
 }
 
+impl TryFrom<v1::Clearing> for Clearing {
+    type Error = Invalid;
+    fn try_from(wire: v1::Clearing) -> Result<Clearing, Invalid> {
+        let taken = |wire: v1::Taken| {
+            Ok(Taken {
+                aggregator: AggregatorId::new(wire.aggregator_id)?,
+                power: Power::from_kilowatts("taken.power_kw", wire.power_kw)?,
+                price: price("taken.price_cny_per_kwh", &wire.price_cny_per_kwh)?,
+            })
+        };
+        Ok(Clearing {
+            taken: wire
+                .taken
+                .into_iter()
+                .map(taken)
+                .collect::<Result<_, Invalid>>()?,
+            missing: Power::from_kilowatts("missing_kw", wire.missing_kw)?,
+            price: optional_price("price_cny_per_kwh", &wire.price_cny_per_kwh)?,
+        })
+    }
+}
+
+fn state_from_wire(field: &str, state: i32) -> Result<State, Invalid> {
+    let state = match v1::InvitationState::try_from(state) {
+        Ok(v1::InvitationState::Published) => Some(State::Published),
+        Ok(v1::InvitationState::Cleared) => Some(State::Cleared),
+        Ok(v1::InvitationState::Executing) => Some(State::Executing),
+        Ok(v1::InvitationState::Executed) => Some(State::Executed),
+        Ok(v1::InvitationState::Evaluated) => Some(State::Evaluated),
+        Ok(v1::InvitationState::Paid) => Some(State::Paid),
+        Ok(v1::InvitationState::Cancelled) => Some(State::Cancelled),
+        Ok(v1::InvitationState::Unspecified) | Err(_) => None,
+    };
+    stated(field, state)
+}
+
 fn state_to_wire(state: State) -> i32 {
     let state = match state {
         State::Published => v1::InvitationState::Published,
@@ -243,6 +279,40 @@ pub fn invitation_to_wire(
         event_id: event.map_or(String::new(), ToString::to_string),
         trail: trail.collect(),
     }
+}
+
+/// An invitation with its trail, from the journal.
+///
+/// # Errors
+/// What could not have been written.
+pub fn invitation_from_wire(
+    wire: v1::Invitation,
+) -> Result<(InvitationId, Process, Option<EventId>), Invalid> {
+    let state = state_from_wire("state", wire.state)?;
+    let step = |step: v1::InvitationTransition| {
+        Ok(Transition {
+            at: to_timestamp("trail.time", step.time.as_ref())?,
+            action: stated("trail.action", step.action)?.try_into()?,
+            from: state_from_wire("trail.from", step.from)?,
+            to: state_from_wire("trail.to", step.to)?,
+        })
+    };
+    let trail = wire
+        .trail
+        .into_iter()
+        .map(step)
+        .collect::<Result<_, Invalid>>()?;
+    let offers = wire.offers.into_iter().map(Offer::try_from);
+    let process = Process::recorded(
+        stated("terms", wire.terms)?.try_into()?,
+        state,
+        offers.collect::<Result<_, _>>()?,
+        wire.clearing.map(Clearing::try_from).transpose()?,
+        trail,
+    );
+    let event = Some(wire.event_id).filter(|id| !id.is_empty());
+    let event = event.map(EventId::new).transpose()?;
+    Ok((InvitationId::new(wire.invitation_id)?, process, event))
 }
 
 /// What a request does with which invitation.
@@ -418,6 +488,42 @@ mod tests {
             spoil(&mut wire);
             let refused = Invitation::try_from(wire).expect_err(field);
             assert_eq!(refused.field, field);
+        }
+    }
+
+    /// All the way to its payment.
+    #[test]
+    fn an_invitation_comes_back_as_it_was() {
+        let invitation = Invitation::try_from(terms()).expect("sound");
+        let at = |seconds| vpp_core::Timestamp::from_timestamp(seconds, 5).expect("an instant");
+        let mut process = Process::publish(at(1_799_999_000), invitation).expect("sound");
+        let offer = |name: &str, whole: bool| {
+            let offer = Offer {
+                aggregator: AggregatorId::new(name).expect("an id"),
+                power: Power::from_watts(12_000_001),
+                price: price("", "1.50").expect("a price"),
+                whole,
+            };
+            Action::Declare(offer, Power::from_watts(90_000_000))
+        };
+        let steps = [
+            (1_799_999_100, offer("a", true)),
+            (1_799_999_200, offer("b", false)),
+            (1_799_999_300, offer("c", true)),
+            (1_800_000_000, Action::Clear),
+            (1_800_007_200, Action::Begin),
+            (1_800_010_800, Action::End),
+            (1_800_010_900, Action::Evaluate),
+            (1_800_011_000, Action::Pay),
+        ];
+        let id = InvitationId::new("dr-1").expect("an id");
+        for (seconds, action) in steps {
+            process.apply(at(seconds), action).expect("in order");
+            for event in [None, Some(EventId::new("event-000001").expect("an id"))] {
+                let wire = invitation_to_wire(&id, &process, event.as_ref());
+                let back = invitation_from_wire(wire).expect("as written");
+                assert_eq!(back, (id.clone(), process.clone(), event));
+            }
         }
     }
 

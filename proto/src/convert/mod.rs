@@ -8,5 +8,7 @@ mod kafka;
 mod scalar;
 
 pub use dispatch::event_request;
-pub use invitation::{Asking, asked_from_wire, asked_to_wire, invitation_to_wire};
+pub use invitation::{
+    Asking, asked_from_wire, asked_to_wire, invitation_from_wire, invitation_to_wire,
+};
 pub use scalar::{from_timestamp, optional_timestamp, to_duration, to_timestamp};

@@ -53,6 +53,12 @@ enum Power {
 impl EventFile {
     /// What was cleared.
     pub(crate) fn cleared(&self) -> anyhow::Result<Cleared> {
+        anyhow::ensure!(
+            self.price_cny_per_kwh >= Decimal::ZERO
+                && self.price_cny_per_kwh <= Decimal::ONE_THOUSAND,
+            "price_cny_per_kwh: {} is outside 0 to 1000",
+            self.price_cny_per_kwh
+        );
         let (first, last) = (quarter("from", &self.from)?, quarter("to", &self.to)?);
         anyhow::ensure!(first < last, "to: {:?} does not come after from", self.to);
         let slots = last - first;

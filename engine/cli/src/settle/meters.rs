@@ -10,7 +10,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use chrono_tz::Tz;
 use csv::ByteRecord;
 use vpp_core::{StationId, Timestamp};
-use vpp_settlement::metering::{Reading, Readings};
+use vpp_settlement::metering::{Reading, Readings, Taken};
 
 /// The columns, in this order.
 const COLUMNS: [&str; 7] = [
@@ -37,9 +37,12 @@ impl StationReadings {
         let mut readings = Readings::default();
         for (line, (at, reading)) in (self.line..).zip(&self.rows) {
             let taken = readings.take(*at, *reading);
-            taken
-                .map_err(anyhow::Error::from)
-                .with_context(|| format!("line {line}"))?;
+            let taken = taken.map_err(anyhow::Error::from);
+            anyhow::ensure!(
+                taken.with_context(|| format!("line {line}"))? == Taken::New,
+                "line {line}: {} has another reading of the same quarter of an hour",
+                self.station
+            );
         }
         Ok(readings)
     }
@@ -300,6 +303,10 @@ mod tests {
     #[test]
     fn what_is_no_reading_is_told_by_line() {
         let table = [
+            (
+                with("a,2027-07-01T00:00,1,2,3,4,5\na,2027-07-01T00:00,9,2,3,4,5\n"),
+                "line 3: a has another reading of the same quarter",
+            ),
             (
                 "station,start\n".to_owned(),
                 "line 1: the columns must be station,start,gate_in_wh",

@@ -10,6 +10,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use vpp_core::{AggregatorId, StationId};
 use vpp_ledger::{Batch, Ledger, Posted};
@@ -36,7 +37,7 @@ use crate::table::{self, Column};
 ///   stations = "stations.csv"         # beside this file: station,aggregator,sun,storage; the last two none, metered or
 ///                                     # unmetered
 ///   subsidies = true                  # Guangzhou's, out of what is left of the year's budget
-///   subsidy_left_cny = "18000000"     # without it: all of the year's
+///   subsidy_left_cny = "18000000"     # without it: by the ledger; without a ledger all of the year's
 ///   hot_days = [2027-07-20]           # and holidays, worked: days that are not what their weekday says
 ///
 ///   [[event]]                         # any number: keys as in `vpp settle --help`; `stations` names those that took part
@@ -83,7 +84,7 @@ struct MonthFile {
     stations: PathBuf,
     #[serde(default)]
     subsidies: bool,
-    subsidy_left_cny: Option<rust_decimal::Decimal>,
+    subsidy_left_cny: Option<Decimal>,
     #[serde(default)]
     hot_days: Vec<toml::value::Datetime>,
     #[serde(default)]
@@ -105,20 +106,18 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let month = file
         .month(&calendars, &hot_days)
         .with_context(|| name.clone())?;
-    let mut budget = file
-        .budget(month.interval().start())
-        .with_context(|| name.clone())?;
+    let ledger = arguments.ledger.as_deref().map(Book::open).transpose()?;
+    let mut budget = file.budget(ledger.as_ref()).with_context(|| name.clone())?;
     let stations = measure(arguments, &month, accounts)?;
     let settled = month.close(stations, budget.as_mut())?;
 
-    let mut batches = Batch::of_month(&settled);
-    batches.extend(settled.events.iter().map(Batch::of_event));
+    let batches = Batch::of_month(&settled);
     if let Some(folder) = &arguments.out {
         write(folder, arguments.format, &settled, &batches)?;
     }
     println!("{}", overview(&settled, &batches));
-    if let Some(url) = &arguments.ledger {
-        post(url, &batches)?;
+    if let Some(ledger) = &ledger {
+        ledger.post(&settled.run(), &batches)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -188,7 +187,8 @@ impl MonthFile {
         Ok(Month::new(self.first()?, rules, events)?)
     }
 
-    fn budget(&self, start: vpp_core::Timestamp) -> anyhow::Result<Option<Budget>> {
+    /// What is left of the year's budget: by the ledger, where there is one.
+    fn budget(&self, ledger: Option<&Book>) -> anyhow::Result<Option<Budget>> {
         if !self.subsidies {
             anyhow::ensure!(
                 self.subsidy_left_cny.is_none(),
@@ -196,12 +196,57 @@ impl MonthFile {
             );
             return Ok(None);
         }
-        let rules = SubsidyRules::guangzhou();
-        let year = self.first().map_or(start.year(), |first| first.year());
-        Ok(Some(match self.subsidy_left_cny {
-            Some(left) => Budget::with_left(rules, year, left)?,
-            None => Budget::of(rules, year)?,
-        }))
+        let (rules, first) = (SubsidyRules::guangzhou(), self.first()?);
+        let whole = Budget::of(rules, first.year())?;
+        let left = match (ledger, self.subsidy_left_cny) {
+            (Some(_), Some(_)) => {
+                anyhow::bail!("subsidy_left_cny: the ledger knows; leave it out with --ledger")
+            }
+            (Some(ledger), None) => {
+                let granted = ledger.subsidies_besides(first)?;
+                Decimal::new((whole.left_fen() - granted).max(0), 2)
+            }
+            (None, Some(left)) => left,
+            (None, None) => return Ok(Some(whole)),
+        };
+        Ok(Some(Budget::with_left(rules, first.year(), left)?))
+    }
+}
+
+/// The ledger, for a program without other things to wait for.
+struct Book {
+    runtime: tokio::runtime::Runtime,
+    ledger: Ledger,
+}
+
+impl Book {
+    fn open(url: &str) -> anyhow::Result<Book> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let ledger = runtime.block_on(Ledger::open(url))?;
+        Ok(Book { runtime, ledger })
+    }
+
+    /// Granted in the year of a month by other settlements than that month's, fen.
+    fn subsidies_besides(&self, first: NaiveDate) -> anyhow::Result<i64> {
+        let run = format!("month/{}", first.format("%Y-%m"));
+        let granted = self.ledger.subsidies_of(first.year(), Some(&run));
+        Ok(self.runtime.block_on(granted)?)
+    }
+
+    fn post(&self, run: &str, batches: &[Batch]) -> anyhow::Result<()> {
+        let now = chrono::Utc::now().timestamp_millis();
+        let posting = self.ledger.post_run(run, batches, now);
+        let (posted, back) = self.runtime.block_on(posting)?;
+        let count = |of: fn(&&Posted) -> bool| posted.iter().filter(of).count();
+        let new = count(|posted| matches!(posted, Posted::Version(1)));
+        let again = count(|posted| matches!(posted, Posted::Version(2..)));
+        eprintln!(
+            "vpp: posted {new} new and {again} corrected batches; {} stood there as they are, {back} were taken back",
+            posted.len() - new - again
+        );
+        Ok(())
     }
 }
 
@@ -290,30 +335,6 @@ fn measure(
         );
     }
     Ok(stations)
-}
-
-fn post(url: &str, batches: &[Batch]) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let ledger = Ledger::open(url).await?;
-        let now = chrono::Utc::now().timestamp_millis();
-        let posted = ledger.post_all(batches, now).await?;
-        let new = posted
-            .iter()
-            .filter(|p| matches!(p, Posted::Version(1)))
-            .count();
-        let again = posted
-            .iter()
-            .filter(|p| matches!(p, Posted::Version(2..)))
-            .count();
-        eprintln!(
-            "vpp: posted {new} new and {again} corrected batches; {} stood there as they are",
-            posted.len() - new - again
-        );
-        Ok(())
-    })
 }
 
 fn write(

@@ -8,6 +8,7 @@ CREATE TABLE batches (
     subject    TEXT   NOT NULL,
     aggregator TEXT   NOT NULL,
     fen        BIGINT NOT NULL,
+    run        TEXT   NOT NULL,
     PRIMARY KEY (id, version)
 );
 
@@ -39,6 +40,7 @@ CREATE TABLE lines (
 );
 
 CREATE INDEX batches_subject ON batches (subject);
+CREATE INDEX batches_run ON batches (run);
 CREATE INDEX batches_aggregator ON batches (aggregator);
 CREATE INDEX entries_batch ON entries (batch, version);
 CREATE INDEX lines_batch ON lines (batch, version);

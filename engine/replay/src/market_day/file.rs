@@ -197,6 +197,9 @@ impl MarketDayFile {
             return Err(self.wrong(problem));
         }
         let energy_price = self.series("energy_price", &self.energy_price, None)?;
+        if energy_price.is_empty() {
+            return Err(self.wrong("energy_price: there is no interval".into()));
+        }
         let intervals = Some(energy_price.len());
         let signal = self.series("signal", &self.signal, None)?;
         let expected = match &self.expected_signal {

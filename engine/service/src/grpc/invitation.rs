@@ -1,5 +1,7 @@
 //! `InvitationService`.
 
+use std::ops::Bound;
+
 use tonic::{Request, Response, Status};
 use vpp_core::{Invalid, InvitationId};
 use vpp_dispatch::{Answer as Answered, Invited, Request as Change};
@@ -114,11 +116,25 @@ impl v1::invitation_service_server::InvitationService for Invitations {
         request: Request<v1::ListInvitationsRequest>,
     ) -> Answer<v1::ListInvitationsResponse> {
         let request = request.into_inner();
-        let page = Page::parse(request.page_size, &request.page_token)?;
-        let (invitations, next_page_token) = self
+        // By name: what is published meanwhile shifts nothing.
+        let size = Page::parse(request.page_size, "")?.size();
+        let after = match request.page_token {
+            token if token.is_empty() => Bound::Unbounded,
+            token => Bound::Excluded(InvitationId::new(token).map_err(refused)?),
+        };
+        let (invitations, more): (Vec<v1::Invitation>, bool) = self
             .handle
-            .ask(move |engine, _| page.of(engine.invitations().values().map(to_wire)))
+            .ask(move |engine, _| {
+                let mut rest = engine.invitations().range((after, Bound::Unbounded));
+                let page = rest
+                    .by_ref()
+                    .take(size)
+                    .map(|(_, invited)| to_wire(invited));
+                (page.collect(), rest.next().is_some())
+            })
             .await?;
+        let last = invitations.last().filter(|_| more);
+        let next_page_token = last.map_or(String::new(), |last| last.invitation_id.clone());
         Ok(Response::new(v1::ListInvitationsResponse {
             invitations,
             next_page_token,

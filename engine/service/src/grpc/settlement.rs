@@ -51,7 +51,8 @@ impl v1::settlement_service_server::SettlementService for Settlement {
     ) -> Answer<v1::GetStatementResponse> {
         let request = request.into_inner();
         let ledger = self.ledger()?;
-        let page = Page::parse(request.page_size, &request.page_token)?;
+        let size = Page::parse(request.page_size, "")?.size();
+        let after = number_after(&request.page_token)?;
         if request.version < 0 {
             let problem = format!("{} is negative", request.version);
             return Err(refused(Invalid::new("version", problem)));
@@ -61,11 +62,19 @@ impl v1::settlement_service_server::SettlementService for Settlement {
             return Err(refused(Invalid::unknown("id", &request.id)));
         };
         let station = Some(request.station_id.as_str()).filter(|id| !id.is_empty());
-        let lines = ledger
-            .lines(&statement.id, statement.version, station)
-            .await;
-        let lines = lines.map_err(failed)?.into_iter().map(line_to_wire);
-        let (lines, next_page_token) = page.of(lines);
+        // One more, to know whether this is the last page.
+        let most = u32::try_from(size + 1).unwrap_or(u32::MAX);
+        let (id, version) = (&statement.id, statement.version);
+        let lines = ledger.lines(id, version, station, after, most).await;
+        let mut lines = lines.map_err(failed)?;
+        let more = lines.len() > size;
+        lines.truncate(size);
+        let last = lines.last().filter(|_| more);
+        let next_page_token = last.map_or(String::new(), |(number, _)| number.to_string());
+        let lines = lines
+            .into_iter()
+            .map(|(_, line)| line_to_wire(line))
+            .collect();
         Ok(Response::new(v1::GetStatementResponse {
             statement: Some(to_wire(statement)),
             lines,
@@ -99,6 +108,17 @@ impl Settlement {
             refused(Invalid::state("ledger", problem))
         })
     }
+}
+
+/// The number of the line that a page ended with.
+fn number_after(token: &str) -> Result<i64, Status> {
+    if token.is_empty() {
+        return Ok(0);
+    }
+    let problem = "is not a token of an earlier page";
+    token
+        .parse()
+        .map_err(|_| refused(Invalid::new("page_token", problem)))
 }
 
 /// The statement that a page ended with.
