@@ -74,6 +74,12 @@ impl Engine {
         self.check_interval(now, request.interval)?;
         let mut members = event_members(&self.fleet, &request.programme, &request.scope)?;
         retain_committed(&self.fleet, &mut members, &commitments);
+        if members.is_empty() {
+            return Err(Invalid::state(
+                "scope",
+                "has no station of those who were taken",
+            ));
+        }
         self.check_overlap(&request, &members)?;
         let event = Event {
             id: self.new_event_id(),

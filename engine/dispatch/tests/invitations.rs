@@ -460,7 +460,7 @@ fn the_last_record_alone_brings_an_invitation_back() {
         Output::Record(fact @ Fact::Invitation { .. }) => Some(fact.clone()),
         _ => None,
     });
-    let last = recorded.last().unwrap();
+    let last = recorded.collect::<Vec<_>>().pop().unwrap();
     let mut engine = vpp_dispatch::Engine::new(vpp_dispatch::Config::default(), 9).unwrap();
     engine.step(world.now, Input::Restored(last));
     assert_eq!(engine.invitations(), world.engine.invitations());

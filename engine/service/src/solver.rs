@@ -11,6 +11,10 @@ use vpp_optimizer::{Backend, Options, ResourceSchedule, Solution, SolveError, St
 
 use crate::statistics::Statistics;
 
+/// Of the solver's thread: below the others', above whatever runs in the background.
+#[cfg(target_os = "linux")]
+const PRIORITY: i32 = 5;
+
 /// How problems are solved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
@@ -50,6 +54,7 @@ impl Solver {
         let thread = std::thread::Builder::new()
             .name("vpp-solver".into())
             .spawn(move || {
+                stand_back();
                 let mut worker = Worker {
                     method,
                     statistics,
@@ -70,6 +75,13 @@ impl Solver {
         self.slot.locked().next = Some(request);
         self.slot.changed.notify_one();
     }
+}
+
+/// A plan may take its whole budget; a signal, a report and a command may not wait for it. Threads that the solver starts
+/// inherit the priority. Where the system refuses, or has none for threads, all are equal.
+fn stand_back() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, PRIORITY);
 }
 
 impl Drop for Solver {

@@ -550,7 +550,9 @@ impl World {
             fake.fallback = kilowatts(kw);
             fake.demand = kilowatts(60);
         }
-        for _ in 0..3 {
+        // Until what they drew before is no longer part of any baseline.
+        let until = self.now + self.engine.config().baseline_window + TimeDelta::seconds(4);
+        while self.now < until {
             self.wait(TimeDelta::seconds(2));
             self.report();
         }
