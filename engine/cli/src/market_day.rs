@@ -91,6 +91,12 @@ const COLUMNS: [Column; 9] = [
     ("worst_error_kw", |i| i.worst_error_kw, false),
 ];
 
+/// To one place; nothing has no sign.
+fn figure(value: f64) -> String {
+    let text = format!("{value:.1}");
+    if text == "-0.0" { "0.0".into() } else { text }
+}
+
 fn show(file: &MarketDayFile, result: &DayResult, hindsight: f64) {
     println!("{}", file.name);
     let mut table = Table::new();
@@ -105,19 +111,16 @@ fn show(file: &MarketDayFile, result: &DayResult, hindsight: f64) {
     let score = |score: Option<f64>| score.map_or(String::new(), |score| format!("{score:.3}"));
     for (at, interval) in result.intervals.iter().enumerate() {
         let mut row = vec![at.to_string()];
-        row.extend(
-            COLUMNS
-                .iter()
-                .map(|(_, of, _)| format!("{:.1}", of(interval))),
-        );
+        row.extend(COLUMNS.iter().map(|(_, of, _)| figure(of(interval))));
         row.push(score(interval.score));
         table.add_row(row);
     }
     let mut row = vec!["all".to_owned()];
-    row.extend(COLUMNS.iter().map(|(_, of, adds)| {
-        adds.then(|| format!("{:.1}", result.sum(of)))
-            .unwrap_or_default()
-    }));
+    row.extend(
+        COLUMNS
+            .iter()
+            .map(|(_, of, adds)| adds.then(|| figure(result.sum(of))).unwrap_or_default()),
+    );
     row.push(score(result.mean_score()));
     table.add_row(row);
     for column in table.column_iter_mut() {

@@ -51,6 +51,7 @@ use crate::table::{self, Column};
 ///   vpp settle-month july.toml readings.csv --out july --format parquet
 ///
 ///   vpp settle-month july.toml readings.csv --ledger sqlite:ledger.db
+#[allow(rustdoc::broken_intra_doc_links)] // a table of TOML is no link
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
