@@ -154,9 +154,24 @@ impl Engine {
         self.config.callable_share * self.tested_share(station)
     }
 
+    /// [`Engine::givable`], added up for each aggregator.
+    pub(crate) fn givable_by_aggregator(
+        &self,
+        now: Timestamp,
+        programme: &Programme,
+        members: &[usize],
+        length: TimeDelta,
+    ) -> Vec<Power> {
+        let mut sums = vec![Power::ZERO; self.fleet.aggregators().len()];
+        for (station, power) in self.givable(now, programme, members, length) {
+            sums[self.fleet.aggregator_of(station)] += power;
+        }
+        sums
+    }
+
     /// What of each station is promised for a programme and so long: what it can move by, less a share for vehicles that come
     /// and go. What is drawn more must fit through every node: where it does not, all below give the same share.
-    pub(crate) fn givable(
+    fn givable(
         &self,
         now: Timestamp,
         programme: &Programme,

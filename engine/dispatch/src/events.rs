@@ -41,21 +41,11 @@ impl Engine {
                 format!("{asked} is asked and nothing is callable in the scope for that long"),
             ));
         }
+        let commitments = split(accepted, callable, shares);
         let event = Event {
-            id: self.new_event_id(),
             accepted,
             refused: asked - accepted,
-            commitments: split(accepted, callable, shares),
-            cleared: false,
-            state: EventState::Scheduled,
-            created_at: now,
-            baseline: None,
-            measured: None,
-            forecast_shortfall: None,
-            committed_energy: Energy::ZERO,
-            delivered_energy: Energy::ZERO,
-            outcome: None,
-            request,
+            ..self.scheduled(now, request, commitments)
         };
         if !validate_only {
             self.next_event += 1;
@@ -82,11 +72,29 @@ impl Engine {
         }
         self.check_overlap(&request, &members)?;
         let event = Event {
-            id: self.new_event_id(),
+            cleared: true,
+            ..self.scheduled(now, request, commitments)
+        };
+        self.next_event += 1;
+        self.events.insert(event.id.clone(), event.clone());
+        Ok(event)
+    }
+
+    /// The next event, not called yet, with promises that are all that was asked for.
+    fn scheduled(
+        &self,
+        now: Timestamp,
+        request: EventRequest,
+        commitments: Vec<Commitment>,
+    ) -> Event {
+        let id = EventId::new(format!("event-{:06}", self.next_event));
+        Event {
+            id: id.unwrap_or_else(|invalid| unreachable!("{invalid}")),
+            request,
             accepted: commitments.iter().map(|c| c.power).sum(),
             refused: Power::ZERO,
             commitments,
-            cleared: true,
+            cleared: false,
             state: EventState::Scheduled,
             created_at: now,
             baseline: None,
@@ -95,16 +103,7 @@ impl Engine {
             committed_energy: Energy::ZERO,
             delivered_energy: Energy::ZERO,
             outcome: None,
-            request,
-        };
-        self.next_event += 1;
-        self.events.insert(event.id.clone(), event.clone());
-        Ok(event)
-    }
-
-    fn new_event_id(&self) -> EventId {
-        let id = EventId::new(format!("event-{:06}", self.next_event));
-        id.unwrap_or_else(|invalid| unreachable!("{invalid}"))
+        }
     }
 
     pub(crate) fn check_interval(&self, now: Timestamp, interval: Interval) -> Result<(), Invalid> {
@@ -195,10 +194,7 @@ impl Engine {
         members: &[usize],
     ) -> Vec<Commitment> {
         let length = request.interval.end() - now.max(request.interval.start());
-        let mut callable = vec![Power::ZERO; self.fleet.aggregators().len()];
-        for (station, power) in self.givable(now, &request.programme, members, length) {
-            callable[self.fleet.aggregator_of(station)] += power;
-        }
+        let callable = self.givable_by_aggregator(now, &request.programme, members, length);
         let overlapping = self.open_events().filter(|event| {
             event.state == EventState::Scheduled
                 && event

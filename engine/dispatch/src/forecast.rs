@@ -38,10 +38,7 @@ impl Engine {
     fn not_callable(&self, now: Timestamp, event: &Event) -> Power {
         let members = participants(&self.fleet, event);
         let (programme, length) = (&event.request.programme, event.request.interval.length());
-        let mut callable = vec![Power::ZERO; self.fleet.aggregators().len()];
-        for (station, power) in self.givable(now, programme, &members, length) {
-            callable[self.fleet.aggregator_of(station)] += power;
-        }
+        let callable = self.givable_by_aggregator(now, programme, &members, length);
         let aggregators = self.fleet.aggregators().iter().zip(callable);
         aggregators
             .map(|(aggregator, callable)| promised(event, &aggregator.id) - callable)

@@ -46,16 +46,15 @@ impl Engine {
         validate_only: bool,
         outputs: &mut Vec<Output>,
     ) -> Result<Answer, Invalid> {
-        let (mut invited, actions) = if let InvitationStep::Publish(invitation) = step {
-            (self.publish(now, id, invitation)?, Vec::new())
+        let invited = if let InvitationStep::Publish(invitation) = step {
+            self.publish(now, id, invitation)?
         } else {
             let known = self.invitations.get(id);
             let known = known.ok_or_else(|| Invalid::unknown("invitation_id", id))?;
-            (known.clone(), vec![self.action(now, known, step)?])
+            let mut invited = known.clone();
+            invited.process.apply(now, self.action(now, known, step)?)?;
+            invited
         };
-        for action in &actions {
-            invited.process.apply(now, action.clone())?;
-        }
         if validate_only {
             return Ok(Answer::Invitation(Box::new(invited)));
         }
