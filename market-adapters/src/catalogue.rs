@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use crate::rules::Status;
+use crate::rules::{self, PackId, Status};
 
 /// The packs' names and texts.
 const PACKS: [&str; 11] = [
@@ -22,8 +22,8 @@ const PACKS: [&str; 11] = [
 /// One figure of a pack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figure {
-    /// The pack's name.
-    pub pack: String,
+    /// The pack.
+    pub pack: PackId,
     /// Its key in the pack.
     pub key: String,
     /// The figure; several where they belong together.
@@ -46,18 +46,23 @@ pub struct Figure {
 pub fn figures() -> Vec<Figure> {
     let packs = PACKS.iter().flat_map(|text| {
         let pack: toml::Table = toml::from_str(text).expect("a pack of the crate is sound");
-        let name = text_of(pack.get("name"));
+        let id = rules::id_of(text).expect("a pack of the crate is sound");
         let mut figures = Vec::new();
         for (key, value) in &pack {
-            collect(&name, key, value, &mut figures);
+            collect(&id, key, value, &mut figures);
         }
         figures
     });
     packs.collect()
 }
 
-/// A table with a status is a figure; others are looked into.
-fn collect(pack: &str, key: &str, value: &Value, figures: &mut Vec<Figure>) {
+/// A table with a status is a figure; others are looked into, and what follows each other in time.
+fn collect(pack: &PackId, key: &str, value: &Value, figures: &mut Vec<Figure>) {
+    if let Value::Array(values) = value {
+        for value in values {
+            collect(pack, key, value, figures);
+        }
+    }
     let Value::Table(table) = value else { return };
     let status = table.get("status").and_then(|status| {
         let status = status.clone().try_into::<Status>();
@@ -83,7 +88,7 @@ fn collect(pack: &str, key: &str, value: &Value, figures: &mut Vec<Figure>) {
         }
     };
     figures.push(Figure {
-        pack: pack.to_owned(),
+        pack: pack.clone(),
         key: key.to_owned(),
         value,
         valid_from: text_of(table.get("valid_from")),
@@ -119,6 +124,37 @@ fn plain(value: &Value) -> String {
 mod tests {
     use super::*;
 
+    /// Settlements name the version of a pack: whoever changes a figure gives the pack a new one, and writes both here. The
+    /// number is FNV-1a of the pack without its comments.
+    const PUBLISHED: [(&str, u64); 11] = [
+        ("guangdong-2025@1", 0x3a20_ac29_87c5_a8d4),
+        ("shenzhen-2025@1", 0x54af_4ea9_3a19_f832),
+        ("guangzhou-residential-2025@1", 0xbb23_a534_a97d_d545),
+        ("baselines@1", 0x9c4f_c12f_8689_5eea),
+        ("response-payments@1", 0x10ef_a917_3450_592d),
+        ("subsidies-guangzhou@1", 0x0c84_02bc_bc6a_7932),
+        ("hunan-2025@1", 0xf82f_8196_9f47_1dfb),
+        ("southern-2025@1", 0x865f_240f_b47a_52da),
+        ("pjm-performance@1", 0x2a22_7978_345a_8ec7),
+        ("primary-frequency@1", 0xc529_67f0_b00b_f780),
+        ("capability-test@1", 0xa8c8_2014_b8a9_5be5),
+    ];
+
+    #[test]
+    fn a_figure_that_changes_makes_a_new_version() {
+        let found = PACKS.map(|text| {
+            let id = rules::id_of(text).expect("sound").to_string();
+            let pack: toml::Table = toml::from_str(text).expect("TOML");
+            let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+            (
+                id,
+                pack.to_string().bytes().fold(0xcbf2_9ce4_8422_2325, fold),
+            )
+        });
+        let published = PUBLISHED.map(|(id, hash)| (id.to_owned(), hash));
+        assert_eq!(found, published, "{found:#x?}");
+    }
+
     /// Whoever adds a pack adds it here as well, and every figure says where it comes from.
     #[test]
     fn every_pack_is_listed_and_every_figure_has_a_source() {
@@ -126,7 +162,10 @@ mod tests {
         let files = std::fs::read_dir(folder).expect("the folder").count();
         assert_eq!(files, PACKS.len());
         let figures = figures();
-        let mut packs: Vec<&str> = figures.iter().map(|figure| figure.pack.as_str()).collect();
+        let mut packs: Vec<&str> = figures
+            .iter()
+            .map(|figure| figure.pack.name.as_str())
+            .collect();
         packs.dedup();
         assert_eq!(packs.len(), PACKS.len(), "{packs:?}");
         for figure in &figures {
@@ -139,7 +178,7 @@ mod tests {
         }
         let feed_in = figures
             .iter()
-            .find(|f| f.pack == "guangdong-2025" && f.key == "feed_in");
+            .find(|f| f.pack.name == "guangdong-2025" && f.key == "feed_in");
         let feed_in = feed_in.expect("there");
         assert_eq!(
             (feed_in.value.as_str(), feed_in.status),

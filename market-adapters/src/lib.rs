@@ -11,5 +11,5 @@ pub mod rules;
 pub mod subsidy;
 pub mod tariff;
 
-pub use rules::{Dated, RuleError, Status};
+pub use rules::{Dated, PackId, RuleError, Series, Status};
 pub use tariff::{Period, RulePack, Tariff};

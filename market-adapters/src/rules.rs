@@ -1,13 +1,41 @@
 //! What every figure of a rule pack carries, and how a pack can be wrong.
 
+use std::fmt;
+use std::marker::PhantomData;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use chrono::{NaiveDate, TimeZone};
 use chrono_tz::Tz;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use vpp_core::{Invalid, Timestamp};
+
+/// Which rules: a pack, and which version of it. Written `guangdong-2025@1`, as every settlement names the rules that it was
+/// made by. A figure that changes makes a new version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackId {
+    /// Its name.
+    pub name: String,
+    /// Its version, from 1.
+    pub version: NonZeroU32,
+}
+
+impl fmt::Display for PackId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.version)
+    }
+}
+
+impl PackId {
+    /// Whether this is what somebody means who writes `guangdong-2025`, or `guangdong-2025@1` to be sure of the version.
+    #[must_use]
+    pub fn is_meant_by(&self, text: &str) -> bool {
+        text == self.name || text == self.to_string()
+    }
+}
 
 /// How sure a figure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -61,6 +89,91 @@ impl<T> Dated<T> {
     }
 }
 
+/// A figure over time: one dated value, or several that follow each other without a gap, such as the price of each month.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series<T>(Vec<Dated<T>>);
+
+impl<T> Series<T> {
+    /// All values, the earliest first; at least one.
+    #[must_use]
+    pub fn all(&self) -> &[Dated<T>] {
+        &self.0
+    }
+
+    /// The value in force on a local day. Before all of them the first, after them the last: whether a day is within their
+    /// validity is [`Series::require_in_force`]'s to say.
+    ///
+    /// # Panics
+    /// Never: there is at least one value.
+    #[must_use]
+    pub fn on(&self, day: NaiveDate) -> &Dated<T> {
+        let begun = self.0.partition_point(|dated| dated.valid_from <= day);
+        &self.0[begun.saturating_sub(1)]
+    }
+
+    /// Checks that a value holds at `at`, in the rule's time zone.
+    ///
+    /// # Errors
+    /// `field` is refused with the bound that `at` lies beyond.
+    pub fn require_in_force(&self, field: &str, at: Timestamp, zone: Tz) -> Result<(), Invalid> {
+        let day = zone.from_utc_datetime(&at.naive_utc()).date_naive();
+        self.on(day).require_in_force(field, at, zone)
+    }
+
+    /// Refuses values that leave a gap or hold at the same time.
+    fn new(values: Vec<Dated<T>>) -> Result<Series<T>, String> {
+        if values.is_empty() {
+            return Err("there is no value".to_owned());
+        }
+        for pair in values.windows(2) {
+            let (end, next) = (pair[0].valid_to, pair[1].valid_from);
+            match end {
+                None => {
+                    return Err(format!(
+                        "the value from {} on has no end, and another follows on {next}",
+                        pair[0].valid_from
+                    ));
+                }
+                Some(end) if end < next => {
+                    return Err(format!("no value holds from {end} to {next}"));
+                }
+                Some(end) if end > next => {
+                    return Err(format!("two values hold from {next} to {end}"));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(Series(values))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Series<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Series<T>, D::Error> {
+        struct OneOrMore<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMore<T> {
+            type Value = Series<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a dated value, or an array of them")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Series<T>, A::Error> {
+                let one = Dated::deserialize(MapAccessDeserializer::new(map))?;
+                Series::new(vec![one]).map_err(A::Error::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Series<T>, A::Error> {
+                let mut values = Vec::new();
+                while let Some(one) = all.next_element()? {
+                    values.push(one);
+                }
+                Series::new(values).map_err(A::Error::custom)
+            }
+        }
+        deserializer.deserialize_any(OneOrMore(PhantomData))
+    }
+}
+
 /// Checks that figures hold at `at`; the first that does not is refused.
 pub(crate) fn require_all<T>(
     figures: &[(&str, &Dated<T>)],
@@ -81,6 +194,16 @@ pub(crate) fn in_force(
     zone: Tz,
 ) -> Result<(), Invalid> {
     let day = zone.from_utc_datetime(&at.naive_utc()).date_naive();
+    holds_on(field, valid_from, valid_to, day)
+}
+
+/// Checks that a rule holds on a local day.
+pub(crate) fn holds_on(
+    field: &str,
+    valid_from: NaiveDate,
+    valid_to: Option<NaiveDate>,
+    day: NaiveDate,
+) -> Result<(), Invalid> {
     if day < valid_from {
         let problem = format!("{day} is before {valid_from}, when the figure comes into force");
         return Err(Invalid::new(field, problem));
@@ -144,23 +267,41 @@ pub(crate) fn parse<Raw: DeserializeOwned, Pack>(
     })
 }
 
-pub(crate) fn check_format(format: &Spanned<u32>) -> Result<(), Refusal> {
-    let version = *format.get_ref();
-    if version == FORMAT {
-        return Ok(());
-    }
-    Err(refusal(
-        format,
-        "format",
-        format!("{version} is not {FORMAT}"),
-    ))
+/// How every pack begins.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Head {
+    format: Spanned<u32>,
+    name: String,
+    version: NonZeroU32,
+    time_zone: Spanned<String>,
 }
 
-pub(crate) fn time_zone(name: &Spanned<String>) -> Result<Tz, Refusal> {
-    name.get_ref().parse().map_err(|_| {
-        let problem = format!("{:?} is no time zone", name.get_ref());
-        refusal(name, "time_zone", problem)
-    })
+/// Which pack a text is; nothing else of it is looked at.
+pub(crate) fn id_of(text: &str) -> Result<PackId, RuleError> {
+    #[derive(Deserialize)]
+    struct Beginning {
+        pack: Head,
+    }
+    parse(text, |raw: Beginning| Ok(raw.pack.check()?.0))
+}
+
+impl Head {
+    /// Which pack it is, and whose days its dates are.
+    pub(crate) fn check(self) -> Result<(PackId, Tz), Refusal> {
+        let format = *self.format.get_ref();
+        if format != FORMAT {
+            let problem = format!("{format} is not {FORMAT}");
+            return Err(refusal(&self.format, "pack.format", problem));
+        }
+        let zone = self.time_zone.get_ref();
+        let zone = zone.parse().map_err(|_| {
+            let problem = format!("{zone:?} is no time zone");
+            refusal(&self.time_zone, "pack.time_zone", problem)
+        })?;
+        let (name, version) = (self.name, self.version);
+        Ok((PackId { name, version }, zone))
+    }
 }
 
 pub(crate) fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NaiveDate, D::Error> {

@@ -13,13 +13,13 @@ use serde::Deserialize;
 use toml::Spanned;
 use vpp_core::{Invalid, Price, Timestamp};
 
-use crate::rules::{self, Dated, Refusal, RuleError, check_format, refusal, time_zone};
+use crate::rules::{self, Dated, Head, PackId, Refusal, RuleError, refusal};
 
 /// The figures of a city's subsidies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubsidyRules {
-    /// The pack's name.
-    pub name: String,
+    /// Which pack it is.
+    pub pack: PackId,
     zone: Tz,
     equipment_share: Dated<Decimal>,
     platform_share: Dated<Decimal>,
@@ -144,7 +144,7 @@ impl Budget {
     pub fn of(rules: &SubsidyRules, year: i32) -> Result<Budget, Invalid> {
         let first = NaiveDate::from_ymd_opt(year, 1, 1);
         if !first.is_some_and(|day| rules.hold_on(day)) {
-            let problem = format!("{year}: {} does not hold then", rules.name);
+            let problem = format!("{year}: {} does not hold then", rules.pack);
             return Err(Invalid::new("year", problem));
         }
         Ok(Budget {
@@ -208,7 +208,7 @@ impl Budget {
         if day.year() != self.year || !rules.hold_on(day) {
             let problem = format!(
                 "{day} is not of {} or {} does not hold",
-                self.year, rules.name
+                self.year, rules.pack
             );
             return Err(Invalid::new("day", problem));
         }
@@ -290,9 +290,7 @@ fn to_fen(cny: Decimal) -> i64 {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPack {
-    format: Spanned<u32>,
-    name: String,
-    time_zone: Spanned<String>,
+    pack: Head,
     equipment_share: Spanned<Dated<Decimal>>,
     platform_share: Spanned<Dated<Decimal>>,
     discharge_rate: Spanned<Dated<Decimal>>,
@@ -301,8 +299,7 @@ struct RawPack {
 
 impl RawPack {
     fn check(self) -> Result<SubsidyRules, Refusal> {
-        check_format(&self.format)?;
-        let zone = time_zone(&self.time_zone)?;
+        let (pack, zone) = self.pack.check()?;
         let bounds = [
             ("equipment_share", &self.equipment_share, Decimal::ONE),
             ("platform_share", &self.platform_share, Decimal::ONE),
@@ -322,7 +319,7 @@ impl RawPack {
         }
         Ok(SubsidyRules {
             zone,
-            name: self.name,
+            pack,
             equipment_share: self.equipment_share.into_inner(),
             platform_share: self.platform_share.into_inner(),
             discharge_rate: self.discharge_rate.into_inner(),

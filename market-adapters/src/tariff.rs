@@ -5,13 +5,13 @@
 
 mod pack;
 
-use chrono::{Datelike, Timelike};
+use chrono::{Datelike, NaiveDate, Timelike};
 use chrono_tz::Tz;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Deserialize;
 use vpp_core::{Invalid, Price, Timestamp};
 
-use crate::rules::{self, Dated, in_force};
+use crate::rules::{self, Dated, Series, in_force};
 pub use pack::RulePack;
 use pack::{Hours, Multipliers};
 
@@ -53,9 +53,9 @@ pub struct Tariff {
     sharp_months: Dated<Vec<u32>>,
     multipliers: Multipliers,
     decimals: Dated<u32>,
-    base: Dated<Decimal>,
-    funds: Dated<Decimal>,
-    feed_in: Dated<Decimal>,
+    base: Series<Decimal>,
+    funds: Series<Decimal>,
+    feed_in: Series<Decimal>,
 }
 
 impl Tariff {
@@ -73,16 +73,18 @@ impl Tariff {
     #[must_use]
     pub fn price_at(&self, at: Timestamp, sharp_day: bool) -> Price {
         let multiplier = self.multiplier(self.period_at(at, sharp_day));
-        let rounded = (self.base.value * multiplier)
+        let day = self.day(at);
+        let rounded = (self.base.on(day).value * multiplier)
             .round_dp_with_strategy(self.decimals.value, RoundingStrategy::MidpointAwayFromZero);
-        Price::from_cny_per_kwh(rounded + self.funds.value)
+        Price::from_cny_per_kwh(rounded + self.funds.on(day).value)
     }
 
     /// What a vehicle earns for a kilowatt-hour fed in at an instant; not rounded.
     #[must_use]
     pub fn feed_in_price_at(&self, at: Timestamp, sharp_day: bool) -> Price {
         let multiplier = self.multiplier(self.period_at(at, sharp_day));
-        Price::from_cny_per_kwh((self.feed_in.value * multiplier).normalize())
+        let base = self.feed_in.on(self.day(at)).value;
+        Price::from_cny_per_kwh((base * multiplier).normalize())
     }
 
     /// Checks that all figures hold at an instant.
@@ -104,11 +106,15 @@ impl Tariff {
             ("multiplier.flat", &self.multipliers.flat),
             ("multiplier.peak", &self.multipliers.peak),
             ("multiplier.sharp", &self.multipliers.sharp),
+        ];
+        rules::require_all(&figures, at, self.zone)?;
+        for (field, series) in [
             ("base", &self.base),
             ("funds", &self.funds),
             ("feed_in", &self.feed_in),
-        ];
-        rules::require_all(&figures, at, self.zone)?;
+        ] {
+            series.require_in_force(field, at, self.zone)?;
+        }
         self.decimals.require_in_force("decimals", at, self.zone)
     }
 
@@ -118,16 +124,20 @@ impl Tariff {
         self.zone
     }
 
-    /// The base price, with its source and how sure it is.
+    /// The base price at an instant, with its source and how sure it is.
     #[must_use]
-    pub fn base(&self) -> &Dated<Decimal> {
-        &self.base
+    pub fn base_at(&self, at: Timestamp) -> &Dated<Decimal> {
+        self.base.on(self.day(at))
     }
 
-    /// The base of the feed-in price, with its source and how sure it is.
+    /// The base of the feed-in price at an instant, with its source and how sure it is.
     #[must_use]
-    pub fn feed_in(&self) -> &Dated<Decimal> {
-        &self.feed_in
+    pub fn feed_in_base_at(&self, at: Timestamp) -> &Dated<Decimal> {
+        self.feed_in.on(self.day(at))
+    }
+
+    fn day(&self, at: Timestamp) -> NaiveDate {
+        at.with_timezone(&self.zone).date_naive()
     }
 
     fn multiplier(&self, period: Period) -> Decimal {

@@ -229,7 +229,7 @@ pub struct AggregatorRow {
 pub struct NodeRow {
     /// Its name.
     pub id: NodeId,
-    /// `substation`, `feeder` or `transformer`.
+    /// `district`, `substation`, `feeder` or `transformer`.
     pub kind: NodeKind,
     /// The node that feeds it; none for a root.
     #[serde(default)]

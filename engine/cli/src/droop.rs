@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use vpp_market_adapters::regulation::droop::Droop;
 
+use crate::files;
+
 /// Make a regulation signal from a record of grid frequency, by a droop with a dead band.
 ///
 /// FILE is CSV with the columns `time_s` and `frequency_hz`. Out comes CSV with `time_s` and `signal`, −1 to 1, positive:
@@ -49,13 +51,13 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         eprintln!(
             "vpp: dead band {} Hz and droop {} are of the rule pack {}, which is not verified: set --dead-band-hz and \
              --droop to those of your grid",
-            droop.dead_band_hz, droop.droop, pack.name
+            droop.dead_band_hz, droop.droop, pack.pack
         );
     }
     let text = signal(arguments, &droop)?;
     match &arguments.out {
         Some(path) => {
-            std::fs::write(path, text).with_context(|| path.display().to_string())?;
+            files::write(path, text)?;
             eprintln!("vpp: the signal is in {}", path.display());
         }
         None => print!("{text}"),

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use vpp_scenarios::import::{ImportOptions, Stage, import};
+
+use crate::files;
 
 /// Make a scenario from public data: real stations, sessions, base loads and a regulation signal.
 ///
@@ -57,10 +59,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         bar.inc(1);
     })?;
     bar.finish_and_clear();
-    // Written beside and moved, so that nobody finds half a file.
-    let partial = out.with_extension("toml.partial");
-    std::fs::write(&partial, &text).with_context(|| partial.display().to_string())?;
-    std::fs::rename(&partial, out).with_context(|| out.display().to_string())?;
+    files::write(out, &text)?;
     println!(
         "{}: {} bytes; check it with: vpp check {}",
         out.display(),

@@ -5,6 +5,7 @@ mod baselines;
 mod capability;
 mod check;
 mod droop;
+mod files;
 mod import;
 mod market_day;
 mod plant;
@@ -14,6 +15,7 @@ mod run;
 mod score;
 mod serve;
 mod settle;
+mod statements;
 mod summary;
 mod table;
 mod tariff;
@@ -47,6 +49,7 @@ enum Command {
     Baselines(baselines::Arguments),
     Settle(settle::Arguments),
     SettleMonth(settle::month::Arguments),
+    Statements(statements::Arguments),
     TestCapability(capability::Arguments),
 }
 
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Baselines(arguments) => baselines::main(&arguments),
         Command::Settle(arguments) => settle::main(&arguments),
         Command::SettleMonth(arguments) => settle::month::main(&arguments),
+        Command::Statements(arguments) => statements::main(&arguments),
         Command::TestCapability(arguments) => capability::main(&arguments),
     };
     match outcome {

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use vpp_replay::market_day::file::MarketDayFile;
 use vpp_replay::market_day::{DayResult, IntervalResult};
 
+use crate::files;
+
 /// Run a day on a market for energy and fast regulation, from bid to score to money.
 ///
 /// FILE says what there is, at which prices, and the signal that came; scenarios/README.md has its keys. Offers are made
@@ -59,7 +61,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     let hindsight = day.in_hindsight().expected_profit()?;
     if let Some(path) = &arguments.out {
-        std::fs::write(path, csv(&result)).with_context(|| path.display().to_string())?;
+        files::write(path, csv(&result))?;
         eprintln!("vpp: the intervals are in {}", path.display());
     }
     if arguments.json {

@@ -34,9 +34,9 @@ pub(crate) struct Arguments {
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let all = figures();
     if let Some(pack) = &arguments.pack
-        && !all.iter().any(|figure| figure.pack == *pack)
+        && !all.iter().any(|figure| figure.pack.is_meant_by(pack))
     {
-        let mut packs: Vec<&str> = all.iter().map(|figure| figure.pack.as_str()).collect();
+        let mut packs: Vec<String> = all.iter().map(|figure| figure.pack.to_string()).collect();
         packs.dedup();
         anyhow::bail!(
             "--pack: there is no pack {pack:?}; known: {}",
@@ -45,7 +45,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let wanted = |figure: &&Figure| {
         let status = figure.status.name();
-        (arguments.pack.as_ref()).is_none_or(|pack| figure.pack == *pack)
+        (arguments.pack.as_ref()).is_none_or(|pack| figure.pack.is_meant_by(pack))
             && (arguments.status.as_deref()).is_none_or(|wanted| status == wanted)
     };
     let figures: Vec<&Figure> = all.iter().filter(wanted).collect();
@@ -66,7 +66,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             format!("{} to {}", figure.valid_from, figure.valid_to)
         };
         table.add_row([
-            figure.pack.as_str(),
+            figure.pack.to_string().as_str(),
             &figure.key,
             &figure.value,
             &until,
@@ -80,7 +80,8 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn row(figure: &Figure) -> Value {
     json!({
-        "pack": figure.pack,
+        "pack": figure.pack.name,
+        "version": figure.pack.version,
         "figure": figure.key,
         "value": figure.value,
         "valid_from": figure.valid_from,

@@ -42,18 +42,18 @@ pub(crate) struct Arguments {
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let record = read(&arguments.file, arguments.rated_kw)?;
     let pjm = PerformanceRules::pjm();
-    let rows = if arguments.rules == pjm.name() {
+    let rows = if pjm.pack().is_meant_by(&arguments.rules) {
         anyhow::ensure!(
             arguments.price.is_none(),
             "--price: {} is a score, not a fee",
-            pjm.name()
+            pjm.pack()
         );
         performance(pjm, &record)?
     } else if let Some(rules) = CompositeRules::by_name(&arguments.rules) {
         composite(rules, &record, arguments)
     } else {
-        let known = CompositeRules::known().iter().map(CompositeRules::name);
-        let known: Vec<&str> = known.chain([pjm.name()]).collect();
+        let known = CompositeRules::known().iter().map(CompositeRules::pack);
+        let known: Vec<String> = known.chain([pjm.pack()]).map(ToString::to_string).collect();
         anyhow::bail!(
             "--rules: there is no pack {:?}; known: {}",
             arguments.rules,
@@ -123,7 +123,7 @@ fn composite(rules: &CompositeRules, record: &Record, arguments: &Arguments) -> 
         "some figures are stand-ins: not the rule"
     };
     let mut rows = vec![
-        ("rules".to_owned(), json!(rules.name())),
+        ("rules".to_owned(), json!(rules.pack().to_string())),
         ("status".into(), json!(sure)),
         ("effective commands".into(), json!(score.commands.len())),
         ("k1 ramp".into(), mean(|command| command.k1)),
@@ -143,7 +143,7 @@ fn composite(rules: &CompositeRules, record: &Record, arguments: &Arguments) -> 
 fn performance(rules: &PerformanceRules, record: &Record) -> anyhow::Result<Rows> {
     let score = rules.score(record)?;
     Ok(vec![
-        ("rules".into(), json!(rules.name())),
+        ("rules".into(), json!(rules.pack().to_string())),
         ("accuracy".into(), json!(round(score.accuracy))),
         ("delay".into(), json!(round(score.delay))),
         ("precision".into(), json!(round(score.precision))),

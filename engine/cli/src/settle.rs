@@ -1,5 +1,6 @@
 //! `vpp settle`.
 
+pub(crate) mod book;
 pub(crate) mod event_file;
 pub(crate) mod meters;
 pub(crate) mod month;
@@ -14,11 +15,15 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use rust_decimal::Decimal;
 use vpp_core::StationId;
+use vpp_ledger::Batch;
 use vpp_market_adapters::Status;
 use vpp_market_adapters::response::baseline::{EventWindow, History};
 use vpp_settlement::event::{Settlement, StationRecord, Terms, settle};
 
+use book::Book;
 use event_file::EventFile;
+
+use crate::files;
 
 /// Settle a demand-response event from meter readings: each station's baseline and delivery, what the aggregator is paid,
 /// and each station's part, exact to the fen.
@@ -41,7 +46,11 @@ use event_file::EventFile;
 /// READINGS is CSV with the columns `station`, `start` (local, 2025-07-25T14:00) and `wh`: what the gate drew in the quarter
 /// of an hour, negative for an export. Readings after the event are left out.
 ///
-/// Example: vpp settle event.toml readings.csv --out statements.csv
+/// Examples:
+///
+///   vpp settle event.toml readings.csv --out statements.csv
+///
+///   vpp settle event.toml readings.csv --ledger sqlite:ledger.db
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -52,6 +61,10 @@ pub(crate) struct Arguments {
     /// Write the statement here as CSV, one line for each station and one for the aggregator.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Post it to this ledger: sqlite:FILE or postgres://HOST/DATABASE. Posted again after late readings, it is a new version
+    /// and the old one is kept.
+    #[arg(long, value_name = "URL")]
+    ledger: Option<String>,
     /// Print the same CSV instead of a table.
     #[arg(long)]
     csv: bool,
@@ -77,7 +90,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let settled = settle(&cleared, &records, &terms)?;
     let csv = format!("{}\n{}", Settlement::CSV_HEADER, settled.to_csv());
     if let Some(path) = &arguments.out {
-        std::fs::write(path, &csv).with_context(|| path.display().to_string())?;
+        files::write(path, &csv)?;
         eprintln!("vpp: the statement is in {}", path.display());
     }
     if arguments.csv {
@@ -86,6 +99,17 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         println!("{}", table(&settled));
     }
     warn(&terms);
+    if let Some(url) = &arguments.ledger {
+        let batch = Batch::of_event(&settled, "");
+        let run = batch.id.clone();
+        Book::open(url)?.post(
+            &run,
+            &[Batch {
+                run: run.clone(),
+                ..batch
+            }],
+        )?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -163,12 +187,12 @@ fn warn(terms: &Terms<'_>) {
     }
 }
 
-fn cny(fen: i64) -> String {
+pub(crate) fn cny(fen: i64) -> String {
     let text = Decimal::new(fen, 2).to_string();
     format!("{text} CNY")
 }
 
-fn kwh(wh: i64) -> String {
+pub(crate) fn kwh(wh: i64) -> String {
     format!("{} kWh", Decimal::new(wh, 3).normalize())
 }
 

@@ -1,7 +1,7 @@
 //! Tables as files: CSV or Parquet, by the ending of the name. Columns are text or whole numbers; their names say the units.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -10,6 +10,25 @@ use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
+
+use crate::files;
+
+/// What tables are written as.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Format {
+    Csv,
+    Parquet,
+}
+
+impl Format {
+    /// The file of a table in a folder.
+    pub(crate) fn file(self, folder: &Path, table: &str) -> PathBuf {
+        folder.join(match self {
+            Format::Csv => format!("{table}.csv"),
+            Format::Parquet => format!("{table}.parquet"),
+        })
+    }
+}
 
 /// A column.
 pub(crate) enum Column {
@@ -22,15 +41,13 @@ pub(crate) type Columns<'a> = [(&'a str, Column)];
 
 /// Writes a table where no reader sees it half written.
 pub(crate) fn write(path: &Path, columns: &Columns<'_>) -> anyhow::Result<()> {
-    let part = path.with_extension("part");
-    let written = if path.extension().is_some_and(|end| end == "parquet") {
-        parquet(&part, columns)
-    } else {
-        csv(&part, columns)
-    };
-    written
-        .and_then(|()| Ok(std::fs::rename(&part, path)?))
-        .with_context(|| path.display().to_string())
+    files::write_by(path, |part| {
+        if path.extension().is_some_and(|end| end == "parquet") {
+            parquet(part, columns)
+        } else {
+            csv(part, columns)
+        }
+    })
 }
 
 fn csv(path: &Path, columns: &Columns<'_>) -> anyhow::Result<()> {

@@ -62,12 +62,12 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     println!("{}", table(tariff, &slots, arguments.hot));
-    for (name, status, source) in [
-        ("base price", tariff.base().status, &tariff.base().source),
-        ("feed-in", tariff.feed_in().status, &tariff.feed_in().source),
+    for (name, figure) in [
+        ("base price", tariff.base_at(slots[0])),
+        ("feed-in", tariff.feed_in_base_at(slots[0])),
     ] {
-        if status == Status::Unverified {
-            eprintln!("vpp: {name} is not verified: {source}");
+        if figure.status == Status::Unverified {
+            eprintln!("vpp: {name} is not verified: {}", figure.source);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -70,7 +70,7 @@ fn a_statement_has_every_station_and_the_aggregator() {
     let lines: Vec<&str> = csv.lines().collect();
     assert!(lines[0].starts_with("event,aggregator,station,baseline_wh,delivered_wh"));
     assert!(
-        lines[1].starts_with("dr-1,agg-a,s-1,20000,20000,0,2286,baselines/js5,"),
+        lines[1].starts_with("dr-1,agg-a,s-1,20000,20000,0,2286,baselines@1/js5,"),
         "{csv}"
     );
     assert!(
@@ -83,6 +83,105 @@ fn a_statement_has_every_station_and_the_aggregator() {
     );
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("tiered is not verified"), "{told}");
+}
+
+/// Settled into a ledger, corrected by a late reading, and read again: as a list, line by line and as tables.
+#[test]
+fn a_settled_event_is_in_the_ledger_with_all_of_its_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let ledger = format!("sqlite:{}", at("ledger.db").display());
+    let vpp = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_vpp"))
+            .current_dir(folder.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (
+            output.status.success(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let (sound, _, told) = vpp(&["statements", &ledger]);
+    assert!(!sound && told.contains("there is no ledger"), "{told}");
+    std::fs::write(at("event.toml"), EVENT).unwrap();
+    let late = format!("{}s-2,2025-07-25T14:15,0\n", readings());
+    for (text, expected) in [
+        (readings(), "posted 1 new and 0 corrected batches"),
+        (readings(), "1 stood there as they are"),
+        (late, "posted 0 new and 1 corrected batches"),
+    ] {
+        std::fs::write(at("readings.csv"), text).unwrap();
+        let (sound, _, told) = vpp(&["settle", "event.toml", "readings.csv", "--ledger", &ledger]);
+        assert!(sound && told.contains(expected), "{told}");
+    }
+    let (_, listed, _) = vpp(&["statements", &ledger]);
+    assert!(
+        listed.contains("event/dr-1/agg-a") && listed.contains("80.00 CNY"),
+        "{listed}"
+    );
+    // 40 of 40 kWh at 2 CNY, of which 28 came of the second station.
+    let (_, lines, _) = vpp(&[
+        "statements",
+        &ledger,
+        "--id",
+        "event/dr-1/agg-a",
+        "--station",
+        "s-2",
+    ]);
+    assert!(
+        lines.contains("46.67 CNY") && lines.contains("event/dr-1/agg-a@2"),
+        "{lines}"
+    );
+    assert!(!lines.contains("s-1"), "{lines}");
+    let (sound, _, told) = vpp(&["statements", &ledger, "--id", "event/dr-2/agg-a"]);
+    assert!(!sound && told.contains("there is no statement"), "{told}");
+    for format in ["csv", "parquet"] {
+        let (sound, _, told) = vpp(&[
+            "statements",
+            &ledger,
+            "--superseded",
+            "--out",
+            "tables",
+            "--format",
+            format,
+        ]);
+        assert!(
+            sound && told.contains("2 statements are in tables"),
+            "{told}"
+        );
+    }
+    let table = |name: &str| std::fs::read_to_string(at("tables").join(name)).unwrap();
+    let statements = table("statements.csv");
+    let mut rows = statements.lines();
+    assert_eq!(
+        rows.next(),
+        Some("statement,version,superseded,posted_time,subject,aggregator,rules,fen")
+    );
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split(',').collect()).collect();
+    let money: Vec<[&str; 4]> = rows
+        .iter()
+        .map(|row| [row[1], row[2], row[6], row[7]])
+        .collect();
+    let rules = "baselines@1/js5 response-payments@1/tiered";
+    assert_eq!(
+        money,
+        [["1", "1", rules, "3200"], ["2", "0", rules, "8000"]]
+    );
+    // What the first version moved is taken back by the second.
+    let entries = table("entries.csv");
+    assert_eq!(
+        entries.lines().filter(|row| row.contains("back: ")).count(),
+        4,
+        "{entries}"
+    );
+    assert_eq!(table("lines.csv").lines().count(), 1 + 2 * 4);
+    for name in ["statements", "lines", "entries"] {
+        let parquet = std::fs::read(at("tables").join(format!("{name}.parquet"))).unwrap();
+        assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
+    }
 }
 
 #[test]

@@ -16,6 +16,14 @@ stations = "stations.csv"
 subsidies = true
 hot_days = [2027-04-15]
 
+[[claim]]
+id = "i-1"
+kind = "equipment"
+aggregator = "agg-b"
+station = "s-2"
+cost_cny = "1000.01"
+asked_cny = "600"
+
 [[event]]
 event = "dr-1"
 aggregator = "agg-a"
@@ -88,17 +96,18 @@ fn a_month_of_readings_becomes_tables_and_entries() {
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("posted 3 new and 0 corrected batches; 0 stood there"),
+        said.contains("posted 4 new and 0 corrected batches; 0 stood there"),
         "{said}"
     );
     let lines = std::fs::read_to_string(folder.path().join("tables/lines.csv")).unwrap();
     for expected in [
-        "month/2027-04/agg-a,agg-a,s-1,energy/sharp,12000,1.24156875,-1490,guangdong-2025/sharp,",
-        "month/2027-04/agg-a,agg-a,s-1,energy/peak,826200,0.99496875,-82204,guangdong-2025/peak,",
-        "month/2027-04/agg-b,agg-b,s-2,energy/peak,828000,0.99496875,-82383,guangdong-2025/peak,",
-        "month/2027-04/agg-b,agg-b,s-2,feed-in/valley,96000,0.17214,1653,guangdong-2025/valley,",
-        "month/2027-04/agg-a,agg-a,s-1,subsidy/discharge,288000,,144000,subsidies-guangzhou/discharge_rate,",
-        "event/dr-1/agg-a,agg-a,s-1,response,1800,,200,baselines/js5,",
+        "month/2027-04/agg-a,agg-a,s-1,energy/sharp,12000,1.24156875,-1490,guangdong-2025@1/sharp,",
+        "month/2027-04/agg-a,agg-a,s-1,energy/peak,826200,0.99496875,-82204,guangdong-2025@1/peak,",
+        "month/2027-04/agg-b,agg-b,s-2,energy/peak,828000,0.99496875,-82383,guangdong-2025@1/peak,",
+        "month/2027-04/agg-b,agg-b,s-2,feed-in/valley,96000,0.17214,1653,guangdong-2025@1/valley,",
+        "month/2027-04/agg-a,agg-a,s-1,subsidy/discharge,288000,,144000,subsidies-guangzhou@1/discharge_rate,",
+        "claim/i-1,agg-b,s-2,subsidy/equipment,0,,50000,subsidies-guangzhou@1/equipment_share,",
+        "event/dr-1/agg-a,agg-a,s-1,response,1800,,200,baselines@1/js5,",
     ] {
         assert!(lines.contains(expected), "{expected}\n{lines}");
     }
@@ -122,7 +131,7 @@ fn a_month_of_readings_becomes_tables_and_entries() {
     );
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("posted 0 new and 0 corrected batches; 3 stood there"),
+        said.contains("posted 0 new and 0 corrected batches; 4 stood there"),
         "{said}"
     );
     let file = std::fs::File::open(folder.path().join("tables/lines.parquet")).unwrap();
@@ -137,7 +146,7 @@ fn a_month_of_readings_becomes_tables_and_entries() {
     let output = settle(folder.path(), &corrected, &["--ledger", "sqlite:ledger.db"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("0 new and 1 corrected batches; 2 stood there"),
+        said.contains("0 new and 1 corrected batches; 3 stood there"),
         "{said}"
     );
 }
@@ -201,7 +210,9 @@ fn the_ledger_knows_what_was_granted_and_what_is_gone() {
     // Another aggregator operates the second station now.
     let moved = STATIONS.replace("s-2,agg-b", "s-2,agg-c");
     std::fs::write(folder.path().join("moved.csv"), moved).unwrap();
-    let month = MONTH.replace("stations.csv", "moved.csv");
+    let month = MONTH
+        .replace("stations.csv", "moved.csv")
+        .replace("agg-b", "agg-c");
     std::fs::write(folder.path().join("moved.toml"), month).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_vpp"));
     command.args([
@@ -215,7 +226,7 @@ fn the_ledger_knows_what_was_granted_and_what_is_gone() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         said.contains(
-            "1 new and 0 corrected batches; 2 stood there as they are, 1 were taken back"
+            "1 new and 1 corrected batches; 2 stood there as they are, 1 were taken back"
         ),
         "{said}"
     );

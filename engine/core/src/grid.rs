@@ -15,6 +15,8 @@ use crate::{Invalid, NodeId, Power, Timestamp};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum NodeKind {
+    /// A part of the city, with the substations that feed it.
+    District,
     /// High voltage to medium voltage.
     Substation,
     /// A medium-voltage line.
@@ -214,6 +216,7 @@ mod tests {
             ),
             (node("x", NodeKind::Feeder, Some("x")), "parent_node_id"),
             (node("x", NodeKind::Substation, Some("f")), "parent_node_id"),
+            (node("x", NodeKind::District, Some("s")), "parent_node_id"),
         ];
         for (bad, field) in refused {
             assert_eq!(tree.insert(bad).unwrap_err().field, field);

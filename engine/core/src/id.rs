@@ -99,7 +99,7 @@ id!(
     "station_id"
 );
 id!(
-    /// A node of the electric tree: substation, feeder or transformer.
+    /// A node of the electric tree: district, substation, feeder or transformer.
     NodeId,
     "node_id"
 );

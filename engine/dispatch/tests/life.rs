@@ -5,9 +5,11 @@
 mod support;
 
 use chrono::TimeDelta;
-use support::{Behaviour, Solver, World, aggregator_id, commands, kilowatts, report, signal};
+use support::{
+    Behaviour, Solver, World, aggregator_id, commands, kilowatts, node, report, signal, station,
+};
 use vpp_core::{
-    AggregatorChange, Decision, EventOutcome, EventState, Power, Reason, RegulationAward,
+    AggregatorChange, Decision, EventOutcome, EventState, NodeKind, Power, Reason, RegulationAward,
     RegulationSignal, Scope,
 };
 use vpp_dispatch::{Answer, Input, Output, RegulationNote, Request};
@@ -32,6 +34,49 @@ fn an_event_is_delivered_and_its_stations_are_let_go() {
     assert_eq!(ended.state, EventState::Ended);
     assert_eq!(ended.outcome, Some(EventOutcome::Delivered), "{ended:?}");
     assert_eq!(world.draw(), kilowatts(300), "all draw again as before");
+}
+
+/// Two districts: one of two substations, one of a third. What one of them is asked for is nobody else's business.
+#[test]
+fn an_event_of_a_district_a_substation_or_a_feeder_takes_the_stations_below_it() {
+    let at = |id: &str, kind, parent| vpp_core::Node {
+        kind,
+        ..node(id, parent, kilowatts(1_000), Power::ZERO)
+    };
+    let nodes = vec![
+        at("north", NodeKind::District, None),
+        at("sub-1", NodeKind::Substation, Some("north")),
+        at("sub-2", NodeKind::Substation, Some("north")),
+        at("south", NodeKind::District, None),
+        at("sub-3", NodeKind::Substation, Some("south")),
+        at("feeder-1", NodeKind::Feeder, Some("sub-1")),
+        at("feeder-2", NodeKind::Feeder, Some("sub-2")),
+        at("feeder-3", NodeKind::Feeder, Some("sub-3")),
+    ];
+    let feeders = ["feeder-1", "feeder-2", "feeder-3"];
+    let stations = (0..6).map(|index| station(index, feeders[index / 2]));
+    for (scope, taking_part) in [("north", 0..4), ("sub-2", 2..4), ("feeder-3", 4..6)] {
+        let mut world = World::with(nodes.clone(), stations.clone().collect());
+        for _ in 0..4 {
+            world.report();
+            world.wait(TimeDelta::seconds(2));
+        }
+        world.report();
+        let reduction = 30 * i64::try_from(taking_part.len()).unwrap();
+        let event = vpp_core::EventRequest {
+            scope: Scope::Node(vpp_core::NodeId::new(scope).unwrap()),
+            ..world.demand_response(reduction, 8, 60)
+        };
+        let event = world.submit(event).unwrap();
+        assert_eq!(event.accepted, kilowatts(reduction), "{scope}");
+        world.run_until(event.request.interval.start() + TimeDelta::seconds(40));
+        for (index, fake) in world.fakes.iter().enumerate() {
+            let expected = if taking_part.contains(&index) { 20 } else { 50 };
+            let error = (fake.draw - kilowatts(expected)).as_watts().abs();
+            assert!(error <= 2, "{scope}: station {index} draws {}", fake.draw);
+        }
+        assert_eq!(world.wrongs, Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use vpp_market_adapters::PackId;
+use vpp_market_adapters::subsidy::{Claim, Grant};
 use vpp_settlement::event::{Settlement, StationLine};
-use vpp_settlement::month::{MonthSettlement, StationMonth};
+use vpp_settlement::month::{MonthSettlement, Purchase, StationMonth};
 
 use crate::{Batch, Entry, LedgerError, Line};
 
@@ -13,6 +15,9 @@ use crate::{Batch, Entry, LedgerError, Line};
 const GRID: &str = "grid";
 /// Whoever pays subsidies.
 pub(crate) const SUBSIDY: &str = "subsidy";
+
+/// How the account of a station begins.
+const STATION: &str = "station:";
 
 impl Batch {
     /// A settled event, as part of a settlement: what the grid pays the aggregator, what it takes as penalty, and each station's
@@ -66,7 +71,7 @@ impl Batch {
             format!("{event} not delivered"),
         );
         for line in &settled.stations {
-            let station = format!("station:{}", line.station);
+            let station = format!("{STATION}{}", line.station);
             batch.move_money(
                 &station,
                 &aggregator,
@@ -87,7 +92,7 @@ impl Batch {
     }
 
     /// A settled month, one batch for each aggregator: the energy that its stations drew and fed in, and their subsidies. Its
-    /// events follow, batches of their own. All are of the settlement [`MonthSettlement::run`].
+    /// events, and what was granted for purchases, follow, batches of their own. All are of the settlement [`MonthSettlement::run`].
     #[must_use]
     pub fn of_month(settled: &MonthSettlement) -> Vec<Batch> {
         let mut batches: BTreeMap<_, Batch> = BTreeMap::new();
@@ -95,7 +100,7 @@ impl Batch {
         let subject = settled.run();
         let rules = match &settled.subsidy_pack {
             Some(pack) => format!("{} {pack}", settled.tariff_pack),
-            None => settled.tariff_pack.clone(),
+            None => settled.tariff_pack.to_string(),
         };
         for (station, grant) in settled.stations.iter().zip(&settled.grants) {
             let aggregator = &station.account.aggregator;
@@ -118,7 +123,7 @@ impl Batch {
             });
             batch.bill(&settled.tariff_pack, station, &month, &detail);
             if let (Some(grant), Some(pack)) = (grant, &settled.subsidy_pack) {
-                let account = format!("station:{}", station.account.station);
+                let account = format!("{STATION}{}", station.account.station);
                 let memo = format!("{month} subsidy");
                 batch.move_money(&account, SUBSIDY, grant.granted_fen, memo);
                 batch.fen += grant.granted_fen;
@@ -136,13 +141,64 @@ impl Batch {
                 });
             }
         }
+        let claims = (settled.purchases.iter()).filter_map(|(purchase, grant)| {
+            Some(Batch::of_purchase(
+                purchase,
+                *grant,
+                settled.subsidy_pack.as_ref()?,
+                &subject,
+            ))
+        });
         let events = settled.events.iter();
         let events = events.map(|event| Batch::of_event(event, &subject));
-        batches.into_values().chain(events).collect()
+        batches.into_values().chain(claims).chain(events).collect()
     }
 
-    fn bill(&mut self, pack: &str, station: &StationMonth, month: &str, detail: &Value) {
-        let account = format!("station:{}", station.account.station);
+    /// A subsidy for what was bought. It is called by the claim alone: claimed again in another month, it is not paid twice.
+    fn of_purchase(purchase: &Purchase, grant: Grant, pack: &PackId, run: &str) -> Batch {
+        let (item, rule, cost_fen) = match purchase.claim {
+            Claim::Equipment { cost_fen, .. } => ("subsidy/equipment", "equipment_share", cost_fen),
+            Claim::Platform { cost_fen, .. } => ("subsidy/platform", "platform_share", cost_fen),
+            Claim::Discharge { .. } => ("subsidy/discharge", "discharge_rate", 0),
+        };
+        let mut batch = Batch {
+            id: format!("claim/{}", purchase.id),
+            subject: run.to_owned(),
+            aggregator: purchase.aggregator.to_string(),
+            run: run.to_owned(),
+            rules: pack.to_string(),
+            fen: grant.granted_fen,
+            entries: Vec::new(),
+            lines: Vec::new(),
+        };
+        let account = match &purchase.station {
+            Some(station) => format!("{STATION}{station}"),
+            None => format!("aggregator:{}", purchase.aggregator),
+        };
+        let memo = format!("{} {item}", purchase.id);
+        batch.move_money(&account, SUBSIDY, grant.granted_fen, memo);
+        let detail = json!({
+            "cost_fen": cost_fen,
+            "asked_fen": grant.asked_fen,
+            "cut": grant.cut.map(|cut| format!("{cut:?}")),
+        });
+        batch.lines.push(Line {
+            station: purchase
+                .station
+                .as_ref()
+                .map_or(String::new(), ToString::to_string),
+            item: item.to_owned(),
+            wh: 0,
+            price: String::new(),
+            fen: grant.granted_fen,
+            rule: format!("{pack}/{rule}"),
+            detail: detail.to_string(),
+        });
+        batch
+    }
+
+    fn bill(&mut self, pack: &PackId, station: &StationMonth, month: &str, detail: &Value) {
+        let account = format!("{STATION}{}", station.account.station);
         for line in &station.energy {
             let period = line.period.name();
             let (item, memo) = if line.fed_in {
@@ -198,6 +254,25 @@ impl Batch {
             if entry.memo.starts_with("back: ") {
                 return problem("a memo begins as those that take entries back");
             }
+        }
+        // Lines and entries must say the same, or a statement could show what was never posted.
+        let mut received: BTreeMap<&str, i128> = BTreeMap::new();
+        for entry in &self.entries {
+            *received.entry(&entry.debit).or_default() += i128::from(entry.fen);
+            *received.entry(&entry.credit).or_default() -= i128::from(entry.fen);
+        }
+        let of = |account: &str| received.get(account).copied().unwrap_or_default();
+        if -(of(GRID) + of(SUBSIDY)) != i128::from(self.fen) {
+            return problem("what its entries bring from outside is not what it says");
+        }
+        let mut stations: BTreeMap<&str, i128> = (received.iter())
+            .filter_map(|(account, fen)| Some((account.strip_prefix(STATION)?, *fen)))
+            .collect();
+        for line in self.lines.iter().filter(|line| !line.station.is_empty()) {
+            *stations.entry(&line.station).or_default() -= i128::from(line.fen);
+        }
+        if stations.values().any(|rest| *rest != 0) {
+            return problem("a station's lines are not what its entries say");
         }
         Ok(())
     }

@@ -28,7 +28,8 @@ pub enum LedgerError {
     /// The tables could not be made or are of another version.
     #[error("the ledger's tables: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// A batch with an entry of nothing, from an account to itself, or without a name.
+    /// A batch with an entry of nothing, from an account to itself, or without a name; lines that do not say what the entries
+    /// say.
     #[error("batch {batch}: {problem}")]
     Batch {
         /// Which.

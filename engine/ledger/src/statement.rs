@@ -37,6 +37,8 @@ pub struct Statement {
 /// Which statements: all that fit what is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// The one of this name.
+    pub id: Option<String>,
     /// Of an aggregator.
     pub aggregator: Option<String>,
     /// With a line of this station.
@@ -65,13 +67,19 @@ impl Ledger {
              WHERE ($1 = '' OR aggregator = $2) AND ($3 = '' OR subject = $4) \
              AND ($5 = '' OR EXISTS (SELECT 1 FROM lines WHERE lines.batch = batches.id \
              AND lines.version = batches.version AND lines.station = $6)) \
-             AND ($7 = 1 OR version = {NEWEST}) \
-             AND (id > $8 OR (id = $9 AND version > $10)) ORDER BY id, version LIMIT $11"
+             AND ($7 = '' OR id = $8) AND ($9 = 1 OR version = {NEWEST}) \
+             AND (id > $10 OR (id = $11 AND version > $12)) ORDER BY id, version LIMIT $13"
         );
         let text = |given: &Option<String>| given.clone().unwrap_or_default();
         let (id, version) = filter.after.clone().unwrap_or_default();
         let mut query = sqlx::query(&sql);
-        for given in [&filter.aggregator, &filter.subject, &filter.station] {
+        let given = [
+            &filter.aggregator,
+            &filter.subject,
+            &filter.station,
+            &filter.id,
+        ];
+        for given in given {
             query = query.bind(text(given)).bind(text(given));
         }
         let rows = query
@@ -147,22 +155,26 @@ impl Ledger {
         rows.iter().map(line).collect()
     }
 
-    /// Subsidies granted for months of a year, corrections taken off, fen; without those of one settlement, if it is named.
+    /// Subsidies granted by the settlements of a year's months as they stand, fen; without those of one settlement, if it is
+    /// named.
     ///
     /// # Errors
     /// A database that refuses.
     pub async fn subsidies_of(&self, year: i32, except: Option<&str>) -> Result<i64, LedgerError> {
-        let except = except.map_or(String::new(), |run| format!("{run}/%"));
-        let row = sqlx::query(
-            "SELECT CAST(COALESCE(SUM(CASE WHEN credit = $1 THEN fen WHEN debit = $2 THEN -fen ELSE 0 END), 0) AS BIGINT) \
-             FROM entries WHERE batch LIKE $3 AND batch NOT LIKE $4",
-        )
-        .bind(SUBSIDY)
-        .bind(SUBSIDY)
-        .bind(format!("month/{year}-%"))
-        .bind(except)
-        .fetch_one(&self.pool)
-        .await?;
+        let sql = format!(
+            "SELECT CAST(COALESCE(SUM(CASE WHEN credit = $1 THEN entries.fen ELSE -entries.fen END), 0) AS BIGINT) \
+             FROM batches JOIN entries ON entries.batch = batches.id AND entries.version = batches.version \
+             WHERE batches.version = {NEWEST} AND substr(memo, 1, 6) <> 'back: ' AND (credit = $2 OR debit = $3) \
+             AND run LIKE $4 AND run <> $5"
+        );
+        let row = sqlx::query(&sql)
+            .bind(SUBSIDY)
+            .bind(SUBSIDY)
+            .bind(SUBSIDY)
+            .bind(format!("month/{year}-%"))
+            .bind(except.unwrap_or_default())
+            .fetch_one(&self.pool)
+            .await?;
         Ok(row.try_get(0)?)
     }
 

@@ -33,18 +33,17 @@ fn settled() -> Vec<Batch> {
             price: Price::from_cny_per_kwh("2.5".parse().expect("a number")),
         },
         terms: Terms {
-            baseline: baselines.method("js5").expect("there"),
-            baseline_pack: &baselines.name,
+            baseline: baselines.entry("js5").expect("there"),
+            baseline_pack: &baselines.pack,
             template: payments.template("tiered").expect("there"),
-            payment_pack: &payments.name,
+            payment_pack: &payments.pack,
             calendar: &calendar,
         },
         stations: None,
     };
     let hot = BTreeSet::new();
     let rules = MonthRules {
-        tariff: RulePack::guangdong_2025().tariff(),
-        tariff_pack: "guangdong-2025",
+        tariff: RulePack::guangdong_2025(),
         hot_days: &hot,
         subsidies: Some(SubsidyRules::guangzhou()),
     };

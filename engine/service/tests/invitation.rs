@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use tonic::Code;
 use tonic::transport::Channel;
 use vpp_aggregator::{Operator, kafka};
+use vpp_ledger::{Batch, Ledger};
 use vpp_proto::client::register_fleet;
 use vpp_proto::convert::from_timestamp;
 use vpp_proto::v1;
@@ -42,6 +43,31 @@ async fn start(
     let url = format!("http://{}", service.address());
     let channel = Channel::from_shared(url).expect("a url").connect().await;
     (service, channel.expect("connects"))
+}
+
+/// As `vpp settle --ledger` does it, beside the engine: a statement for each aggregator.
+async fn settle(folder: &std::path::Path, event: &v1::Event) {
+    let url = format!("sqlite:{}", folder.join("ledger.db").display());
+    let ledger = Ledger::open(&url).await.expect("opens");
+    for commitment in event
+        .commitments
+        .iter()
+        .filter(|commitment| commitment.power_kw > 0.0)
+    {
+        let subject = format!("event/{}", event.event_id);
+        let id = format!("{subject}/{}", commitment.aggregator_id);
+        let batch = Batch {
+            run: id.clone(),
+            id,
+            subject,
+            aggregator: commitment.aggregator_id.clone(),
+            rules: "baselines@1/js5 response-payments@1/tiered".into(),
+            fen: 0,
+            entries: Vec::new(),
+            lines: Vec::new(),
+        };
+        ledger.post(&batch, 1).await.expect("posted");
+    }
 }
 
 async fn wait_for(channel: &Channel, wanted: State) -> v1::Invitation {
@@ -202,14 +228,30 @@ async fn from_publication_to_payment_over_a_restart() {
     let event = event.event.expect("there");
     assert!((event.accepted_kw - taken).abs() < 1e-9);
     assert!(event.delivered_kwh > 0.0, "{event:?}");
+    let record = |turn: v1::InvitationTurn| v1::RecordSettlementRequest {
+        request_id: turn.as_str_name().into(),
+        invitation_id: "dr-1".into(),
+        turn: turn.into(),
+        ..Default::default()
+    };
+    // Nothing counts as judged before the ledger has figures of all that were taken.
+    let refused = client
+        .record_settlement(record(v1::InvitationTurn::Evaluate))
+        .await;
+    let refused = refused.expect_err("not settled");
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    assert!(
+        refused
+            .message()
+            .contains("there is no statement of event/"),
+        "{refused}"
+    );
+    settle(folder.path(), &event).await;
     for turn in [v1::InvitationTurn::Evaluate, v1::InvitationTurn::Pay] {
-        let request = v1::RecordSettlementRequest {
-            request_id: turn.as_str_name().into(),
-            invitation_id: "dr-1".into(),
-            turn: turn.into(),
-            ..Default::default()
-        };
-        client.record_settlement(request).await.expect("recorded");
+        client
+            .record_settlement(record(turn))
+            .await
+            .expect("recorded");
     }
     let paid = wait_for(&channel, State::Paid).await;
     assert_eq!(paid.trail.len(), 7);

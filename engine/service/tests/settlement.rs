@@ -34,7 +34,7 @@ fn batch(subject: &str, aggregator: &str, shares: &[(&str, i64)]) -> Batch {
         wh: 1_500,
         price: String::new(),
         fen,
-        rule: "baselines/js5".into(),
+        rule: "baselines@1/js5".into(),
         detail: r#"{"actual_wh":[0,null]}"#.into(),
     };
     let entry = |&(station, fen): &(&str, i64)| Entry {
@@ -48,7 +48,7 @@ fn batch(subject: &str, aggregator: &str, shares: &[(&str, i64)]) -> Batch {
         subject: subject.into(),
         aggregator: aggregator.into(),
         run: subject.into(),
-        rules: "baselines/js5 response-payments/tiered".into(),
+        rules: "baselines@1/js5 response-payments@1/tiered".into(),
         fen: shares.iter().map(|share| share.1).sum(),
         entries: shares.iter().map(entry).collect(),
         lines: shares.iter().map(line).collect(),
@@ -170,7 +170,7 @@ async fn statements_are_read_while_the_engine_runs() {
     let line = &old.lines[0];
     assert_eq!(
         (line.fen, line.wh, line.rule.as_str()),
-        (200, 1_500, "baselines/js5")
+        (200, 1_500, "baselines@1/js5")
     );
     assert!(line.detail.contains("actual_wh") && old.next_page_token.is_empty());
 

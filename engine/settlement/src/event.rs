@@ -2,9 +2,11 @@
 //! aggregator is paid by the template of its market, and each station's part of it, exact to the fen. What led to a figure is
 //! kept beside it: the days of the baseline, the methods' names and the packs that they come from.
 
+use chrono::NaiveDate;
 use vpp_core::{AggregatorId, EventId, Invalid, Price, StationId};
+use vpp_market_adapters::PackId;
 use vpp_market_adapters::response::baseline::{
-    Baseline, BaselineError, Calendar, Curve, EventWindow, History, Past,
+    BaselineError, Calendar, Curve, EventWindow, History, MethodEntry, Past,
 };
 use vpp_market_adapters::response::payment::{Direction, Payment, Response, Template};
 use vpp_market_adapters::response::split;
@@ -44,15 +46,30 @@ pub struct StationRecord {
 /// How events are settled.
 pub struct Terms<'a> {
     /// What would have been drawn.
-    pub baseline: &'a dyn Baseline,
+    pub baseline: &'a MethodEntry,
     /// The pack that it comes from.
-    pub baseline_pack: &'a str,
+    pub baseline_pack: &'a PackId,
     /// What is paid.
     pub template: &'a Template,
     /// The pack that it comes from.
-    pub payment_pack: &'a str,
+    pub payment_pack: &'a PackId,
     /// What kind of days there were.
     pub calendar: &'a Calendar,
+}
+
+impl Terms<'_> {
+    /// Checks that the rules hold on the day of an event.
+    ///
+    /// # Errors
+    /// The rule that does not, with the bound that the day lies beyond.
+    pub fn require_in_force(&self, day: NaiveDate) -> Result<(), Invalid> {
+        let within = |pack: &PackId| {
+            let pack = pack.to_string();
+            move |invalid: Invalid| invalid.within(&pack)
+        };
+        (self.baseline.require_in_force(day)).map_err(within(self.baseline_pack))?;
+        (self.template.require_in_force(day)).map_err(within(self.payment_pack))
+    }
 }
 
 /// A station's part, with the readings that it was worked out of.
@@ -98,7 +115,7 @@ pub struct Settlement {
     pub payment: Payment,
     /// Each station, by its name.
     pub stations: Vec<StationLine>,
-    /// `baselines/similar5`, `response-payments/tiered`.
+    /// `baselines@1/similar5`, `response-payments@1/tiered`.
     pub rules: [String; 2],
 }
 
@@ -141,7 +158,10 @@ impl Cleared {
                 problem,
             ));
         }
-        let baseline = terms.baseline.curve(past, terms.calendar, &self.window);
+        let baseline = terms
+            .baseline
+            .method()
+            .curve(past, terms.calendar, &self.window);
         let mut delivered_wh = 0;
         if let Ok(curve) = &baseline {
             for (slot, actual) in actual_wh.iter().enumerate() {
@@ -171,6 +191,7 @@ impl Cleared {
         mut lines: Vec<StationLine>,
         terms: &Terms<'_>,
     ) -> Result<Settlement, Invalid> {
+        terms.require_in_force(self.window.date)?;
         let slots = self.window.slots;
         if self.cleared_wh.len() != slots {
             let problem = format!("has {} entries for {slots}", self.cleared_wh.len());
@@ -217,7 +238,7 @@ impl Cleared {
             payment,
             stations: lines,
             rules: [
-                format!("{}/{}", terms.baseline_pack, terms.baseline.name()),
+                format!("{}/{}", terms.baseline_pack, terms.baseline.method().name()),
                 format!("{}/{}", terms.payment_pack, terms.template.name),
             ],
         })

@@ -209,6 +209,8 @@ impl Readings {
 
     /// What was read of the gate, draws less exports, by local days: what baselines are made of. Nothing is estimated.
     #[must_use]
+    ///
+    /// Of an hour that the clock shows twice the second counts; one that it leaves out has no reading.
     pub fn net_draws(&self, zone: Tz) -> History {
         let mut history = History::default();
         for (at, reading) in &self.quarters {

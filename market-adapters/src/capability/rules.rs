@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::rules::{self, Dated, Refusal, RuleError, check_format, refusal, time_zone};
+use crate::rules::{self, Dated, Head, PackId, Refusal, RuleError, refusal};
 
 /// What the capability is for: how near is near enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,15 +19,14 @@ pub enum Purpose {
 /// The figures of a capability test.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CapabilityRules {
+    pack: PackId,
     raw: RawPack,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPack {
-    format: Spanned<u32>,
-    name: String,
-    time_zone: Spanned<String>,
+    pack: Head,
     steps: Spanned<Dated<Vec<f64>>>,
     repeats: Spanned<Dated<u32>>,
     rest_s: Spanned<Dated<f64>>,
@@ -64,10 +63,10 @@ impl CapabilityRules {
         rules::parse(text, RawPack::check)
     }
 
-    /// Its name, for the record of a test.
+    /// Which pack it is, for the record of a test.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.raw.name
+    pub fn pack(&self) -> &PackId {
+        &self.pack
     }
 
     /// Shares of the capacity, ascending.
@@ -131,8 +130,7 @@ impl CapabilityRules {
 
 impl RawPack {
     fn check(self) -> Result<CapabilityRules, Refusal> {
-        check_format(&self.format)?;
-        time_zone(&self.time_zone)?;
+        let (pack, _) = self.pack.clone().check()?;
         let steps = &self.steps.get_ref().value;
         let ascending = steps.windows(2).all(|pair| pair[0] < pair[1]);
         let inside = |share: &f64| *share > 0.0 && *share <= 1.0;
@@ -184,6 +182,6 @@ impl RawPack {
                 return Err(refusal(figure, name, problem));
             }
         }
-        Ok(CapabilityRules { raw: self })
+        Ok(CapabilityRules { pack, raw: self })
     }
 }

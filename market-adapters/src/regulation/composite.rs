@@ -22,7 +22,7 @@ use toml::Spanned;
 use vpp_core::{Invalid, Money, Timestamp};
 
 use super::{Record, Sample};
-use crate::rules::{self, Dated, Refusal, RuleError, check_format, refusal, time_zone};
+use crate::rules::{self, Dated, Head, PackId, Refusal, RuleError, refusal};
 
 /// How the three become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -37,7 +37,7 @@ pub enum Combine {
 /// The figures of a composite index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompositeRules {
-    name: String,
+    pack: PackId,
     zone: Tz,
     combine: Combine,
     weights: Dated<[f64; 3]>,
@@ -108,12 +108,12 @@ impl CompositeRules {
         &KNOWN
     }
 
-    /// The pack of that name.
+    /// The pack of that name, or of that name and version.
     #[must_use]
     pub fn by_name(name: &str) -> Option<&'static CompositeRules> {
         CompositeRules::known()
             .iter()
-            .find(|pack| pack.name == name)
+            .find(|rules| rules.pack.is_meant_by(name))
     }
 
     /// Reads a pack from text.
@@ -124,10 +124,10 @@ impl CompositeRules {
         rules::parse(text, RawPack::check)
     }
 
-    /// Its name, for the record of a run.
+    /// Which pack it is, for the record of a run.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn pack(&self) -> &PackId {
+        &self.pack
     }
 
     /// Whether every figure is quoted from the rule.
@@ -314,9 +314,7 @@ fn mean_distance(samples: &[Sample], target: f64, from: f64) -> f64 {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPack {
-    format: Spanned<u32>,
-    name: String,
-    time_zone: Spanned<String>,
+    pack: Head,
     combine: Combine,
     weights: Spanned<Dated<[f64; 3]>>,
     ramp_cap: Spanned<Dated<f64>>,
@@ -332,8 +330,7 @@ struct RawPack {
 
 impl RawPack {
     fn check(self) -> Result<CompositeRules, Refusal> {
-        check_format(&self.format)?;
-        let zone = time_zone(&self.time_zone)?;
+        let (pack, zone) = self.pack.check()?;
         let weights = self.weights.get_ref().value;
         if weights.iter().any(|weight| !(0.0..=1.0).contains(weight))
             || (weights.iter().sum::<f64>() - 1.0).abs() > 1e-9
@@ -355,7 +352,7 @@ impl RawPack {
             }
         }
         Ok(CompositeRules {
-            name: self.name,
+            pack,
             zone,
             combine: self.combine,
             weights: self.weights.into_inner(),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use vpp_core::Invalid;
 
-use crate::rules::{self, Dated, Refusal, RuleError, Status, check_format, refusal, time_zone};
+use crate::rules::{self, Dated, Head, PackId, Refusal, RuleError, Status, refusal};
 
 /// Frequencies outside this share of the nominal one are no measurement: units trip long before.
 const CREDIBLE: f64 = 0.2;
@@ -25,8 +25,8 @@ pub struct Droop {
     pub dead_band_hz: f64,
     /// Beyond the dead band by so much, as a share of the nominal frequency, everything is asked for.
     pub droop: f64,
-    /// The pack's name.
-    pub name: String,
+    /// Which pack it is.
+    pub pack: PackId,
     /// Whether all of its figures are sourced.
     pub sourced: bool,
 }
@@ -34,9 +34,7 @@ pub struct Droop {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPack {
-    format: Spanned<u32>,
-    name: String,
-    time_zone: Spanned<String>,
+    pack: Head,
     nominal_hz: Spanned<Dated<f64>>,
     dead_band_hz: Spanned<Dated<f64>>,
     droop: Spanned<Dated<f64>>,
@@ -114,14 +112,13 @@ impl Droop {
 
 impl RawPack {
     fn check(self) -> Result<Droop, Refusal> {
-        check_format(&self.format)?;
-        time_zone(&self.time_zone)?;
+        let (pack, _) = self.pack.check()?;
         let figures = [&self.nominal_hz, &self.dead_band_hz, &self.droop];
         let droop = Droop {
             nominal_hz: self.nominal_hz.get_ref().value,
             dead_band_hz: self.dead_band_hz.get_ref().value,
             droop: self.droop.get_ref().value,
-            name: self.name,
+            pack,
             sourced: (figures.iter()).all(|figure| figure.get_ref().status != Status::Unverified),
         };
         droop.check().map_err(|invalid| {

@@ -22,12 +22,12 @@ use toml::Spanned;
 use vpp_core::{Invalid, Timestamp};
 
 use super::{Record, Sample};
-use crate::rules::{self, Dated, Refusal, RuleError, check_format, refusal, time_zone};
+use crate::rules::{self, Dated, Head, PackId, Refusal, RuleError, refusal};
 
 /// The figures of a performance score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PerformanceRules {
-    name: String,
+    pack: PackId,
     zone: Tz,
     sample_s: Dated<f64>,
     window_s: Dated<f64>,
@@ -73,10 +73,10 @@ impl PerformanceRules {
         rules::parse(text, RawPack::check)
     }
 
-    /// Its name, for the record of a run.
+    /// Which pack it is, for the record of a run.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn pack(&self) -> &PackId {
+        &self.pack
     }
 
     /// Checks that all figures hold at an instant.
@@ -244,9 +244,7 @@ fn resample(record: &Record, step: f64) -> Vec<(f64, f64)> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPack {
-    format: Spanned<u32>,
-    name: String,
-    time_zone: Spanned<String>,
+    pack: Head,
     sample_s: Spanned<Dated<f64>>,
     window_s: Spanned<Dated<f64>>,
     flat: Spanned<Dated<f64>>,
@@ -256,8 +254,7 @@ struct RawPack {
 
 impl RawPack {
     fn check(self) -> Result<PerformanceRules, Refusal> {
-        check_format(&self.format)?;
-        let zone = time_zone(&self.time_zone)?;
+        let (pack, zone) = self.pack.check()?;
         let step = self.sample_s.get_ref().value;
         for (field, figure, least, most) in [
             ("sample_s.value", &self.sample_s, 0.1, 3_600.0),
@@ -273,7 +270,7 @@ impl RawPack {
             }
         }
         Ok(PerformanceRules {
-            name: self.name,
+            pack,
             zone,
             sample_s: self.sample_s.into_inner(),
             window_s: self.window_s.into_inner(),

@@ -99,7 +99,7 @@ fn a_fee_stops_growing_at_the_cap() {
 #[test]
 fn nobody_is_told_that_stand_ins_are_the_rule() {
     for pack in CompositeRules::known() {
-        assert!(!pack.is_sourced(), "{}", pack.name());
+        assert!(!pack.is_sourced(), "{}", pack.pack());
     }
     let zone = |text: &str| text.parse::<vpp_core::Timestamp>().unwrap();
     let hunan = CompositeRules::by_name("hunan-2025").unwrap();
@@ -224,7 +224,7 @@ fn broken_packs_are_refused_with_line_and_field() {
     for (from, to, field) in [
         ("[0.4, 0.3, 0.3]", "[0.4, 0.3, 0.4]", "weights.value"),
         ("value = 60.0", "value = -60.0", "response_limit_s.value"),
-        ("format = 1", "format = 2", "format"),
+        ("format = 1", "format = 2", "pack.format"),
     ] {
         assert!(hunan.contains(from), "{from}");
         let broken = CompositeRules::parse(&hunan.replacen(from, to, 1));

@@ -21,9 +21,7 @@ use toml::Spanned;
 use vpp_core::{Invalid, Price};
 
 use super::SLOTS;
-use crate::rules::{
-    self, Refusal, RuleError, Status, check_format, date, optional_date, refusal, time_zone,
-};
+use crate::rules::{self, Head, PackId, Refusal, RuleError, Status, date, optional_date, refusal};
 
 /// Which way the event asks to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,17 +155,15 @@ struct RawTemplate {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPack {
-    format: Spanned<u32>,
-    name: String,
-    time_zone: Spanned<String>,
+    pack: Head,
     template: BTreeMap<String, Spanned<RawTemplate>>,
 }
 
 /// The templates of a rule pack.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaymentRules {
-    /// Its name.
-    pub name: String,
+    /// Which it is.
+    pub pack: PackId,
     templates: Vec<Template>,
 }
 
@@ -219,10 +215,12 @@ impl Template {
         &self.raw.source
     }
 
-    /// From which day on it holds, and from which on no longer.
-    #[must_use]
-    pub fn validity(&self) -> (NaiveDate, Option<NaiveDate>) {
-        (self.raw.valid_from, self.raw.valid_to)
+    /// Checks that it holds on a local day.
+    ///
+    /// # Errors
+    /// The bound that the day lies beyond.
+    pub fn require_in_force(&self, day: NaiveDate) -> Result<(), Invalid> {
+        rules::holds_on(&self.name, self.raw.valid_from, self.raw.valid_to, day)
     }
 
     /// What a response earns at a price.
@@ -372,8 +370,7 @@ fn ratio(delivered: i64, cleared: i64) -> Option<Decimal> {
 
 impl RawPack {
     fn check(self) -> Result<PaymentRules, Refusal> {
-        check_format(&self.format)?;
-        time_zone(&self.time_zone)?;
+        let (pack, _) = self.pack.check()?;
         let mut templates = Vec::new();
         for (name, spanned) in self.template {
             let field = format!("template.{name}");
@@ -382,10 +379,7 @@ impl RawPack {
             let raw = spanned.into_inner();
             templates.push(Template { name, raw });
         }
-        Ok(PaymentRules {
-            name: self.name,
-            templates,
-        })
+        Ok(PaymentRules { pack, templates })
     }
 }
 

@@ -12,7 +12,7 @@ use vpp_core::Invalid;
 
 use super::{Period, Tariff};
 use crate::rules::{
-    self, Dated, Refusal, RuleError, Status, check_format, date, optional_date, refusal, time_zone,
+    self, Dated, Head, PackId, Refusal, RuleError, Series, Status, date, optional_date, refusal,
 };
 
 /// The packs that come with this crate.
@@ -33,7 +33,7 @@ const MAX_DECIMALS: u32 = 12;
 /// A named, versioned set of figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RulePack {
-    name: String,
+    id: PackId,
     tariff: Tariff,
 }
 
@@ -47,15 +47,15 @@ impl RulePack {
         &PACKS[0]
     }
 
-    /// The pack that comes with this crate under a name.
+    /// The pack that comes with this crate under a name, or under a name and version.
     #[must_use]
     pub fn by_name(name: &str) -> Option<&'static RulePack> {
-        PACKS.iter().find(|pack| pack.name == name)
+        PACKS.iter().find(|pack| pack.id.is_meant_by(name))
     }
 
     /// The names of the packs that come with this crate.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        PACKS.iter().map(|pack| pack.name.as_str())
+        PACKS.iter().map(|pack| pack.id.name.as_str())
     }
 
     /// Reads a pack from a file.
@@ -91,10 +91,10 @@ impl RulePack {
         rules::parse(text, RawPack::check)
     }
 
-    /// Its name, for the record of a run.
+    /// Its name and version, for the record of a run.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn id(&self) -> &PackId {
+        &self.id
     }
 
     /// Its prices.
@@ -107,16 +107,14 @@ impl RulePack {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPack {
-    format: Spanned<u32>,
-    name: String,
-    time_zone: Spanned<String>,
+    pack: Head,
     hours: Spanned<Hours>,
     sharp_months: Spanned<Dated<Vec<u32>>>,
     multiplier: Spanned<Multipliers>,
     decimals: Spanned<Dated<u32>>,
-    base: Spanned<Dated<Decimal>>,
-    funds: Spanned<Dated<Decimal>>,
-    feed_in: Spanned<Dated<Decimal>>,
+    base: Spanned<Series<Decimal>>,
+    funds: Spanned<Series<Decimal>>,
+    feed_in: Spanned<Series<Decimal>>,
 }
 
 /// Local hours of each period, `[from, to)`.
@@ -147,8 +145,7 @@ pub(super) struct Multipliers {
 
 impl RawPack {
     fn check(self) -> Result<RulePack, Refusal> {
-        check_format(&self.format)?;
-        let zone = time_zone(&self.time_zone)?;
+        let (id, zone) = self.pack.check()?;
         let hours = self.hours.get_ref();
         hours
             .check()
@@ -182,7 +179,9 @@ impl RawPack {
             ("funds.value", &self.funds),
             ("feed_in.value", &self.feed_in),
         ] {
-            bounded(figure, field, figure.get_ref().value)?;
+            for dated in figure.get_ref().all() {
+                bounded(figure, field, dated.value)?;
+            }
         }
         let tariff = Tariff {
             zone,
@@ -194,10 +193,7 @@ impl RawPack {
             funds: self.funds.into_inner(),
             feed_in: self.feed_in.into_inner(),
         };
-        Ok(RulePack {
-            name: self.name,
-            tariff,
-        })
+        Ok(RulePack { id, tariff })
     }
 }
 

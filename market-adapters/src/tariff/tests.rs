@@ -145,38 +145,105 @@ fn figures_hold_within_their_days_only() {
     assert_eq!(late.field, "base");
 }
 
+/// The pack with a base price that changes: of the dates given, each begins a value and may end it.
+fn with_bases(bases: &[(&str, Option<&str>, &str)]) -> Result<RulePack, crate::RuleError> {
+    let text = include_str!("../../rules/guangdong-2025.toml");
+    let from = text.find("[base]").unwrap();
+    let to = text.find("# Government funds").unwrap();
+    let mut series = String::new();
+    for (from, to, value) in bases {
+        let to = to.map_or(String::new(), |to| format!("valid_to = {to}\n"));
+        series += &format!(
+            "[[base]]\nvalue = \"{value}\"\nvalid_from = {from}\n{to}source = \"a test\"\nstatus = \"unverified\"\n"
+        );
+    }
+    RulePack::parse(&format!("{}{series}{}", &text[..from], &text[to..]))
+}
+
+#[test]
+fn a_price_may_change_from_month_to_month() {
+    let pack = with_bases(&[
+        ("2025-01-01", Some("2025-06-01"), "0.5"),
+        ("2025-06-01", None, "0.6"),
+    ]);
+    let pack = pack.unwrap();
+    let flat =
+        |at| pack.tariff().price_at(local(at), false).as_cny_per_kwh() - decimal("0.00866875");
+    assert_eq!(flat("2025-05-31T23:59"), decimal("0.5"));
+    assert_eq!(flat("2025-06-01T08:00"), decimal("0.6"));
+    let early = pack.tariff().require_in_force(local("2024-12-31T23:59"));
+    assert_eq!(early.unwrap_err().field, "base");
+}
+
+#[test]
+fn a_price_with_a_gap_in_its_dates_is_refused() {
+    for (bases, expected) in [
+        (
+            [
+                ("2025-01-01", Some("2025-05-01"), "0.5"),
+                ("2025-06-01", None, "0.6"),
+            ],
+            "no value holds from 2025-05-01 to 2025-06-01",
+        ),
+        (
+            [
+                ("2025-01-01", Some("2025-07-01"), "0.5"),
+                ("2025-06-01", None, "0.6"),
+            ],
+            "two values hold from 2025-06-01 to 2025-07-01",
+        ),
+        (
+            [("2025-01-01", None, "0.5"), ("2025-06-01", None, "0.6")],
+            "the value from 2025-01-01 on has no end, and another follows on 2025-06-01",
+        ),
+        (
+            [
+                ("2025-06-01", Some("2025-07-01"), "0.5"),
+                ("2025-01-01", None, "0.6"),
+            ],
+            "two values hold from 2025-01-01 to 2025-07-01",
+        ),
+    ] {
+        let refused = with_bases(&bases).unwrap_err().to_string();
+        assert!(refused.contains(expected), "{refused}");
+        assert!(refused.starts_with("line 6"), "{refused}");
+    }
+    assert!(with_bases(&[("2025-01-01", None, "-0.5")]).is_err());
+}
+
 #[test]
 fn a_broken_pack_is_refused_with_line_and_reason() {
     for (from, to, line, part) in [
         ("format = 1", "format = 2", 9, "2 is not 1"),
-        ("Asia/Shanghai", "Asia/Canton", 11, "no time zone"),
+        ("Asia/Shanghai", "Asia/Canton", 9, "no time zone"),
+        ("version = 1", "version = 0", 9, "nonzero"),
         (
             "valley = [[0, 8]]",
             "valley = [[0, 9]]",
-            14,
+            12,
             "hour 8 belongs to 2",
         ),
         (
             "sharp = [[11, 12]",
             "sharp = [[12, 13]",
-            14,
+            12,
             "sharp outside the peak",
         ),
-        ("[7, 8, 9]", "[7, 8, 13]", 23, "13 is outside 1 to 12"),
+        ("[7, 8, 9]", "[7, 8, 13]", 21, "13 is outside 1 to 12"),
         (
             "value = \"0.453\"",
             "value = \"-0.453\"",
-            78,
+            76,
             "-0.453 is outside 0",
         ),
         (
             "status = \"sourced\"",
             "status = \"guessed\"",
-            21,
+            19,
             "guessed",
         ),
-        ("[funds]", "[fund]", 70, "fund"),
-        ("value = \"0.38\"", "value = \"a third\"", 30, "Decimal"),
+        ("[funds]", "[fund]", 68, "fund"),
+        ("value = \"0.38\"", "value = \"a third\"", 28, "Decimal"),
     ] {
         let text = changed(from, to).unwrap_err().to_string();
         let (place, problem) = text.split_once(": ").unwrap();
@@ -189,7 +256,11 @@ fn a_broken_pack_is_refused_with_line_and_reason() {
 #[test]
 fn packs_are_known_by_name() {
     for name in RulePack::names() {
-        assert_eq!(RulePack::by_name(name).map(RulePack::name), Some(name));
+        let pack = RulePack::by_name(name).unwrap();
+        assert_eq!(pack.id().name, name);
+        assert_eq!(pack.id().to_string(), format!("{name}@1"));
+        assert_eq!(RulePack::by_name(&format!("{name}@1")), Some(pack));
+        assert!(RulePack::by_name(&format!("{name}@2")).is_none());
     }
     assert!(RulePack::by_name("guangdong").is_none());
 }

@@ -41,6 +41,7 @@ impl TryFrom<v1::Node> for Node {
     type Error = Invalid;
     fn try_from(wire: v1::Node) -> Result<Node, Invalid> {
         let kind = match wire.kind() {
+            v1::NodeKind::District => NodeKind::District,
             v1::NodeKind::Substation => NodeKind::Substation,
             v1::NodeKind::Feeder => NodeKind::Feeder,
             v1::NodeKind::Transformer => NodeKind::Transformer,
@@ -90,6 +91,7 @@ pub(super) fn base_load(wire: &[f64]) -> Result<BaseLoad, Invalid> {
 impl From<&Node> for v1::Node {
     fn from(node: &Node) -> v1::Node {
         let kind = match node.kind {
+            NodeKind::District => v1::NodeKind::District,
             NodeKind::Substation => v1::NodeKind::Substation,
             NodeKind::Feeder => v1::NodeKind::Feeder,
             NodeKind::Transformer => v1::NodeKind::Transformer,

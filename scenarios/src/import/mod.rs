@@ -167,7 +167,7 @@ pub fn import(
         header: header(options),
         sources: figures::sources(sampled.len()),
         tariff: TariffChoice {
-            rule_pack: RulePack::guangdong_2025().name().into(),
+            rule_pack: RulePack::guangdong_2025().id().to_string(),
             sharp_day: false,
         },
         assumptions,

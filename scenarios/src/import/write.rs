@@ -306,6 +306,7 @@ fn nodes(out: &mut String, nodes: &[NodeRow]) -> fmt::Result {
             NodeKind::Substation => "substation",
             NodeKind::Feeder => "feeder",
             NodeKind::Transformer => "transformer",
+            NodeKind::District => "district",
         };
         writeln!(out, "[[node]]\nid = \"{}\"\nkind = \"{kind}\"", row.id)?;
         if let Some(parent) = &row.parent {

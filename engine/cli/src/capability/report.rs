@@ -11,6 +11,7 @@ use vpp_market_adapters::capability::{Capability, CapabilityRules, Purpose, Step
 use vpp_market_adapters::regulation::Sample;
 
 use super::Promised;
+use crate::files;
 
 pub(super) struct Report<'a> {
     pub(super) name: String,
@@ -141,7 +142,7 @@ impl Report<'_> {
         let capability = &self.capability;
         json!({
             "tested": self.name,
-            "rules": self.rules.name(),
+            "rules": self.rules.pack().to_string(),
             "band": self.band(),
             "stations": self.promised.stations,
             "connected_kw": self.promised.connected_kw,
@@ -176,7 +177,7 @@ impl Report<'_> {
             self.name,
             self.promised.stations,
             self.band() * 100.0,
-            self.rules.name()
+            self.rules.pack()
         );
         let mut steps = table(Some(&COLUMNS));
         for result in &self.capability.worst {
@@ -196,17 +197,17 @@ impl Report<'_> {
     /// Writes `report.html`, `report.json` and `trace.csv`.
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder)?;
-        std::fs::write(
-            folder.join("report.json"),
+        files::write(
+            &folder.join("report.json"),
             serde_json::to_string_pretty(&self.json())? + "\n",
         )?;
-        let mut csv = csv::Writer::from_path(folder.join("trace.csv"))?;
+        let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(["time_s", "asked_kw", "got_kw"])?;
         for sample in &self.trace {
             csv.serialize((sample.at_s, sample.asked_kw, sample.got_kw))?;
         }
-        csv.flush()?;
-        std::fs::write(folder.join("report.html"), self.page()?)?;
+        files::write(&folder.join("trace.csv"), csv.into_inner()?)?;
+        files::write(&folder.join("report.html"), self.page()?)?;
         Ok(())
     }
 
@@ -265,7 +266,7 @@ draw less. Band ±{band:.0} % of the target; rules <code>{rules}</code>, of whic
             name = escape(&self.name),
             stations = self.promised.stations,
             band = self.band() * 100.0,
-            rules = escape(self.rules.name()),
+            rules = escape(&self.rules.pack().to_string()),
             plot = self.plot()?,
         ))
     }

@@ -111,7 +111,7 @@ impl EventFile {
     /// Whose baseline and template are asked for by name.
     pub(crate) fn terms<'a>(&self, calendar: &'a Calendar) -> anyhow::Result<Terms<'a>> {
         let (baselines, payments) = (BaselineRules::standard(), PaymentRules::standard());
-        let baseline = baselines.method(&self.baseline).with_context(|| {
+        let baseline = baselines.entry(&self.baseline).with_context(|| {
             let known = baselines.methods().iter().map(|m| m.method().name());
             let known = known.collect::<Vec<_>>().join(", ");
             let name = &self.baseline;
@@ -125,9 +125,9 @@ impl EventFile {
         })?;
         Ok(Terms {
             baseline,
-            baseline_pack: &baselines.name,
+            baseline_pack: &baselines.pack,
             template,
-            payment_pack: &payments.name,
+            payment_pack: &payments.pack,
             calendar,
         })
     }

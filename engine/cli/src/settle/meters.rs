@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context as _;
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono::{LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use chrono_tz::Tz;
 use csv::ByteRecord;
 use vpp_core::{StationId, Timestamp};
@@ -173,21 +173,36 @@ impl<R: Read> Meters<R> {
         let start = start(&self.record[1]).with_context(|| {
             let text = String::from_utf8_lossy(&self.record[1]);
             format!(
-                "{}: start: {text:?} is no local time such as 2027-07-01T00:15",
+                "{}: start: {text:?} is no local time such as 2027-07-01T00:15, nor one with an offset, such as \
+                 2027-07-01T00:15+08:00",
                 line()
             )
         })?;
-        let (hour, minutes) = start;
-        let begins = match self.hour {
-            Some((known, begins)) if known == hour => begins,
-            _ => {
-                let begins = hour.and_local_timezone(self.zone).earliest();
+        let Start {
+            hour,
+            minutes,
+            offset,
+        } = start;
+        let begins = match (offset, self.hour) {
+            (Some(offset), _) => hour.and_utc() - offset,
+            (None, Some((known, begins))) if known == hour => begins,
+            (None, _) => {
+                let begins = match hour.and_local_timezone(self.zone) {
+                    LocalResult::Single(begins) => begins.to_utc(),
+                    LocalResult::None => {
+                        anyhow::bail!("{}: there is no {hour}: the clock leaves it out", line())
+                    }
+                    LocalResult::Ambiguous(first, second) => anyhow::bail!(
+                        "{}: the clock shows {hour} twice: write which, {} or {}",
+                        line(),
+                        first.to_rfc3339(),
+                        second.to_rfc3339()
+                    ),
+                };
+                self.hour = Some((hour, begins));
                 begins
-                    .with_context(|| format!("{}: there is no {hour}", line()))?
-                    .to_utc()
             }
         };
-        self.hour = Some((hour, begins));
         Ok(Some((
             station,
             begins + TimeDelta::minutes(minutes),
@@ -221,8 +236,17 @@ fn whole(field: &[u8]) -> Option<i64> {
     })
 }
 
-/// `2027-07-01T00:15`: the hour, and the minutes after it.
-fn start(field: &[u8]) -> Option<(NaiveDateTime, i64)> {
+/// When a quarter of an hour begins, as it is written.
+struct Start {
+    hour: NaiveDateTime,
+    minutes: i64,
+    /// Ahead of UTC by so much; none where it is not written, and the file's zone is meant.
+    offset: Option<TimeDelta>,
+}
+
+/// `2027-07-01T00:15`, perhaps with `Z`, `:00`, `+08:00` after it.
+fn start(field: &[u8]) -> Option<Start> {
+    let number = |digits: &[u8]| whole(digits).and_then(|number| u32::try_from(number).ok());
     let [
         y0,
         y1,
@@ -240,16 +264,37 @@ fn start(field: &[u8]) -> Option<(NaiveDateTime, i64)> {
         b':',
         n0,
         n1,
+        rest @ ..,
     ] = field
     else {
         return None;
     };
-    let number = |digits: &[u8]| whole(digits).and_then(|number| u32::try_from(number).ok());
     let year = i32::try_from(number(&[*y0, *y1, *y2, *y3])?).ok()?;
     let date = NaiveDate::from_ymd_opt(year, number(&[*m0, *m1])?, number(&[*d0, *d1])?)?;
     let hour = date.and_time(NaiveTime::from_hms_opt(number(&[*h0, *h1])?, 0, 0)?);
     let minutes = number(&[*n0, *n1])?;
-    (minutes < 60).then_some((hour, i64::from(minutes)))
+    let offset = match rest.strip_prefix(b":00").unwrap_or(rest) {
+        [] => None,
+        [b'Z'] => Some(TimeDelta::zero()),
+        [sign @ (b'+' | b'-'), h0, h1, b':', n0, n1] => {
+            let (hours, minutes) = (number(&[*h0, *h1])?, number(&[*n0, *n1])?);
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            let minutes = i64::from(60 * hours + minutes);
+            Some(TimeDelta::minutes(if *sign == b'-' {
+                -minutes
+            } else {
+                minutes
+            }))
+        }
+        _ => return None,
+    };
+    (minutes < 60).then_some(Start {
+        hour,
+        minutes: i64::from(minutes),
+        offset,
+    })
 }
 
 /// What is read is counted.
@@ -273,7 +318,11 @@ mod tests {
     const ZONE: Tz = chrono_tz::Asia::Shanghai;
 
     fn read(text: &str) -> Result<Vec<(String, usize)>, String> {
-        let mut meters = Meters::new(text.as_bytes(), ZONE).map_err(|e| format!("{e:#}"))?;
+        read_in(ZONE, text)
+    }
+
+    fn read_in(zone: Tz, text: &str) -> Result<Vec<(String, usize)>, String> {
+        let mut meters = Meters::new(text.as_bytes(), zone).map_err(|e| format!("{e:#}"))?;
         let mut found = Vec::new();
         for station in &mut meters {
             let station = station.map_err(|e| format!("{e:#}"))?;
@@ -298,6 +347,31 @@ mod tests {
         assert_eq!(first.rows[1].0.to_rfc3339(), "2027-06-30T16:15:00+00:00");
         assert_eq!(first.rows[0].1.storage_out_wh, 5);
         assert_eq!(read(&with("")), Ok(Vec::new()));
+    }
+
+    /// Berlin's clock shows the hour from 2 to 3 twice on 31 October 2027, and not at all on 28 March.
+    #[test]
+    fn an_hour_that_comes_twice_is_told_apart_by_its_offset() {
+        let berlin = chrono_tz::Europe::Berlin;
+        let row = |start: &str| with(&format!("a,{start},1,2,3,4,5\n"));
+        let refused = read_in(berlin, &row("2027-10-31T02:15")).expect_err("twice");
+        let expected = "the clock shows 2027-10-31 02:00:00 twice: write which, 2027-10-31T02:00:00+02:00 or \
+                        2027-10-31T02:00:00+01:00";
+        assert!(refused.contains(expected), "{refused}");
+        let refused = read_in(berlin, &row("2027-03-28T02:15")).expect_err("never");
+        assert!(refused.contains("the clock leaves it out"), "{refused}");
+        let text = with(
+            "a,2027-10-31T01:45,1,2,3,4,5\na,2027-10-31T02:00:00+02:00,1,2,3,4,5\n\
+             a,2027-10-31T02:00+01:00,1,2,3,4,5\na,2027-10-31T02:00Z,1,2,3,4,5\n",
+        );
+        assert_eq!(read_in(berlin, &text), Ok(vec![("a".into(), 4)]));
+        let mut meters = Meters::new(text.as_bytes(), berlin).expect("a header");
+        let rows = (&mut meters).next().expect("there").expect("sound").rows;
+        let hours = rows.iter().map(|(at, _)| at.format("%d %H:%M").to_string());
+        assert_eq!(
+            hours.collect::<Vec<_>>(),
+            ["30 23:45", "31 00:00", "31 01:00", "31 02:00"]
+        );
     }
 
     #[test]
@@ -333,6 +407,14 @@ mod tests {
             ),
             (with("a,2027-02-30T00:00,1,2,3,4,5\n"), "is no local time"),
             (with("a,2027-07-01T00:60,1,2,3,4,5\n"), "is no local time"),
+            (
+                with("a,2027-07-01T00:00+24:00,1,2,3,4,5\n"),
+                "is no local time",
+            ),
+            (
+                with("a,2027-07-01T00:00:30,1,2,3,4,5\n"),
+                "is no local time",
+            ),
             (with("a b,2027-07-01T00:00,1,2,3,4,5\n"), "line 2: "),
             (
                 with("a,2027-07-01T00:07,1,2,3,4,5\n"),

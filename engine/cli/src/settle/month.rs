@@ -12,20 +12,21 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use rust_decimal::Decimal;
 use serde::Deserialize;
-use vpp_core::{AggregatorId, StationId};
-use vpp_ledger::{Batch, Ledger, Posted};
+use vpp_core::{AggregatorId, RequestId, StationId};
+use vpp_ledger::Batch;
 use vpp_market_adapters::RulePack;
 use vpp_market_adapters::response::baseline::Calendar;
-use vpp_market_adapters::subsidy::{Budget, SubsidyRules};
+use vpp_market_adapters::subsidy::{Budget, Claim, SubsidyRules};
 use vpp_settlement::metering::{Behind, Gate};
 use vpp_settlement::month::{
-    Account, Month, MonthEvent, MonthRules, MonthSettlement, StationMonth, calendar_of,
+    Account, Month, MonthEvent, MonthRules, MonthSettlement, Purchase, StationMonth, calendar_of,
 };
 
+use super::book::Book;
 use super::event_file::{EventFile, dates};
 use super::meters::Meters;
 use super::{cny, kwh, warn};
-use crate::table::{self, Column};
+use crate::table::{self, Column, Format};
 
 /// Settle a month of meter readings: what each station draws and feeds in by the tariff's periods, its subsidy, and its
 /// part of every event; exact to the fen.
@@ -40,11 +41,19 @@ use crate::table::{self, Column};
 ///   subsidy_left_cny = "18000000"     # without it: by the ledger; without a ledger all of the year's
 ///   hot_days = [2027-07-20]           # and holidays, worked: days that are not what their weekday says
 ///
+///   [[claim]]                         # any number: subsidies for what was bought, before those for energy
+///   id = "invoice-7"                  # claimed again, in whatever month, it is not paid twice
+///   kind = "equipment"                # or "platform"
+///   aggregator = "agg-a"
+///   station = "station-1"             # without it: the aggregator itself
+///   cost_cny = "120000"
+///   asked_cny = "60000"
+///
 ///   [[event]]                         # any number: keys as in `vpp settle --help`; `stations` names those that took part
 ///
 /// READINGS is CSV sorted by station, with the columns station,start,gate_in_wh,gate_out_wh,pile_discharge_wh,sun_out_wh,
-/// storage_out_wh: energies of a quarter of an hour that begins at `start` (local, 2027-07-01T00:15), none negative. What
-/// lies before the month makes the baselines.
+/// storage_out_wh: energies of a quarter of an hour that begins at `start` (local, 2027-07-01T00:15, or with an offset), none
+/// negative. What lies before the month makes the baselines.
 ///
 /// Examples:
 ///
@@ -71,12 +80,6 @@ pub(crate) struct Arguments {
     format: Format,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Format {
-    Csv,
-    Parquet,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MonthFile {
@@ -92,8 +95,63 @@ struct MonthFile {
     holidays: Vec<toml::value::Datetime>,
     #[serde(default)]
     worked: Vec<toml::value::Datetime>,
+    #[serde(default, rename = "claim")]
+    claims: Vec<ClaimRow>,
     #[serde(default, rename = "event")]
     events: Vec<EventFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClaimRow {
+    id: RequestId,
+    kind: ClaimKind,
+    aggregator: AggregatorId,
+    station: Option<StationId>,
+    cost_cny: Decimal,
+    asked_cny: Decimal,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ClaimKind {
+    Equipment,
+    Platform,
+}
+
+impl ClaimRow {
+    fn purchase(&self) -> anyhow::Result<Purchase> {
+        let fen = |field: &str, cny: Decimal| {
+            let fen = cny * Decimal::ONE_HUNDRED;
+            let whole = (Decimal::ZERO..=Decimal::from(1_000_000_000_000_i64)).contains(&fen)
+                && fen.fract().is_zero();
+            anyhow::ensure!(
+                whole,
+                "claim {}: {field}: {cny} is not 0 to 10000000000, in whole fen",
+                self.id
+            );
+            Ok(i64::try_from(fen)?)
+        };
+        let (cost_fen, asked_fen) = (
+            fen("cost_cny", self.cost_cny)?,
+            fen("asked_cny", self.asked_cny)?,
+        );
+        Ok(Purchase {
+            id: self.id.clone(),
+            aggregator: self.aggregator.clone(),
+            station: self.station.clone(),
+            claim: match self.kind {
+                ClaimKind::Equipment => Claim::Equipment {
+                    cost_fen,
+                    asked_fen,
+                },
+                ClaimKind::Platform => Claim::Platform {
+                    cost_fen,
+                    asked_fen,
+                },
+            },
+        })
+    }
 }
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -165,8 +223,7 @@ impl MonthFile {
             )
         })?;
         let rules = MonthRules {
-            tariff: pack.tariff(),
-            tariff_pack: pack.name(),
+            tariff: pack,
             hot_days,
             subsidies: self.subsidies.then(SubsidyRules::guangzhou),
         };
@@ -185,7 +242,12 @@ impl MonthFile {
             .map(|event| (event.terms.template.name.as_str(), event))
             .collect();
         templates.values().for_each(|event| warn(&event.terms));
-        Ok(Month::new(self.first()?, rules, events)?)
+        let purchases = self
+            .claims
+            .iter()
+            .map(ClaimRow::purchase)
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Month::new(self.first()?, rules, events)?.with_purchases(purchases)?)
     }
 
     /// What is left of the year's budget: by the ledger, where there is one.
@@ -211,43 +273,6 @@ impl MonthFile {
             (None, None) => return Ok(Some(whole)),
         };
         Ok(Some(Budget::with_left(rules, first.year(), left)?))
-    }
-}
-
-/// The ledger, for a program without other things to wait for.
-struct Book {
-    runtime: tokio::runtime::Runtime,
-    ledger: Ledger,
-}
-
-impl Book {
-    fn open(url: &str) -> anyhow::Result<Book> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let ledger = runtime.block_on(Ledger::open(url))?;
-        Ok(Book { runtime, ledger })
-    }
-
-    /// Granted in the year of a month by other settlements than that month's, fen.
-    fn subsidies_besides(&self, first: NaiveDate) -> anyhow::Result<i64> {
-        let run = format!("month/{}", first.format("%Y-%m"));
-        let granted = self.ledger.subsidies_of(first.year(), Some(&run));
-        Ok(self.runtime.block_on(granted)?)
-    }
-
-    fn post(&self, run: &str, batches: &[Batch]) -> anyhow::Result<()> {
-        let now = chrono::Utc::now().timestamp_millis();
-        let posting = self.ledger.post_run(run, batches, now);
-        let (posted, back) = self.runtime.block_on(posting)?;
-        let count = |of: fn(&&Posted) -> bool| posted.iter().filter(of).count();
-        let new = count(|posted| matches!(posted, Posted::Version(1)));
-        let again = count(|posted| matches!(posted, Posted::Version(2..)));
-        eprintln!(
-            "vpp: posted {new} new and {again} corrected batches; {} stood there as they are, {back} were taken back",
-            posted.len() - new - again
-        );
-        Ok(())
     }
 }
 
@@ -345,10 +370,6 @@ fn write(
     batches: &[Batch],
 ) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let ending = match format {
-        Format::Csv => "csv",
-        Format::Parquet => "parquet",
-    };
     let lines = || {
         batches
             .iter()
@@ -374,7 +395,7 @@ fn write(
         ("rule", text(&|_, line| line.rule.clone())),
         ("detail", text(&|_, line| line.detail.clone())),
     ];
-    table::write(&folder.join(format!("lines.{ending}")), &columns)?;
+    table::write(&format.file(folder, "lines"), &columns)?;
     let stations = &settled.stations;
     let whole =
         |of: &dyn Fn(&StationMonth) -> i64| Column::Whole(stations.iter().map(of).collect());
@@ -426,7 +447,7 @@ fn write(
         "fen",
         whole(&|station| fen.get(&station.account.station).copied().unwrap_or(0)),
     ));
-    table::write(&folder.join(format!("registers.{ending}")), &columns)?;
+    table::write(&format.file(folder, "registers"), &columns)?;
     eprintln!("vpp: the tables are in {}", folder.display());
     Ok(())
 }

@@ -3,17 +3,21 @@
 use std::ops::Bound;
 
 use tonic::{Request, Response, Status};
-use vpp_core::{Invalid, InvitationId};
-use vpp_dispatch::{Answer as Answered, Invited, Request as Change};
+use vpp_core::{Invalid, InvitationId, Power};
+use vpp_dispatch::{Answer as Answered, Engine, Invited, Request as Change};
+use vpp_ledger::{Filter, Ledger};
 use vpp_proto::convert::{Asking, invitation_to_wire};
 use vpp_proto::v1;
 
 use super::page::Page;
+use super::settlement::failed;
 use super::status::{refused, unexpected};
 use crate::sequencer::Handle;
 
 pub(crate) struct Invitations {
     pub(crate) handle: Handle,
+    /// Where settlements must be before they are recorded; none: they are kept elsewhere.
+    pub(crate) ledger: Option<Ledger>,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -36,6 +40,59 @@ impl Invitations {
             Answered::Invitation(invited) => Ok(Some(to_wire(&invited))),
             other => Err(unexpected(&other)),
         }
+    }
+}
+
+impl Invitations {
+    /// That the ledger has a statement of each aggregator that was taken: nothing counts as judged or paid without figures.
+    async fn require_statements(&self, id: &str) -> Result<(), Status> {
+        let Some(ledger) = &self.ledger else {
+            return Ok(());
+        };
+        let id = InvitationId::new(id).map_err(refused)?;
+        let delivered = move |engine: &Engine| {
+            let known = engine.invitations().get(&id);
+            let invited = known.ok_or_else(|| Invalid::unknown("invitation_id", &id))?;
+            let taken = invited
+                .process
+                .clearing()
+                .map_or(&[][..], |clearing| &clearing.taken);
+            let promised = taken.iter().filter(|taken| taken.power > Power::ZERO);
+            let aggregators: Vec<String> =
+                promised.map(|taken| taken.aggregator.to_string()).collect();
+            Ok(invited
+                .event
+                .as_ref()
+                .map(|event| (format!("event/{event}"), aggregators)))
+        };
+        // Without an event there is nothing to settle, and the engine says so.
+        let Some((subject, aggregators)) = self
+            .handle
+            .try_ask(move |engine, _| delivered(engine))
+            .await?
+        else {
+            return Ok(());
+        };
+        for aggregator in aggregators {
+            let filter = Filter {
+                subject: Some(subject.clone()),
+                aggregator: Some(aggregator.clone()),
+                ..Filter::default()
+            };
+            let found = ledger.statements(&filter, 1).await.map_err(failed)?;
+            // One that was taken back stands there without rules.
+            if found
+                .first()
+                .is_none_or(|statement| statement.rules.is_empty())
+            {
+                let problem = format!(
+                    "there is no statement of {subject} for {aggregator}: settle it first, with `vpp settle --ledger` or \
+                     `vpp settle-month --ledger`"
+                );
+                return Err(refused(Invalid::state("ledger", problem)));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -89,6 +146,7 @@ impl v1::invitation_service_server::InvitationService for Invitations {
         request: Request<v1::RecordSettlementRequest>,
     ) -> Answer<v1::RecordSettlementResponse> {
         let request = request.into_inner();
+        self.require_statements(&request.invitation_id).await?;
         let (id, validate_only) = (request.request_id.clone(), request.validate_only);
         let invitation = self.step(id, validate_only, request).await?;
         Ok(Response::new(v1::RecordSettlementResponse { invitation }))

@@ -54,6 +54,7 @@ pub(crate) async fn serve(
     });
     let invitation = InvitationServiceServer::new(invitation::Invitations {
         handle: handle.clone(),
+        ledger: ledger.clone(),
     });
     let dispatch = DispatchServiceServer::new(dispatch::Dispatch { handle });
     let settlement = SettlementServiceServer::new(settlement::Settlement { ledger });

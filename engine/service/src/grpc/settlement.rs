@@ -26,6 +26,7 @@ impl v1::settlement_service_server::SettlementService for Settlement {
         let given = |text: String| (!text.is_empty()).then_some(text);
         let size = Page::parse(request.page_size, "")?.size();
         let filter = Filter {
+            id: None,
             aggregator: given(request.aggregator_id),
             station: given(request.station_id),
             subject: given(request.subject),
@@ -138,7 +139,7 @@ fn after(token: &str) -> Result<Option<(String, i64)>, Status> {
 }
 
 #[allow(clippy::needless_pass_by_value)] // for map_err
-fn failed(error: LedgerError) -> Status {
+pub(super) fn failed(error: LedgerError) -> Status {
     tracing::error!(%error, "the ledger cannot be read");
     Status::unavailable(error.to_string())
 }

@@ -50,10 +50,10 @@ fn settle_by(
     let (baselines, payments) = (BaselineRules::standard(), PaymentRules::standard());
     let calendar = Calendar::default();
     let terms = Terms {
-        baseline: baselines.method("js5").expect("there"),
-        baseline_pack: &baselines.name,
+        baseline: baselines.entry("js5").expect("there"),
+        baseline_pack: &baselines.pack,
         template: payments.template(template).expect("there"),
-        payment_pack: &payments.name,
+        payment_pack: &payments.pack,
         calendar: &calendar,
     };
     settle(cleared, records, &terms)
@@ -87,12 +87,15 @@ fn an_event_is_settled_with_what_led_to_it() {
         refused,
         BaselineError::TooFewDays { found: 0, .. }
     ));
-    assert_eq!(settled.rules, ["baselines/js5", "response-payments/tiered"]);
+    assert_eq!(
+        settled.rules,
+        ["baselines@1/js5", "response-payments@1/tiered"]
+    );
     let csv = settled.to_csv();
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(
         lines[0],
-        "event-1,agg-a,station-1,20000,20000,0,2286,baselines/js5,response-payments/tiered,"
+        "event-1,agg-a,station-1,20000,20000,0,2286,baselines@1/js5,response-payments@1/tiered,"
     );
     assert!(lines[2].contains("no baseline: 0 days are fit"), "{csv}");
     assert!(

@@ -4,6 +4,7 @@ use vpp_core::EventId;
 use vpp_market_adapters::RulePack;
 use vpp_market_adapters::response::baseline::{BaselineRules, EventWindow};
 use vpp_market_adapters::response::payment::{Direction, PaymentRules};
+use vpp_market_adapters::subsidy::Cut;
 
 use super::*;
 use crate::metering::Reading;
@@ -50,17 +51,16 @@ fn month_of(hot: &BTreeSet<NaiveDate>, cleared: Vec<Cleared>, run: impl FnOnce(&
     let event = |cleared: Cleared| MonthEvent {
         cleared,
         terms: Terms {
-            baseline: baselines.method("js5").expect("there"),
-            baseline_pack: &baselines.name,
+            baseline: baselines.entry("js5").expect("there"),
+            baseline_pack: &baselines.pack,
             template: payments.template("tiered").expect("there"),
-            payment_pack: &payments.name,
+            payment_pack: &payments.pack,
             calendar: &calendar,
         },
         stations: None,
     };
     let rules = MonthRules {
-        tariff: RulePack::guangdong_2025().tariff(),
-        tariff_pack: "guangdong-2025",
+        tariff: RulePack::guangdong_2025(),
         hot_days: hot,
         subsidies: Some(SubsidyRules::guangzhou()),
     };
@@ -206,12 +206,172 @@ fn an_event_is_settled_out_of_the_readings() {
     });
 }
 
+/// By hand: half of 30,000 CNY for the equipment, half of 20,001 CNY for the platform, rounded down; of 100 CNY that are left
+/// the vehicles' energy gets what remains.
+#[test]
+fn what_was_bought_is_granted_before_energy() {
+    let rules = SubsidyRules::guangzhou();
+    let purchase = |id: &str, station: Option<u32>, claim| Purchase {
+        id: RequestId::new(id).expect("an id"),
+        aggregator: AggregatorId::new("agg-a").expect("an id"),
+        station: station.map(|number| account(number).station),
+        claim,
+    };
+    let equipment = |cost_fen, asked_fen| Claim::Equipment {
+        cost_fen,
+        asked_fen,
+    };
+    let platform = |cost_fen, asked_fen| Claim::Platform {
+        cost_fen,
+        asked_fen,
+    };
+    let all = [
+        purchase("i-1", Some(1), equipment(3_000_000, 2_000_000)),
+        purchase("i-2", None, platform(2_000_100, 2_000_100)),
+    ];
+    let hot = BTreeSet::new();
+    let month = |purchases: Vec<Purchase>, subsidies| {
+        let rules = MonthRules {
+            tariff: RulePack::guangdong_2025(),
+            hot_days: &hot,
+            subsidies,
+        };
+        Month::new(date(4, 1), rules, Vec::new())
+            .expect("a month")
+            .with_purchases(purchases)
+    };
+    let fed = Reading {
+        gate_out_wh: 100,
+        pile_discharge_wh: 100,
+        ..Reading::default()
+    };
+    let close = |purchases: &[Purchase]| {
+        let month = month(purchases.to_vec(), Some(rules)).expect("sound");
+        let readings = readings(fed, |_, _, reading| Some(reading));
+        let stations = vec![month.measure(account(1), &readings).expect("sound")];
+        let mut budget =
+            Budget::with_left(rules, 2027, "25100.5".parse().expect("a number")).expect("in force");
+        let settled = month.close(stations, Some(&mut budget));
+        settled.map(|settled| (settled, budget.left_fen()))
+    };
+    let (settled, left) = close(&all).expect("sound");
+    let granted: Vec<i64> = settled
+        .purchases
+        .iter()
+        .map(|(_, grant)| grant.granted_fen)
+        .collect();
+    assert_eq!(granted, [1_500_000, 1_000_050]);
+    let energy = settled.grants[0].expect("a grant");
+    assert_eq!(
+        (energy.granted_fen, energy.cut, left),
+        (10_000, Some(Cut::Budget), 0)
+    );
+    let of_station = settled.station_fen()[&account(1).station];
+    let bills: i64 = settled.stations[0].energy.iter().map(|line| line.fen).sum();
+    assert_eq!(of_station, bills + 1_510_000);
+
+    let stranger = [purchase("i-3", Some(2), equipment(1, 1))];
+    assert_eq!(
+        close(&stranger).expect_err("not there").field,
+        "claims[i-3]"
+    );
+    let negative = [purchase("i-4", None, platform(1, -1))];
+    assert_eq!(
+        close(&negative).expect_err("negative").field,
+        "claims[i-4].asked_fen"
+    );
+    let rate = Price::from_cny_per_kwh("1".parse().expect("a number"));
+    let energy = purchase("i-5", None, Claim::Discharge { wh: 1, rate });
+    for (purchases, subsidies) in [
+        (vec![all[0].clone(), all[0].clone()], Some(rules)),
+        (vec![energy], Some(rules)),
+        (all.to_vec(), None),
+    ] {
+        assert!(month(purchases, subsidies).is_err());
+    }
+}
+
+/// Events of one aggregator from the given quarters on, an hour each, on the same day; those who take part by number.
+fn overlapping(zone: &str, events: &[(usize, Option<&[u32]>)]) -> Result<(), Invalid> {
+    let (baselines, payments) = (BaselineRules::standard(), PaymentRules::standard());
+    let calendar = Calendar::default();
+    let events = (1..)
+        .zip(events)
+        .map(|(number, (first, stations))| MonthEvent {
+            cleared: Cleared {
+                event: EventId::new(format!("event-{number}")).expect("an id"),
+                aggregator: AggregatorId::new("agg-a").expect("an id"),
+                direction: Direction::Shaving,
+                window: EventWindow {
+                    date: date(10, 31),
+                    first: *first,
+                    slots: 4,
+                    invited_on: date(10, 30),
+                },
+                cleared_wh: vec![20_000; 4],
+                price: Price::from_cny_per_kwh("2".parse().expect("a number")),
+            },
+            terms: Terms {
+                baseline: baselines.entry("js5").expect("there"),
+                baseline_pack: &baselines.pack,
+                template: payments.template("tiered").expect("there"),
+                payment_pack: &payments.pack,
+                calendar: &calendar,
+            },
+            stations: stations.map(|numbers| {
+                numbers
+                    .iter()
+                    .map(|number| account(*number).station)
+                    .collect()
+            }),
+        });
+    let text = include_str!("../../../../market-adapters/rules/guangdong-2025.toml");
+    let tariff = RulePack::parse(&text.replace("Asia/Shanghai", zone)).expect("a pack");
+    let hot = BTreeSet::new();
+    let rules = MonthRules {
+        tariff: &tariff,
+        hot_days: &hot,
+        subsidies: None,
+    };
+    Month::new(date(10, 1), rules, events.collect()).map(|_| ())
+}
+
+#[test]
+fn the_same_energy_is_not_paid_twice() {
+    let shanghai = |events: &[_]| overlapping("Asia/Shanghai", events);
+    let both: &[u32] = &[1, 2];
+    shanghai(&[(56, None), (60, None)]).expect("one after the other");
+    shanghai(&[(56, Some(&[1])), (58, Some(&[2]))]).expect("of different stations");
+    for second in [None, Some(both)] {
+        let refused = shanghai(&[(56, Some(&[1])), (59, second)]).expect_err("at the same time");
+        assert_eq!(refused.field, "events[event-2]");
+        assert!(
+            refused.problem.contains("at the same time as event-1"),
+            "{refused}"
+        );
+    }
+}
+
+/// Berlin's clock goes from 3 to 2 again on 31 October 2027.
+#[test]
+fn an_event_while_the_clock_changes_is_refused() {
+    let berlin = |first| overlapping("Europe/Berlin", &[(first, None)]);
+    for first in [5, 8, 11] {
+        let refused = berlin(first).expect_err("the clock changes");
+        assert!(
+            refused.problem.contains("the clock changes on 2027-10-31"),
+            "{refused}"
+        );
+    }
+    berlin(0).expect("before");
+    berlin(12).expect("after");
+}
+
 #[test]
 fn what_is_no_month_is_refused() {
     let hot = BTreeSet::new();
     let rules = || MonthRules {
-        tariff: RulePack::guangdong_2025().tariff(),
-        tariff_pack: "guangdong-2025",
+        tariff: RulePack::guangdong_2025(),
         hot_days: &hot,
         subsidies: None,
     };

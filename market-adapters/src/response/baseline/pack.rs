@@ -6,13 +6,12 @@ use std::sync::LazyLock;
 use chrono::NaiveDate;
 use serde::Deserialize;
 use toml::Spanned;
+use vpp_core::Invalid;
 
 use super::Baseline;
 use super::methods::{Adjustment, Choose, LoadBefore, MeanOfDays};
 use crate::response::SLOTS;
-use crate::rules::{
-    self, Refusal, RuleError, Status, check_format, date, optional_date, refusal, time_zone,
-};
+use crate::rules::{self, Head, PackId, Refusal, RuleError, Status, date, optional_date, refusal};
 
 /// No method looks further back, days.
 const MOST_LOOK_BACK: i64 = 400;
@@ -64,16 +63,14 @@ enum RawMethod {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPack {
-    format: Spanned<u32>,
-    name: String,
-    time_zone: Spanned<String>,
+    pack: Head,
     method: BTreeMap<String, Spanned<RawMethod>>,
 }
 
 /// The methods of a rule pack.
 pub struct BaselineRules {
-    /// Its name.
-    pub name: String,
+    /// Which it is.
+    pub pack: PackId,
     methods: Vec<MethodEntry>,
 }
 
@@ -91,6 +88,14 @@ pub struct MethodEntry {
 }
 
 impl MethodEntry {
+    /// Checks that the method holds on a local day.
+    ///
+    /// # Errors
+    /// The bound that the day lies beyond.
+    pub fn require_in_force(&self, day: NaiveDate) -> Result<(), Invalid> {
+        rules::holds_on(self.method.name(), self.valid_from, self.valid_to, day)
+    }
+
     /// The method itself.
     #[must_use]
     pub fn method(&self) -> &dyn Baseline {
@@ -128,16 +133,22 @@ impl BaselineRules {
 
     /// A method by its name.
     #[must_use]
+    pub fn entry(&self, name: &str) -> Option<&MethodEntry> {
+        self.methods
+            .iter()
+            .find(|entry| entry.method.name() == name)
+    }
+
+    /// A method by its name, without what is known of it.
+    #[must_use]
     pub fn method(&self, name: &str) -> Option<&dyn Baseline> {
-        let mut entries = self.methods.iter().map(MethodEntry::method);
-        entries.find(|method| method.name() == name)
+        self.entry(name).map(MethodEntry::method)
     }
 }
 
 impl RawPack {
     fn check(self) -> Result<BaselineRules, Refusal> {
-        check_format(&self.format)?;
-        time_zone(&self.time_zone)?;
+        let (pack, _) = self.pack.check()?;
         let mut methods = Vec::new();
         for (name, spanned) in self.method {
             let wrong =
@@ -169,10 +180,7 @@ impl RawPack {
                 status,
             });
         }
-        Ok(BaselineRules {
-            name: self.name,
-            methods,
-        })
+        Ok(BaselineRules { pack, methods })
     }
 }
 

@@ -1,0 +1,56 @@
+//! Files as they are written: whole, or not at all.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+/// Writes a file where no reader sees it half written, and none of what was there is lost when the disk is full.
+pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    write_by(path, |part| Ok(std::fs::write(part, text)?))
+}
+
+/// The same, written by `write` under another name first.
+pub(crate) fn write_by(
+    path: &Path,
+    write: impl FnOnce(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let part = part(path);
+    let written = write(&part).and_then(|()| Ok(std::fs::rename(&part, path)?));
+    if written.is_err() {
+        // Whatever is there of it is of no use; that it cannot be removed says no more than the first error.
+        let _ = std::fs::remove_file(&part);
+    }
+    written.with_context(|| path.display().to_string())
+}
+
+fn part(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".part");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_there_stays_when_writing_fails() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.csv");
+        write(&path, "old").expect("written");
+        let failed = write_by(&path, |part| {
+            std::fs::write(part, "ha")?;
+            anyhow::bail!("the disk is full")
+        });
+        let message = format!("{:#}", failed.expect_err("failed"));
+        assert!(message.ends_with("a.csv: the disk is full"), "{message}");
+        assert_eq!(std::fs::read_to_string(&path).expect("there"), "old");
+        write(&path, "new").expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("there"), "new");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).expect("a folder").count(),
+            1
+        );
+    }
+}
