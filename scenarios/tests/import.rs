@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
 use vpp_aggregator::Sites;
-use vpp_core::{Flexibility, Interval, NodeKind, Power, Session, Station};
+use vpp_core::{Flexibility, NodeKind, Power, Session, Station};
 use vpp_scenarios::Scenario;
 use vpp_scenarios::import::{ImportError, ImportOptions, Stage, import};
 use vpp_scenarios::world::World;
@@ -261,12 +261,11 @@ fn limits_hold_the_defaults_and_not_all_connections() {
 fn least_kw(world: &World, scenario: &Scenario, minutes: i64) -> f64 {
     let length = TimeDelta::minutes(minutes);
     let start = scenario.start();
-    let interval = Interval::new(start, start + length).expect("not empty");
     let least = |(index, station): (usize, &Station)| {
         let readings = world.readings(index).iter();
         let sessions: Vec<Session> = readings.map(|reading| reading.session.clone()).collect();
-        let flexibility = Flexibility::of(station, &sessions, start, &[interval]);
-        flexibility.sustained_min(station, 0, length).as_kilowatts()
+        let (lowest, _) = Flexibility::sustained(station, &sessions, start, length);
+        lowest.as_kilowatts()
     };
     world.stations().iter().enumerate().map(least).sum()
 }

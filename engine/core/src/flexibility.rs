@@ -1,12 +1,23 @@
 //! From sessions to what a station could do: power bounds and the envelope of cumulative energy.
 //!
-//! The envelope sums each session's earliest and latest energy curve. It is exact for one session; for several it is the
-//! usual outer aggregation, so the aggregator's split over piles serves the most urgent first to stay within it.
+//! What the envelope promises for its first [`Flexibility::GUARANTEED`] intervals can be carried out: whatever course of
+//! energies keeps its bounds can be shared out among the vehicles, with each within its own power and battery and none
+//! leaving short. For one vehicle it is all that the vehicle can do. Of several together the sums of their bounds say more than
+//! they can do (a vehicle that is full does not help another that charges slowly), so those are drawn in, towards the middle
+//! of what is possible, until every set of intervals is asked for no more than the vehicles can give in it
+//! (`flexibility/ranges.rs`). Later intervals keep the sums: they are planned anew before they come near.
+//!
+//! Losses are counted as if all vehicles either charged or discharged in an interval.
+
+mod ranges;
+mod sustained;
 
 use chrono::TimeDelta;
 
 use crate::time::as_hours;
+use crate::units::MAX_KILOWATT_HOURS;
 use crate::{Energy, Interval, Power, Session, Station, Timestamp};
+use ranges::{Course, MOST_INTERVALS, Ranges};
 
 /// Bounds on the energy that the batteries of a station have received since the start of the horizon, at the *end* of
 /// each interval, in battery-side energy.
@@ -30,6 +41,9 @@ pub struct Flexibility {
 }
 
 impl Flexibility {
+    /// So many intervals from now on are promised for certain.
+    pub const GUARANTEED: usize = MOST_INTERVALS;
+
     /// The flexibility of `station` with `sessions` plugged in, from `now` over `intervals` (contiguous, the first starts
     /// at `now`).
     #[must_use]
@@ -40,77 +54,135 @@ impl Flexibility {
         intervals: &[Interval],
     ) -> Flexibility {
         let mut flexibility = Flexibility::default();
-        for interval in intervals {
-            let mut charge = Power::ZERO;
-            let mut discharge = Power::ZERO;
-            let mut lower = Energy::ZERO;
-            let mut upper = Energy::ZERO;
-            for session in sessions {
-                let stay = (session.departure.min(interval.end()) - interval.start())
-                    .max(TimeDelta::zero());
-                charge += session.max_charge * stay / interval.length();
-                discharge += session.max_discharge * stay / interval.length();
-                let bounds = session_bounds(station, session, now, interval.end());
-                lower += bounds.0;
-                upper += bounds.1;
+        let vehicle = |session| Vehicle::new(station, session, now);
+        let vehicles: Vec<Vehicle> = sessions.iter().map(vehicle).collect();
+        let near = intervals.len().min(MOST_INTERVALS);
+        let promised = promised(&vehicles, &intervals[..near]);
+        for (t, interval) in intervals.iter().enumerate() {
+            let (mut up, mut down, mut lower, mut upper) = (0.0, 0.0, 0.0, 0.0);
+            if t < near {
+                up = promised.up[t];
+                down = promised.down[t];
+                lower = promised.lower[t];
+                upper = promised.upper[t];
+            } else {
+                for vehicle in &vehicles {
+                    let (most, least) = vehicle.energy_in(interval);
+                    let bounds = vehicle.stored_at(interval.end());
+                    up += most;
+                    down += least;
+                    lower += bounds.0;
+                    upper += bounds.1;
+                }
             }
-            flexibility
-                .max_charge
-                .push(charge.min(station.import_limit));
-            flexibility
-                .max_discharge
-                .push(discharge.min(station.export_limit));
-            flexibility.envelope.lower.push(lower);
+            let hours = as_hours(interval.length());
+            let charge = within(up / station.charge_efficiency / hours, station.import_limit);
+            let discharge = within(
+                down * station.discharge_efficiency / hours,
+                station.export_limit,
+            );
+            flexibility.max_charge.push(charge);
+            flexibility.max_discharge.push(discharge);
+            // Beyond belief only where reports are; drawn in, like all that is not certain.
+            let upper = Energy::floor_kilowatt_hours(upper.min(MAX_KILOWATT_HOURS));
+            let lower = -Energy::floor_kilowatt_hours((-lower).min(MAX_KILOWATT_HOURS));
             flexibility.envelope.upper.push(upper);
+            flexibility.envelope.lower.push(lower.min(upper));
         }
         flexibility
     }
-
-    /// The lowest mean draw that can be kept over the interval `index`, counted from the start of the horizon, without a
-    /// vehicle leaving short; negative where batteries can export.
-    #[must_use]
-    pub fn sustained_min(&self, station: &Station, index: usize, length: TimeDelta) -> Power {
-        let energy = self.envelope.lower[index].as_kilowatt_hours();
-        let at_grid = if energy >= 0.0 {
-            energy / station.charge_efficiency
-        } else {
-            energy * station.discharge_efficiency
-        };
-        let power = Power::round_kilowatts(at_grid / as_hours(length));
-        power.limited_to(-self.max_discharge[index], self.max_charge[index])
-    }
-
-    /// The highest mean draw that can be kept over the interval `index`, counted from the start of the horizon.
-    #[must_use]
-    pub fn sustained_max(&self, station: &Station, index: usize, length: TimeDelta) -> Power {
-        let at_grid = self.envelope.upper[index].as_kilowatt_hours() / station.charge_efficiency;
-        Power::floor_kilowatts(at_grid / as_hours(length)).min(self.max_charge[index])
-    }
 }
 
-/// Latest and earliest cumulative energy of one session at `at`.
-fn session_bounds(
-    station: &Station,
-    session: &Session,
+/// A magnitude, not below zero and not above what the connection carries; rounded down.
+fn within(kilowatts: f64, limit: Power) -> Power {
+    Power::floor_kilowatts(kilowatts.clamp(0.0, limit.as_kilowatts()))
+}
+
+/// The ranges of all vehicles together that can be shared out among them.
+fn promised(vehicles: &[Vehicle], intervals: &[Interval]) -> Ranges {
+    let mut parts: Vec<Ranges> = vehicles
+        .iter()
+        .map(|vehicle| vehicle.ranges(intervals))
+        .collect();
+    let (mut all, mut course) = (Ranges::default(), Course::default());
+    all.intervals = intervals.len();
+    for part in &parts {
+        all.add(part);
+        course.add(&part.middle());
+    }
+    all.promise(&parts, &course);
+    for part in &mut parts {
+        *part = part.mirrored();
+    }
+    let mut mirrored = all.mirrored();
+    mirrored.promise(&parts, &course.mirrored());
+    mirrored.mirrored()
+}
+
+/// A vehicle's stay, in kW and kWh at its battery.
+struct Vehicle {
     now: Timestamp,
-    at: Timestamp,
-) -> (Energy, Energy) {
-    let plugged_until = session.departure.min(at);
-    let since_now = (plugged_until - now).max(TimeDelta::zero());
-    let until_departure = (session.departure - plugged_until).max(TimeDelta::zero());
-    let charged = |length| scale(session.max_charge * length, station.charge_efficiency);
-    let upper = session.energy_room.min(charged(since_now));
-    let deepest = session.energy_available.min(scale(
-        session.max_discharge * since_now,
-        1.0 / station.discharge_efficiency,
-    ));
-    // What is still to come at full power after `at` need not be there yet.
-    let latest = session.energy_needed - charged(until_departure);
-    let lower = latest.max(-deepest).min(upper);
-    (lower, upper)
+    departure: Timestamp,
+    charge_kw: f64,
+    discharge_kw: f64,
+    needed_kwh: f64,
+    room_kwh: f64,
+    available_kwh: f64,
 }
 
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // energies are bounded far below 2^53 mJ·1e3
-fn scale(energy: Energy, factor: f64) -> Energy {
-    Energy::from_watt_milliseconds((energy.as_watt_milliseconds() as f64 * factor) as i64)
+impl Vehicle {
+    fn new(station: &Station, session: &Session, now: Timestamp) -> Vehicle {
+        let vehicle = Vehicle {
+            now,
+            departure: session.departure.max(now),
+            charge_kw: session.max_charge.as_kilowatts() * station.charge_efficiency,
+            discharge_kw: session.max_discharge.as_kilowatts() / station.discharge_efficiency,
+            needed_kwh: session.energy_needed.as_kilowatt_hours(),
+            room_kwh: session.energy_room.as_kilowatt_hours(),
+            available_kwh: session.energy_available.as_kilowatt_hours(),
+        };
+        // What cannot be had any more is not needed.
+        let most = vehicle.charge_kw * as_hours(vehicle.departure - now);
+        Vehicle {
+            needed_kwh: vehicle.needed_kwh.min(vehicle.room_kwh).min(most),
+            ..vehicle
+        }
+    }
+
+    /// How long it stays from one instant to another, h.
+    fn stay_h(&self, from: Timestamp, to: Timestamp) -> f64 {
+        as_hours((self.departure.min(to) - from).max(TimeDelta::zero()))
+    }
+
+    /// The most that it takes and gives in an interval, kWh.
+    fn energy_in(&self, interval: &Interval) -> (f64, f64) {
+        let hours = self.stay_h(interval.start(), interval.end());
+        (self.charge_kw * hours, self.discharge_kw * hours)
+    }
+
+    /// The least and the most that it may have received by an instant, kWh.
+    fn stored_at(&self, at: Timestamp) -> (f64, f64) {
+        let since_now = self.stay_h(self.now, at);
+        let until_departure = as_hours((self.departure - at).max(TimeDelta::zero()));
+        let upper = self.room_kwh.min(self.charge_kw * since_now);
+        let deepest = self.available_kwh.min(self.discharge_kw * since_now);
+        // What is still to come at full power after `at` need not be there yet.
+        let latest = self.needed_kwh - self.charge_kw * until_departure;
+        (latest.max(-deepest).min(upper), upper)
+    }
+
+    fn ranges(&self, intervals: &[Interval]) -> Ranges {
+        let mut ranges = Ranges {
+            intervals: intervals.len(),
+            ..Ranges::default()
+        };
+        for (t, interval) in intervals.iter().enumerate() {
+            (ranges.up[t], ranges.down[t]) = self.energy_in(interval);
+            (ranges.lower[t], ranges.upper[t]) = self.stored_at(interval.end());
+        }
+        ranges
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -237,6 +237,20 @@ impl Energy {
         checked_round(field, "kWh", kwh, per_kwh, MAX_KILOWATT_HOURS).map(Energy)
     }
 
+    /// From a kilowatt-hour figure of our own, rounded down to the watt-millisecond.
+    ///
+    /// # Panics
+    /// When the figure is not finite or out of range: that is our error, not the caller's input.
+    #[must_use]
+    pub fn floor_kilowatt_hours(kwh: f64) -> Energy {
+        assert!(
+            kwh.abs() <= 10.0 * MAX_KILOWATT_HOURS,
+            "a computed energy of {kwh} kWh is not finite or out of range"
+        );
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // bounded above
+        Energy((kwh * WATT_MILLISECONDS_PER_KWH as f64).floor() as i64)
+    }
+
     /// Watt-milliseconds.
     pub const fn as_watt_milliseconds(self) -> i64 {
         self.0

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use vpp_core::{
-    Commitment, Event, Fleet, Flexibility, Interval, Invalid, Power, Programme, Scope, Timestamp,
+    Commitment, Event, Fleet, Flexibility, Invalid, Power, Programme, Scope, Timestamp,
 };
 
 use crate::engine::Engine;
@@ -225,12 +225,10 @@ impl Engine {
     ) -> (Power, Power) {
         let registered = &self.fleet.stations()[station];
         let state = &self.states[station];
-        let Ok(whole) = Interval::new(now, now + duration) else {
+        if duration <= TimeDelta::zero() {
             return Default::default();
-        };
-        let flexibility = Flexibility::of(registered, &state.sessions, now, &[whole]);
-        let lowest = flexibility.sustained_min(registered, 0, duration);
-        let highest = flexibility.sustained_max(registered, 0, duration);
+        }
+        let (lowest, highest) = Flexibility::sustained(registered, &state.sessions, now, duration);
         let draw = state.active_power;
         (
             (draw - lowest).max(Power::ZERO),

@@ -13,6 +13,7 @@ mod grpc;
 mod journal;
 mod kafka;
 mod recorder;
+mod seldom;
 mod sequencer;
 mod service;
 mod solver;

@@ -14,6 +14,7 @@ use vpp_dispatch::{
 use crate::clock::Clock;
 use crate::kafka::produce::Producer;
 use crate::recorder::{Record, Recorder, Reply};
+use crate::seldom::Seldom;
 use crate::solver::Solver;
 use crate::statistics::Statistics;
 use crate::watchdog::{Heartbeat, TURN};
@@ -76,6 +77,8 @@ pub(crate) struct Sequencer {
     pub(crate) last: Timestamp,
     /// Room for what a step leads to, kept from one to the next.
     pub(crate) outputs: Vec<Output>,
+    /// Signals that could not be followed come in rows; their number is in the statistics.
+    pub(crate) unfollowed: Seldom,
 }
 
 /// What one step leads to besides its side effects.
@@ -178,7 +181,7 @@ impl Sequencer {
         }
     }
 
-    fn count_signal(&self, stepped: &Stepped, elapsed: Duration) {
+    fn count_signal(&mut self, stepped: &Stepped, elapsed: Duration) {
         let statistics = &self.statistics;
         statistics.signals.add(1);
         let deadline = self.engine.config().deadline.to_std().unwrap_or_default();
@@ -198,7 +201,11 @@ impl Sequencer {
             RegulationNote::Short => &statistics.short_signals,
         };
         counter.add(1);
+        let Some(kept_back) = self.unfollowed.now(Instant::now()) else {
+            return;
+        };
         tracing::warn!(
+            kept_back,
             sequence = achieved.sequence,
             requested = %achieved.requested,
             ordered = %achieved.ordered,

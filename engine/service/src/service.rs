@@ -20,6 +20,7 @@ use crate::kafka::ingest::Ingest;
 use crate::kafka::produce::Producer;
 use crate::kafka::topics::Topics;
 use crate::recorder::Recorder;
+use crate::seldom::Seldom;
 use crate::sequencer::{Feeds, Handle, Message, Sequencer};
 use crate::solver::{Solver, into_channel};
 use crate::statistics::Statistics;
@@ -132,6 +133,7 @@ impl Service {
         let sequencer = Sequencer {
             last: clock.now(),
             outputs: Vec::new(),
+            unfollowed: Seldom::default(),
             engine,
             clock: clock.clone(),
             recorder,
