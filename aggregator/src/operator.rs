@@ -180,7 +180,9 @@ impl<S: Sites> Operator<S> {
         let Controlled { agent, splitter } = &mut self.stations[station];
         let in_force = agent.in_force(now);
         let readings = self.sites.readings(station);
-        splitter.split(in_force.setpoint, readings, now, &mut self.setpoints);
+        let registered = &self.sites.stations()[station];
+        let setpoints = &mut self.setpoints;
+        splitter.split(registered, in_force.setpoint, readings, now, setpoints);
         let lease = Lease {
             valid_until: in_force.valid_until.unwrap_or(now + IDLE_LEASE),
             fallback: in_force.fallback,

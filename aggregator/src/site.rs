@@ -11,11 +11,14 @@ pub struct PileReading {
     pub pile: u32,
     /// Power of the pile; positive draws.
     pub active_power: Power,
+    /// The least that it charges with: told less, it is off. By IEC 61851 6 A, 1.3 kW on one phase of 220 V; zero where any
+    /// power is possible.
+    pub min_charge: Power,
     /// The vehicle's stay.
     pub session: Session,
 }
 
-/// What one pile shall draw (negative: export). For charging it is a ceiling.
+/// What one pile shall draw (negative: export). For charging it is a ceiling, zero or not below the least of the pile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PileSetpoint {
     /// Number of the pile within its station, from 0.

@@ -1,34 +1,45 @@
 //! A station's setpoint shared out over the piles with a vehicle.
 //!
-//! A setpoint from zero up is a ceiling. First the vehicles that must charge now to leave with what they need, the most
-//! urgent first; then each vehicle's mean rate until departure, so that nobody becomes urgent while there is room; then
-//! equal parts. A negative setpoint discharges those who can best spare it.
+//! A setpoint from zero up is a ceiling. Shared out is, first, what the vehicles need: each the mean draw over a window from now
+//! on with which it can still have all that it needs, at full power after the window. The window is as long as the ceiling
+//! allows, the same for all ([`Load::needs_within`]). Up to the departure it is each vehicle's mean rate, so that nobody becomes
+//! urgent while there is room; the less there is, the shorter the window, and the more goes to those with the least time to
+//! spare. What is left goes out in equal parts. A negative setpoint discharges those who can best spare it; and where a
+//! ceiling leaves too little for the next quarter of an hour, they give for those who need it.
 //!
-//! All in whole watts: the piles' setpoints add up to the station's exactly, unless the piles cannot take that much.
+//! That keeps every promise of the station's envelope ([`vpp_core::Flexibility`]): what it promises for an interval is at
+//! least the sum of what the vehicles need within it, so the window is never shorter (`tests/promise.rs`).
+//!
+//! Real piles do not charge below some power: where not all can have that much, it goes by turns (`turns.rs`).
+//!
+//! All in whole watts: the piles' setpoints add up to the station's exactly, unless the piles cannot take that much or not
+//! that little.
 
 mod splitter;
+mod turns;
 
-use vpp_core::{Power, Timestamp};
+use vpp_core::{Power, Station, Timestamp};
 
 use crate::site::{PileReading, PileSetpoint};
 
 pub use splitter::Splitter;
+use turns::Standing;
 
-/// A vehicle charges at full power from this long before it would be too late.
-const CHARGE_MARGIN_MS: i64 = 60_000;
-/// A vehicle is discharged only while it has this long to spare, so that it does not turn urgent the next moment.
-const DISCHARGE_MARGIN_MS: i64 = 300_000;
-/// Share of the drawn energy that is counted on to reach the battery, in percent. Readings do not state it; this is on the
-/// safe side of common chargers.
-const EFFICIENCY_PERCENT: i64 = 90;
+/// The first interval of a plan is no longer than this: for so long others give for those who need it.
+const WINDOW_MS: i64 = 900_000;
+/// A vehicle must charge at full power from this long before it would be too late.
+const MUST_CHARGE_MS: i64 = 60_000;
 /// What is less than a watt-hour is not worth a session.
 const NEGLIGIBLE_WATT_MS: i64 = 3_600_000;
+/// No stay is longer than this matters.
+const LONGEST_MS: i64 = 366 * 86_400_000;
 
-/// Splits `setpoint` over the piles, taking for granted that each does what it is told. [`Splitter`] does not.
+/// Splits `setpoint` over the piles of a station, taking for granted that each does what it is told. [`Splitter`] does not.
 ///
 /// The piles' setpoints add up to `setpoint`, or to the most that the piles can take or give if that is less. One for
 /// each reading, in the order of the readings; `out` is cleared first.
 pub fn split(
+    station: &Station,
     setpoint: Power,
     readings: &[PileReading],
     now: Timestamp,
@@ -37,7 +48,7 @@ pub fn split(
     let mut shares = Shares::default();
     shares.begin(readings.len());
     for reading in readings {
-        shares.push(Load::of(reading, now));
+        shares.push(Load::of(station, reading, now));
     }
     shares.share(setpoint.as_watts());
     out.clear();
@@ -50,27 +61,37 @@ struct Load {
     pile: u32,
     /// The most that it takes.
     charge: i64,
+    /// The least that it charges with; less is nothing. At most `charge`.
+    least: i64,
+    /// The least that the pile can be told.
+    switch: i64,
     /// The most that it gives.
     discharge: i64,
-    /// Mean draw until departure with which the vehicle leaves with what it needs; at most `charge`.
+    /// The most that it can give for a whole window.
+    lasting: i64,
+    /// What of it is counted on when others are to charge from it.
+    counted: i64,
+    /// How long the vehicle stays.
+    stay_ms: i64,
+    /// How long it can wait before it must charge at full power; negative when it is too late.
+    spare_ms: i64,
+    /// Mean draw until departure with which it leaves with what it needs; at most `charge`.
     required: i64,
-    /// Whole minutes to spare before it must charge at full power. Minutes, because of two vehicles with the same
-    /// urgency the one that waits becomes the more urgent: in milliseconds they would take turns every second.
-    spare_minutes: i64,
-    must_charge: bool,
     /// How well it can spare energy; the highest gives first.
     merit: u32,
     /// It does what it wants: nothing is shared out to it.
     unruly: bool,
     /// What it draws or may still come to draw of what it was told before.
     reach: i64,
+    standing: Standing,
     told: i64,
 }
 
 impl Load {
-    fn of(reading: &PileReading, now: Timestamp) -> Load {
+    fn of(station: &Station, reading: &PileReading, now: Timestamp) -> Load {
         let session = &reading.session;
-        let left_ms = (session.departure - now).num_milliseconds().max(0);
+        let stay_ms = (session.departure - now).num_milliseconds();
+        let stay_ms = stay_ms.clamp(0, LONGEST_MS);
         let full = session.energy_room.as_watt_milliseconds() < NEGLIGIBLE_WATT_MS;
         let charge = if full {
             0
@@ -78,54 +99,99 @@ impl Load {
             session.max_charge.as_watts().max(0)
         };
         let needed = session.energy_needed.as_watt_milliseconds();
-        let drawn = needed.saturating_mul(100) / EFFICIENCY_PERCENT;
+        let drawn = scaled(needed, 1.0 / station.charge_efficiency);
         let needs = needed > 0 && charge > 0;
         let spare_ms = match needs {
-            true => left_ms - drawn / charge,
-            false => left_ms,
+            true => stay_ms - drawn / charge,
+            false => stay_ms,
+        };
+        let required = match needs {
+            true => (drawn / stay_ms.max(1)).saturating_add(1).min(charge),
+            false => 0,
         };
         let available = session.energy_available.as_watt_milliseconds();
-        let spares = available >= NEGLIGIBLE_WATT_MS && spare_ms > DISCHARGE_MARGIN_MS;
+        let spares = available >= NEGLIGIBLE_WATT_MS && spare_ms > MUST_CHARGE_MS;
         let discharge = if spares {
             session.max_discharge.as_watts().max(0)
         } else {
             0
         };
+        // What is taken out within the window is put back at full power after it.
+        let back = i128::from(spare_ms - WINDOW_MS).max(0) * i128::from(charge);
+        let back = scaled(
+            i64::try_from(back).unwrap_or(i64::MAX),
+            station.charge_efficiency,
+        );
+        let given = scaled(available.min(back), station.discharge_efficiency);
         Load {
             pile: reading.pile,
             charge,
+            least: reading.min_charge.as_watts().clamp(0, charge),
+            switch: reading.min_charge.as_watts(),
             discharge,
-            required: match needs {
-                true => (drawn / left_ms.max(1)).saturating_add(1).min(charge),
-                false => 0,
-            },
-            spare_minutes: spare_ms.div_euclid(60_000),
-            must_charge: needs && spare_ms <= CHARGE_MARGIN_MS,
+            lasting: discharge.min(given / WINDOW_MS),
+            counted: discharge,
+            stay_ms,
+            spare_ms,
+            required,
             merit: merit(available, spare_ms),
             unruly: false,
             reach: reading.active_power.as_watts(),
+            standing: Standing::default(),
             told: 0,
         }
     }
 
+    /// One to which nothing is shared out.
     fn unruly(reading: &PileReading) -> Load {
         Load {
             pile: reading.pile,
             charge: 0,
+            least: 0,
+            switch: 0,
             discharge: 0,
+            lasting: 0,
+            counted: 0,
+            stay_ms: 0,
+            spare_ms: 0,
             required: 0,
-            spare_minutes: 0,
-            must_charge: false,
             merit: 0,
             unruly: true,
             reach: reading.active_power.as_watts(),
+            standing: Standing::default(),
             told: 0,
         }
+    }
+
+    /// Kept switched off: it takes no part in what is shared out.
+    fn wait(&mut self) {
+        self.charge = 0;
+        self.required = 0;
+        self.least = 0;
     }
 
     fn room(&self) -> i64 {
         self.charge - self.told
     }
+
+    fn must_charge(&self) -> bool {
+        self.required > 0 && self.spare_ms <= MUST_CHARGE_MS
+    }
+
+    /// Mean draw over a window from now on with which it can still have what it needs, at full power after that.
+    fn needs_within(&self, window_ms: i64) -> i64 {
+        if self.required == 0 || self.stay_ms <= window_ms {
+            return self.required;
+        }
+        let busy = i128::from((window_ms - self.spare_ms).clamp(0, window_ms));
+        let mean = i128::from(self.charge) * busy / i128::from(window_ms);
+        i64::try_from(mean).unwrap_or(self.charge)
+    }
+}
+
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // a share of a watt-millisecond in a gigawatt-hour
+fn scaled(value: i64, factor: f64) -> i64 {
+    (value as f64 * factor) as i64
 }
 
 /// Energy × time to spare, on a scale of eighths of an octave. Coarse, because giving lowers it: with fine steps two equal
@@ -164,58 +230,95 @@ impl Shares {
     fn setpoints(&self) -> impl Iterator<Item = PileSetpoint> {
         self.loads.iter().map(|load| PileSetpoint {
             pile: load.pile,
-            setpoint: Power::from_watts(load.told),
+            // A vehicle that is nearly full takes less than the pile can be told.
+            setpoint: Power::from_watts(if load.told > 0 {
+                load.told.max(load.switch)
+            } else {
+                load.told
+            }),
         })
     }
 
-    fn share(&mut self, setpoint: i64) {
-        if setpoint < 0 {
-            self.discharge(-setpoint);
-        } else {
-            self.charge(setpoint);
-        }
+    fn sum(&self, of: impl Fn(&Load) -> i64) -> i64 {
+        self.loads.iter().map(of).sum()
     }
 
-    /// Shares a ceiling out.
-    fn charge(&mut self, ceiling: i64) {
-        let total: i64 = self.loads.iter().map(|load| load.charge).sum();
-        if total <= ceiling {
+    fn share(&mut self, setpoint: i64) {
+        if self.sum(|load| load.charge) <= setpoint {
             for load in &mut self.loads {
                 load.told = load.charge;
             }
             return;
         }
-        let left = self.charge_urgent(ceiling);
-        let left = self.fill(left, |load| load.required - load.told);
-        let left = self.level(left, |load| load.required > 0);
-        self.level(left, |load| load.required == 0);
+        let window = self.window(setpoint);
+        for load in &mut self.loads {
+            load.told = load.needs_within(window);
+        }
+        let gives = |load: &Load| load.told <= 0;
+        let given = self.sum(|load| if gives(load) { load.counted } else { 0 });
+        // Whoever is not counted on yet begins to give, and is from then on.
+        let begins = self.sum(|load| if gives(load) { load.discharge } else { 0 }) - given;
+        let needed = self.sum(|load| load.told);
+        let most = (setpoint + given).max(0);
+        if needed > most {
+            // It is too late for some: all lack the same share.
+            let (part, whole) = (Power::from_watts(most), Power::from_watts(needed));
+            for load in &mut self.loads {
+                load.told = Power::from_watts(load.told).scaled(part, whole).as_watts();
+            }
+        }
+        let left = setpoint - self.sum(|load| load.told);
+        let left = if left > 0 { self.fill(left) } else { left };
+        let soon = self.sum(|load| (load.needs_within(WINDOW_MS) - load.told).max(0));
+        let wanted = begins.min(soon - left).max(-left);
+        if wanted > 0 {
+            self.discharge(wanted);
+        } else {
+            let left = self.level(left, |load| load.required > 0);
+            self.level(left, |load| load.required == 0);
+        }
+        self.switch();
     }
 
-    /// Gives vehicles that must charge their full power, up to `ceiling`; what is left of it.
-    fn charge_urgent(&mut self, ceiling: i64) -> i64 {
-        self.fill(
-            ceiling,
-            |load| if load.must_charge { load.room() } else { 0 },
-        )
+    /// The longest window within which there is enough for what is needed; up to [`WINDOW_MS`], those who need nothing within it
+    /// give as well.
+    fn window(&self, setpoint: i64) -> i64 {
+        let needs = |window: i64| {
+            self.sum(|load| match load.needs_within(window) {
+                0 if window <= WINDOW_MS => -load.counted,
+                need => need,
+            })
+        };
+        let (mut short, mut long) = (1, LONGEST_MS);
+        if needs(long) <= setpoint {
+            return long;
+        }
+        // What is needed grows with the window.
+        while long - short > 1 {
+            let middle = short + (long - short) / 2;
+            if needs(middle) <= setpoint {
+                short = middle;
+            } else {
+                long = middle;
+            }
+        }
+        short
     }
 
-    /// Gives each pile what it lacks, those with the least time to spare first; what is left of `rest`.
-    fn fill(&mut self, mut rest: i64, lack: impl Fn(&Load) -> i64) -> i64 {
+    /// Gives what is left to those who need more than they have, the one with the least time to spare first; what is left of it.
+    fn fill(&mut self, mut left: i64) -> i64 {
         let loads = &mut self.loads;
         self.order.clear();
         self.order
-            .extend((0..loads.len()).filter(|at| lack(&loads[*at]) > 0));
-        let lacking: i64 = self.order.iter().map(|at| lack(&loads[*at])).sum();
-        if lacking > rest {
-            self.order
-                .sort_unstable_by_key(|at| (loads[*at].spare_minutes, loads[*at].pile));
-        }
+            .extend((0..loads.len()).filter(|at| loads[*at].required > loads[*at].told));
+        self.order
+            .sort_unstable_by_key(|at| (loads[*at].spare_ms, loads[*at].pile));
         for at in &self.order {
-            let given = lack(&loads[*at]).min(rest);
+            let given = (loads[*at].required - loads[*at].told).min(left);
             loads[*at].told += given;
-            rest -= given;
+            left -= given;
         }
-        rest
+        left
     }
 
     /// Raises the piles that `takes` names by equal parts, each up to what it can take; what is left of `rest`.
@@ -239,25 +342,45 @@ impl Shares {
         rest
     }
 
-    /// Brings the sum to `-export`. Vehicles that must charge do so as long as the others can give that as well.
-    fn discharge(&mut self, export: i64) {
-        let supply: i64 = self.loads.iter().map(|load| load.discharge).sum();
-        let for_charging = (supply - export).max(0);
-        let unused = self.charge_urgent(for_charging);
-        let mut wanted = export.min(supply) + (for_charging - unused);
+    /// Takes so much out of those who can best spare it: first as much as they can give for a while, then all that they can.
+    fn discharge(&mut self, mut wanted: i64) {
         let loads = &mut self.loads;
         self.order.clear();
         self.order
-            .extend((0..loads.len()).filter(|at| loads[*at].discharge > 0));
-        if supply > wanted {
-            let rank = |at: &usize| (std::cmp::Reverse(loads[*at].merit), loads[*at].pile);
-            self.order.sort_unstable_by_key(rank);
+            .extend((0..loads.len()).filter(|at| loads[*at].discharge > 0 && loads[*at].told <= 0));
+        let rank = |at: &usize| (std::cmp::Reverse(loads[*at].merit), loads[*at].pile);
+        self.order.sort_unstable_by_key(rank);
+        for most in [|load: &Load| load.lasting, |load: &Load| load.discharge] {
+            for at in &self.order {
+                let load = &mut loads[*at];
+                let given = (most(load) + load.told).clamp(0, wanted.max(0));
+                load.told -= given;
+                wanted -= given;
+            }
         }
+    }
+
+    /// Piles that were given less than that with which they charge get as much, as long as it lasts, in the order of
+    /// [`turns::rank`]; the others wait.
+    fn switch(&mut self) {
+        let loads = &mut self.loads;
+        self.order.clear();
+        self.order
+            .extend((0..loads.len()).filter(|at| (1..loads[*at].least).contains(&loads[*at].told)));
+        if self.order.is_empty() {
+            return;
+        }
+        self.order
+            .sort_unstable_by_key(|at| turns::rank(&loads[*at]));
+        let mut rest: i64 = self.order.iter().map(|at| loads[*at].told).sum();
         for at in &self.order {
-            let given = loads[*at].discharge.min(wanted);
-            loads[*at].told -= given;
-            wanted -= given;
+            let load = &mut loads[*at];
+            load.told = if load.least <= rest { load.least } else { 0 };
+            rest -= load.told;
         }
+        let charges = |load: &Load| load.told > 0 && load.told >= load.least;
+        let rest = self.level(rest, |load| charges(load) && load.required > 0);
+        self.level(rest, charges);
     }
 
     /// Takes back from raises what others still draw or may still be about to draw, so that the sum keeps `setpoint` in
@@ -282,6 +405,10 @@ impl Shares {
             let raise = Power::from_watts(load.told - load.reach);
             // Rounded down: the sum stays below.
             load.told = load.reach + raise.scaled(kept, Power::from_watts(raises)).as_watts();
+            // Not yet: it is switched on when there is room for as much as it takes.
+            if (0..load.least).contains(&load.told) {
+                load.told = 0;
+            }
         }
     }
 }

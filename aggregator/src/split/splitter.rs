@@ -1,8 +1,9 @@
 //! The split with feedback: who draws more than told is counted with what it draws.
 
 use chrono::TimeDelta;
-use vpp_core::{Power, Timestamp};
+use vpp_core::{Power, Station, Timestamp};
 
+use super::turns::Turn;
 use super::{Load, Shares};
 use crate::site::{PileReading, PileSetpoint};
 
@@ -113,6 +114,7 @@ struct Memory {
     underway: Peak,
     /// Not asked to export before then.
     no_export_until: Timestamp,
+    turn: Turn,
     unruly: bool,
 }
 
@@ -124,6 +126,7 @@ impl Memory {
             *self = Memory {
                 settled: Peak::of(power.max(Power::ZERO), now),
                 underway: Peak::of(power, now),
+                turn: Turn::new(now),
                 ..Memory::default()
             };
         }
@@ -139,6 +142,7 @@ impl Memory {
     fn tell(&mut self, told: Power, now: Timestamp) {
         self.settled.add(told, now, SETTLE);
         self.underway.add(told, now, UNDERWAY);
+        self.turn.tell(told > Power::ZERO, now);
     }
 }
 
@@ -153,6 +157,7 @@ impl Splitter {
     /// told zero.
     pub fn split(
         &mut self,
+        station: &Station,
         setpoint: Power,
         readings: &[PileReading],
         now: Timestamp,
@@ -169,9 +174,17 @@ impl Splitter {
                 self.shares.push(Load::unruly(reading));
                 continue;
             }
-            let mut load = Load::of(reading, now);
+            let mut load = Load::of(station, reading, now);
+            load.standing = memory.turn.standing(now);
+            if load.standing.rests && load.least > 0 && !load.must_charge() {
+                load.wait();
+            }
             if now < memory.no_export_until {
-                load.discharge = 0;
+                (load.discharge, load.lasting, load.counted) = (0, 0, 0);
+            }
+            // A ceiling is not left to somebody who may not export when told.
+            if setpoint >= Power::ZERO {
+                load.counted = load.discharge.min(-reading.active_power.as_watts()).max(0);
             }
             let underway = memory.underway.highest().as_watts();
             load.reach = load.reach.max(underway.min(load.charge));

@@ -7,7 +7,13 @@
 //! of what is possible, until every set of intervals is asked for no more than the vehicles can give in it
 //! (`flexibility/ranges.rs`). Later intervals keep the sums: they are planned anew before they come near.
 //!
-//! Losses are counted as if all vehicles either charged or discharged in an interval.
+//! A station keeps one power through an interval, and a vehicle that leaves in the middle of it must have what it needs by then.
+//! So in the first interval such a vehicle counts as one that stays to its end and needs as much more: it needs the same power.
+//! One that leaves in the middle of a later interval has what it needs when that begins, as far as it can.
+//!
+//! What is taken out of a battery counts for no more than it can put into another one, so that a vehicle may also charge out
+//! of its neighbours; and whoever may be discharged needs what is lost on the way back as well. Of vehicles that are not
+//! discharged nothing is lost by this.
 
 mod ranges;
 mod sustained;
@@ -54,7 +60,11 @@ impl Flexibility {
         intervals: &[Interval],
     ) -> Flexibility {
         let mut flexibility = Flexibility::default();
-        let vehicle = |session| Vehicle::new(station, session, now);
+        let vehicle = |session| {
+            Vehicle::new(station, session, now)
+                .within(intervals)
+                .lossless(station)
+        };
         let vehicles: Vec<Vehicle> = sessions.iter().map(vehicle).collect();
         let near = intervals.len().min(MOST_INTERVALS);
         let promised = promised(&vehicles, &intervals[..near]);
@@ -78,9 +88,12 @@ impl Flexibility {
             let hours = as_hours(interval.length());
             let charge = within(up / station.charge_efficiency / hours, station.import_limit);
             let discharge = within(
-                down * station.discharge_efficiency / hours,
+                down / station.charge_efficiency / hours,
                 station.export_limit,
             );
+            if lower < 0.0 {
+                lower /= round_trip(station);
+            }
             flexibility.max_charge.push(charge);
             flexibility.max_discharge.push(discharge);
             // Beyond belief only where reports are; drawn in, like all that is not certain.
@@ -96,6 +109,11 @@ impl Flexibility {
 /// A magnitude, not below zero and not above what the connection carries; rounded down.
 fn within(kilowatts: f64, limit: Power) -> Power {
     Power::floor_kilowatts(kilowatts.clamp(0.0, limit.as_kilowatts()))
+}
+
+/// What is left of energy that is taken out of one battery and put into another.
+fn round_trip(station: &Station) -> f64 {
+    station.charge_efficiency * station.discharge_efficiency
 }
 
 /// The ranges of all vehicles together that can be shared out among them.
@@ -128,6 +146,8 @@ struct Vehicle {
     needed_kwh: f64,
     room_kwh: f64,
     available_kwh: f64,
+    /// When it has what it needs, as far as it can by then; at or before its departure.
+    ready: Timestamp,
 }
 
 impl Vehicle {
@@ -140,6 +160,7 @@ impl Vehicle {
             needed_kwh: session.energy_needed.as_kilowatt_hours(),
             room_kwh: session.energy_room.as_kilowatt_hours(),
             available_kwh: session.energy_available.as_kilowatt_hours(),
+            ready: session.departure.max(now),
         };
         // What cannot be had any more is not needed.
         let most = vehicle.charge_kw * as_hours(vehicle.departure - now);
@@ -147,6 +168,41 @@ impl Vehicle {
             needed_kwh: vehicle.needed_kwh.min(vehicle.room_kwh).min(most),
             ..vehicle
         }
+    }
+
+    /// As it is seen by somebody who looks at whole intervals.
+    fn within(mut self, intervals: &[Interval]) -> Vehicle {
+        let departure = self.departure;
+        let inside =
+            |interval: &&Interval| interval.start() < departure && departure < interval.end();
+        match intervals.iter().find(inside) {
+            Some(first) if first.start() <= self.now => {
+                let longer = as_hours(first.end() - self.now) / as_hours(departure - self.now);
+                self.needed_kwh *= longer;
+                self.room_kwh *= longer;
+                self.available_kwh *= longer;
+                (self.departure, self.ready) = (first.end(), first.end());
+            }
+            Some(later) => self.ready = later.start(),
+            None => {}
+        }
+        self
+    }
+
+    /// As if nothing was lost: what it gives counts as what another battery receives of it, and it needs what is lost when that
+    /// is put back.
+    fn lossless(mut self, station: &Station) -> Vehicle {
+        let kept = round_trip(station);
+        let stay = as_hours(self.departure - self.now);
+        let most = self.room_kwh.min(self.charge_kw * stay);
+        let mut given = self.available_kwh.min(self.discharge_kw * stay);
+        if kept < 1.0 {
+            given = given.min((most - self.needed_kwh).max(0.0) / (1.0 - kept));
+        }
+        self.needed_kwh += (1.0 - kept) * given;
+        self.available_kwh = kept * given;
+        self.discharge_kw *= kept;
+        self
     }
 
     /// How long it stays from one instant to another, h.
@@ -168,7 +224,10 @@ impl Vehicle {
         let deepest = self.available_kwh.min(self.discharge_kw * since_now);
         // What is still to come at full power after `at` need not be there yet.
         let latest = self.needed_kwh - self.charge_kw * until_departure;
-        (latest.max(-deepest).min(upper), upper)
+        let most = self.charge_kw * as_hours(self.ready - self.now);
+        let until_ready = as_hours((self.ready - at).max(TimeDelta::zero()));
+        let early = self.needed_kwh.min(most) - self.charge_kw * until_ready;
+        (latest.max(early).max(-deepest).min(upper), upper)
     }
 
     fn ranges(&self, intervals: &[Interval]) -> Ranges {

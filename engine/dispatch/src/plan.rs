@@ -423,7 +423,10 @@ impl Engine {
             if !self.fleet.stations()[station].regulates {
                 continue;
             }
-            let (up, down) = self.callable(now, station, self.config.regulation_reserve);
+            // Drawing less puts vehicles in a hurry, and must be kept for a while; drawing more does no harm, and who leaves soon
+            // can do it as well.
+            let (up, _) = self.callable(now, station, self.config.regulation_reserve);
+            let (_, down) = self.callable(now, station, self.config.cycle);
             let mut low = schedule - state.held.up;
             if !more {
                 low = low.min(state.active_power - up);

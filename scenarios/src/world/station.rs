@@ -124,6 +124,7 @@ impl StationState {
         readings.extend(vehicles.iter().map(|vehicle| PileReading {
             pile: vehicle.pile,
             active_power: Power::from_watts(vehicle.power),
+            min_charge: Power::from_watts(piles[vehicle.pile as usize].least),
             session: vehicle.session(&piles[vehicle.pile as usize]),
         }));
     }
@@ -224,8 +225,13 @@ impl StationState {
             return;
         }
         self.read();
-        self.local
-            .split(ceiling, &self.readings, instant(now), &mut self.scratch);
+        self.local.split(
+            &self.model.station,
+            ceiling,
+            &self.readings,
+            instant(now),
+            &mut self.scratch,
+        );
         tell(&mut self.vehicles, &self.scratch);
     }
 }
@@ -242,6 +248,13 @@ fn tell(vehicles: &mut [Vehicle], setpoints: &[PileSetpoint]) {
 }
 
 /// The piles one by one. Each has its part of the station's ramp.
+/// 6 A on each phase of 220 V, by IEC 61851; more than 32 A of one phase are three phases.
+fn least_ac(rated: i64) -> i64 {
+    const ONE_PHASE: i64 = 220 * 32;
+    let phases = if rated <= ONE_PHASE { 1 } else { 3 };
+    (6 * 220 * phases).min(rated)
+}
+
 fn piles(model: &StationModel, draws: &mut Draws) -> Vec<PileModel> {
     let groups = &model.station.piles;
     let rated: i64 = groups
@@ -254,9 +267,12 @@ fn piles(model: &StationModel, draws: &mut Draws) -> Vec<PileModel> {
     for group in groups {
         for _ in 0..group.count {
             let part = ramp.scaled(group.rated_power, Power::from_watts(rated));
+            let is_ac = group.kind == PileKind::Ac;
+            let rated = group.rated_power.as_watts();
             piles.push(PileModel {
-                is_ac: group.kind == PileKind::Ac,
-                rated: group.rated_power.as_watts(),
+                is_ac,
+                rated,
+                least: if is_ac { least_ac(rated) } else { 0 },
                 discharge: group.discharge_power.as_watts(),
                 ramp: part.as_watts().max(1),
                 obeys: !draws.chance(share),

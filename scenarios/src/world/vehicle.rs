@@ -14,6 +14,8 @@ pub(super) struct PileModel {
     pub(super) is_ac: bool,
     /// The most that it draws, watts.
     pub(super) rated: i64,
+    /// The least that it charges with, watts: told less, it is off.
+    pub(super) least: i64,
     /// The most that it exports, watts.
     pub(super) discharge: i64,
     /// How fast its power changes, watts per second.
@@ -78,7 +80,12 @@ impl Vehicle {
         }
         let (low, high) = (-self.max_discharge(pile), self.max_charge(pile));
         let goal = if pile.obeys {
-            self.told.clamp(low, high)
+            let told = if (0..pile.least).contains(&self.told) {
+                0
+            } else {
+                self.told
+            };
+            told.clamp(low, high)
         } else {
             high
         };

@@ -93,6 +93,27 @@ fn one_vehicle_promises_all_that_it_can_do() {
     assert_eq!(powers, [7.0, 7.0, 0.0]);
 }
 
+/// By hand: 6 kWh in 30 min are 12 kW, in an hour that would be 12 kWh. Of two hours, one that leaves half way through the
+/// second has its 9 kWh of at most 10 after the first; without time for that as much as it can.
+#[test]
+fn who_leaves_within_an_interval_needs_its_power_to_the_end() {
+    let of = |minutes, energies, power| {
+        let sessions = [session(minutes, energies, [power, 0.0])];
+        let flexibility = Flexibility::of(&station(1.0), &sessions, start(), &intervals(&[60, 60]));
+        let envelope = flexibility.envelope;
+        (
+            kilowatt_hours(&envelope.lower),
+            kilowatt_hours(&envelope.upper),
+        )
+    };
+    let (lower, upper) = of(30, [6.0, 8.0, 0.0], 20.0);
+    assert_eq!((lower, upper), (vec![12.0, 12.0], vec![16.0, 16.0]));
+    let (lower, upper) = of(90, [9.0, 14.0, 0.0], 10.0);
+    assert_eq!((lower, upper), (vec![9.0, 9.0], vec![10.0, 14.0]));
+    let (lower, upper) = of(90, [14.0, 14.0, 0.0], 10.0);
+    assert_eq!((lower, upper), (vec![10.0, 14.0], vec![10.0, 14.0]));
+}
+
 /// Vehicles that are alike are one vehicle of that many times the size: the sums are exact, and nothing is drawn in.
 #[test]
 fn many_alike_promise_all_that_they_can_do() {
@@ -125,7 +146,7 @@ fn a_vehicle_that_is_full_does_not_help_another() {
     let second = flexibility.max_charge[1].as_kilowatts();
     assert!((11.9..=12.0).contains(&second), "{second}");
     // At once as well, and no less is promised in all.
-    assert_eq!(kilowatt_hours(&flexibility.envelope.upper)[0], 12.0);
+    assert_eq!(flexibility.envelope.upper[0], kwh(12.0));
     assert!(kilowatt_hours(&flexibility.envelope.upper)[1] > 21.9);
 }
 
@@ -162,8 +183,8 @@ fn cannot_be_shared(parts: &[Ranges], course: &[f64]) -> f64 {
     }
     for (part, energies) in parts.iter().zip(&energies) {
         let mut stored = Expression::from(0.0);
-        for t in 0..course.len() {
-            stored += energies[t];
+        for (t, energy) in energies.iter().enumerate() {
+            stored += *energy;
             model = model.with(constraint::geq(stored.clone(), part.lower[t]));
             model = model.with(constraint::leq(stored.clone(), part.upper[t]));
         }
@@ -218,7 +239,8 @@ proptest! {
         choices in prop::collection::vec(0.0_f64..1.0, MOST_INTERVALS),
     ) {
         let (station, horizon) = (station(0.95), intervals(&minutes));
-        let vehicles: Vec<Vehicle> = sessions.iter().map(|one| Vehicle::new(&station, one, start())).collect();
+        let vehicle = |one| Vehicle::new(&station, one, start()).within(&horizon).lossless(&station);
+        let vehicles: Vec<Vehicle> = sessions.iter().map(vehicle).collect();
         let parts: Vec<Ranges> = vehicles.iter().map(|vehicle| vehicle.ranges(&horizon)).collect();
         let promised = promised(&vehicles, &horizon);
         let course = course_inside(&promised, &choices);
@@ -237,7 +259,7 @@ proptest! {
     #[test]
     fn the_bound_of_a_set_is_exact(one in any_session(), minutes in prop::collection::vec(5_i64..120, 1..=4), set in 1_u32..16) {
         let (station, horizon) = (station(0.95), intervals(&minutes));
-        let ranges = Vehicle::new(&station, &one, start()).ranges(&horizon);
+        let ranges = Vehicle::new(&station, &one, start()).within(&horizon).lossless(&station).ranges(&horizon);
         let set = set & ((1 << horizon.len()) - 1);
         // Of all courses at the ends of what is possible at each step, the best in the set; the most is at one of those.
         let mut best = f64::NEG_INFINITY;

@@ -1,0 +1,88 @@
+//! Piles that cannot charge a little: they charge with their least or more, or wait.
+//!
+//! Where not all can charge, it goes by turns. First come vehicles that must charge now; then whoever's turn it is, until the
+//! turn is over; then those who need energy, the one with the least time to spare first; then the others, the one that waited
+//! longest first. A pile for which there is no room left is passed over, not those behind it: when the turns are over, it is
+//! the one that waited longest. Whoever was switched off rests, so that contactors do not chatter; only one that must charge
+//! does not.
+
+use chrono::TimeDelta;
+use vpp_core::Timestamp;
+
+use super::Load;
+
+/// So long a vehicle that was switched on stays on, as long as the ceiling lets it.
+const TURN: TimeDelta = TimeDelta::minutes(15);
+/// So long a pile that was switched off stays off.
+const REST: TimeDelta = TimeDelta::minutes(1);
+
+/// What a pile did lately.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turn {
+    on_since: Option<Timestamp>,
+    off_since: Option<Timestamp>,
+    arrived: Timestamp,
+}
+
+/// Where a pile stands when it goes by turns.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Standing {
+    /// Its turn is not over.
+    pub(super) is_its_turn: bool,
+    /// It was switched off a moment ago.
+    pub(super) rests: bool,
+    /// How long it has waited, s.
+    pub(super) waited_s: i64,
+}
+
+impl Turn {
+    /// A vehicle that has just come.
+    pub(super) fn new(now: Timestamp) -> Turn {
+        Turn {
+            arrived: now,
+            ..Turn::default()
+        }
+    }
+
+    pub(super) fn standing(&self, now: Timestamp) -> Standing {
+        let since = self.off_since.unwrap_or(self.arrived);
+        let off = self.on_since.is_none();
+        Standing {
+            is_its_turn: self.on_since.is_some_and(|at| now - at < TURN),
+            rests: off
+                && self
+                    .off_since
+                    .is_some_and(|at| now - at < REST && now >= at),
+            waited_s: if off { (now - since).num_seconds() } else { 0 },
+        }
+    }
+
+    /// Takes down what the pile was told.
+    pub(super) fn tell(&mut self, charges: bool, now: Timestamp) {
+        match (self.on_since, charges) {
+            (None, true) => self.on_since = Some(now),
+            (Some(_), false) => {
+                self.on_since = None;
+                self.off_since = Some(now);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The order in which piles are switched on: who comes first has the smallest.
+pub(super) fn rank(load: &Load) -> (u8, i64, i64, u32) {
+    let standing = &load.standing;
+    let class = match (standing.is_its_turn, load.required > 0) {
+        (true, _) => 0,
+        (false, true) => 1,
+        (false, false) => 2,
+    };
+    // Whole minutes: of two vehicles with the same urgency the one that waits becomes the more urgent.
+    let spare = if class == 1 {
+        load.spare_ms.div_euclid(60_000)
+    } else {
+        0
+    };
+    (class, spare, -standing.waited_s, load.pile)
+}

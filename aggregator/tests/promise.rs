@@ -1,0 +1,160 @@
+//! What a station's envelope promises, carried out by its piles: whatever course inside of it the engine chooses, split over the
+//! piles and lived through by the vehicles, no vehicle leaves short.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod common;
+
+use chrono::TimeDelta;
+use common::{at, kwh, station};
+use proptest::prelude::*;
+use vpp_aggregator::{PileReading, PileSetpoint, split};
+use vpp_core::{Energy, Flexibility, Interval, Power, Session, Station, Timestamp};
+
+/// How long a setpoint holds; the vehicles are looked at anew each time.
+const STEP: TimeDelta = TimeDelta::minutes(1);
+
+/// The draw of the first interval, mean, as far up as `choice` (0 to 1) says: within what is promised for it, and for what is to
+/// come afterwards.
+fn chosen(flexibility: &Flexibility, station: &Station, length: TimeDelta, choice: f64) -> Power {
+    let hours = length.num_milliseconds() as f64 / 3.6e6;
+    let envelope = &flexibility.envelope;
+    let stored = |energies: &[Energy], t: usize| energies[t].as_kilowatt_hours();
+    let (charge, discharge) = (station.charge_efficiency, station.discharge_efficiency);
+    let up = |t: usize| flexibility.max_charge[t].as_kilowatts() * charge * hours;
+    let down = |t: usize| flexibility.max_discharge[t].as_kilowatts() / discharge * hours;
+    let last = envelope.lower.len() - 1;
+    let (mut lower, mut upper) = (stored(&envelope.lower, last), stored(&envelope.upper, last));
+    for t in (0..last).rev() {
+        lower = f64::max(stored(&envelope.lower, t), lower - up(t + 1));
+        upper = f64::min(stored(&envelope.upper, t), upper + down(t + 1));
+    }
+    let (low, high) = (lower.max(-down(0)), upper.min(up(0)));
+    let energy = low + (high - low) * choice;
+    let at_grid = if energy > 0.0 {
+        energy / charge
+    } else {
+        energy * discharge
+    };
+    Power::round_kilowatts(at_grid / hours)
+}
+
+/// Lives through a step with what a pile was told.
+fn live(station: &Station, session: &mut Session, told: Power, now: Timestamp) -> Power {
+    let length = STEP.min(session.departure - now).max(TimeDelta::zero());
+    let fits = |energy: Energy, efficiency: f64| energy.as_kilowatt_hours() / efficiency;
+    let hours = length.num_milliseconds() as f64 / 3.6e6;
+    if hours == 0.0 {
+        return Power::ZERO;
+    }
+    let charge = fits(session.energy_room, station.charge_efficiency) / hours;
+    let discharge =
+        session.energy_available.as_kilowatt_hours() * station.discharge_efficiency / hours;
+    let power = told.as_kilowatts().clamp(
+        -session.max_discharge.as_kilowatts().min(discharge),
+        session.max_charge.as_kilowatts().min(charge),
+    );
+    let stored = if power > 0.0 {
+        power * hours * station.charge_efficiency
+    } else {
+        power * hours / station.discharge_efficiency
+    };
+    let less = |energy: Energy, by: f64| (energy - kwh(by)).max(Energy::ZERO);
+    // What was taken out is needed again.
+    session.energy_needed = less(session.energy_needed, stored);
+    session.energy_room = less(session.energy_room, stored);
+    session.energy_available = less(session.energy_available, -stored);
+    Power::floor_kilowatts(power)
+}
+
+#[derive(Clone, Debug)]
+struct Car {
+    minutes: i64,
+    charge_kw: f64,
+    discharge_share: f64,
+    room_kwh: f64,
+    need: f64,
+    available_kwh: f64,
+}
+
+fn any_car() -> impl Strategy<Value = Car> {
+    let discharge = prop_oneof![Just(0.0), 0.2_f64..1.0];
+    (
+        10_i64..180,
+        3.0_f64..60.0,
+        discharge,
+        1.0_f64..40.0,
+        0.0_f64..1.0,
+        1.0_f64..30.0,
+    )
+        .prop_map(
+            |(minutes, charge_kw, discharge_share, room_kwh, need, available_kwh)| Car {
+                minutes,
+                charge_kw,
+                discharge_share,
+                room_kwh,
+                need,
+                available_kwh,
+            },
+        )
+}
+
+fn readings(cars: &[Car]) -> Vec<PileReading> {
+    let reading = |(pile, car): (u32, &Car)| {
+        let most = 0.85 * car.charge_kw * car.minutes as f64 / 60.0;
+        PileReading {
+            pile,
+            active_power: Power::ZERO,
+            min_charge: Power::ZERO,
+            session: Session {
+                departure: at(0) + TimeDelta::minutes(car.minutes),
+                energy_needed: kwh((car.need * car.room_kwh).min(most)),
+                energy_room: kwh(car.room_kwh),
+                energy_available: kwh(car.available_kwh * f64::from(car.discharge_share > 0.0)),
+                max_charge: Power::floor_kilowatts(car.charge_kw),
+                max_discharge: Power::floor_kilowatts(car.charge_kw * car.discharge_share),
+            },
+        }
+    };
+    (0_u32..).zip(cars).map(reading).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn whatever_is_chosen_inside_of_the_envelope_no_vehicle_leaves_short(
+        cars in prop::collection::vec(any_car(), 1..8),
+        // Extremes are likely.
+        choices in prop::collection::vec(prop_oneof![Just(0.0), Just(1.0), 0.0_f64..1.0], 180),
+    ) {
+        let mut station = station("s", 10);
+        station.import_limit = Power::from_watts(1_000_000);
+        station.export_limit = Power::from_watts(1_000_000);
+        (station.charge_efficiency, station.discharge_efficiency) = (0.95, 0.95);
+        let mut readings = readings(&cars);
+        let mut told: Vec<PileSetpoint> = Vec::new();
+        for (minute, choice) in (0_i64..).zip(&choices) {
+            let now = at(minute * 60_000);
+            let sessions: Vec<Session> = readings.iter().map(|reading| reading.session.clone()).collect();
+            let length = TimeDelta::minutes(15);
+            let horizon: Vec<Interval> = (0..4)
+                .map(|t| Interval::new(now + length * t, now + length * (t + 1)).unwrap())
+                .collect();
+            let flexibility = Flexibility::of(&station, &sessions, now, &horizon);
+            let setpoint = chosen(&flexibility, &station, length, *choice);
+            split(&station, setpoint, &readings, now, &mut told);
+            for (reading, told) in readings.iter_mut().zip(&told) {
+                reading.active_power = live(&station, &mut reading.session, told.setpoint, now);
+            }
+            let short = readings.iter().find(|reading| {
+                reading.session.departure <= now + STEP && reading.session.energy_needed > kwh(0.02)
+            });
+            if let Some(short) = short {
+                let car = &cars[short.pile as usize];
+                prop_assert!(false, "minute {minute}: {:?} of {car:?} short", short.session.energy_needed);
+            }
+            readings.retain(|reading| reading.session.departure > now + STEP);
+        }
+    }
+}

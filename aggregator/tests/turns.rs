@@ -1,0 +1,149 @@
+//! Piles that cannot charge a little: never less than their least, no chatter, and nobody waits for ever.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod common;
+
+use common::{at, kw, reading, station};
+use proptest::prelude::*;
+use vpp_aggregator::{PileReading, PileSetpoint, Splitter};
+use vpp_core::Power;
+
+/// 6 A on one phase.
+const LEAST: Power = Power::from_watts(1_320);
+
+fn car(pile: u32, hours: f64, needed_kwh: f64) -> PileReading {
+    PileReading {
+        min_charge: LEAST,
+        ..reading(pile, Power::ZERO, hours, needed_kwh)
+    }
+}
+
+/// What each pile was told, second after second, while all do at once what they are told.
+fn run(
+    readings: &mut [PileReading],
+    seconds: i64,
+    ceiling: impl Fn(i64) -> Power,
+) -> Vec<Vec<Power>> {
+    let mut splitter = Splitter::new();
+    let mut out: Vec<PileSetpoint> = Vec::new();
+    let mut told = Vec::new();
+    for second in 0..seconds {
+        let now = at(second * 1_000);
+        splitter.split(&station("s", 4), ceiling(second), readings, now, &mut out);
+        for (reading, told) in readings.iter_mut().zip(&out) {
+            let session = &mut reading.session;
+            reading.active_power = told.setpoint.min(session.max_charge);
+            let charged = reading.active_power * chrono::TimeDelta::seconds(1);
+            session.energy_needed = (session.energy_needed - charged).max(vpp_core::Energy::ZERO);
+        }
+        told.push(out.iter().map(|told| told.setpoint).collect());
+    }
+    told
+}
+
+/// When a pile was switched on or off, s.
+fn switches(told: &[Vec<Power>], pile: usize) -> Vec<usize> {
+    let on = |second: usize| told[second][pile] > Power::ZERO;
+    (1..told.len())
+        .filter(|second| on(*second) != on(*second - 1))
+        .collect()
+}
+
+#[test]
+fn what_is_too_little_for_all_goes_by_turns() {
+    // Room for two of three.
+    let mut cars: Vec<PileReading> = (0..3).map(|pile| car(pile, 12.0, 40.0)).collect();
+    let hours = 6;
+    let told = run(&mut cars, hours * 3_600, |_| kw(3));
+    for told in &told {
+        assert!(
+            told.iter()
+                .all(|told| *told == Power::ZERO || *told >= LEAST),
+            "{told:?}"
+        );
+        assert!(told.iter().sum::<Power>() <= kw(3));
+    }
+    let on: Vec<usize> = (0..3)
+        .map(|pile| told.iter().filter(|told| told[pile] > Power::ZERO).count())
+        .collect();
+    // Two thirds of the time each, give or take a turn.
+    let fair = told.len() * 2 / 3;
+    assert!(
+        on.iter().all(|on| on.abs_diff(fair) <= 15 * 60),
+        "{on:?} of {fair}"
+    );
+    for pile in 0..3 {
+        let switches = switches(&told, pile);
+        assert!(
+            switches.windows(2).all(|pair| pair[1] - pair[0] >= 60),
+            "{switches:?}"
+        );
+    }
+}
+
+#[test]
+fn a_ceiling_that_trembles_makes_no_contactor_chatter() {
+    let mut cars: Vec<PileReading> = (0..4).map(|pile| car(pile, 12.0, 40.0)).collect();
+    // Now there is room for three, now for two.
+    let told = run(&mut cars, 3_600, |second| {
+        Power::from_watts(3_960 + if second % 2 == 0 { 40 } else { -40 })
+    });
+    for pile in 0..4 {
+        let switches = switches(&told, pile);
+        assert!(switches.len() <= 60, "{} times in an hour", switches.len());
+        let off_to_on = switches
+            .windows(2)
+            .filter(|pair| told[pair[0]][pile] == Power::ZERO);
+        for pair in off_to_on {
+            assert!(pair[1] - pair[0] >= 60, "{switches:?}");
+        }
+    }
+}
+
+#[test]
+fn who_must_charge_does_not_wait_for_a_turn() {
+    let mut cars = vec![car(0, 12.0, 10.0), car(1, 12.0, 10.0), car(2, 2.0, 6.0)];
+    let told = run(&mut cars, 2 * 3_600, |_| Power::from_watts(6_000));
+    let energy: i64 = told.iter().map(|told| told[2].as_watts()).sum();
+    assert!(
+        energy as f64 / 3.6e6 >= 5.99,
+        "{} kWh of 6",
+        energy as f64 / 3.6e6
+    );
+}
+
+#[test]
+fn a_vehicle_that_is_nearly_full_is_not_cut_off() {
+    let mut nearly = car(0, 12.0, 1.0);
+    nearly.session.max_charge = Power::from_watts(700);
+    let told = run(&mut [nearly], 10, |_| Power::from_watts(900));
+    // It takes 700 W of the 1,320 that are the least that the pile can be told.
+    assert!(told.iter().all(|told| told[0] == LEAST), "{told:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_pile_is_told_less_than_its_least_and_the_ceiling_holds(
+        cars in prop::collection::vec((0.2_f64..12.0, 0.0_f64..40.0, 0_i64..5_000), 1..12),
+        ceilings in prop::collection::vec(0_i64..60_000, 1..40),
+    ) {
+        let mut cars: Vec<PileReading> = (0_u32..).zip(&cars).map(|(pile, &(hours, needed, least))| PileReading {
+            min_charge: Power::from_watts(least),
+            ..car(pile, hours, needed)
+        }).collect();
+        let mut splitter = Splitter::new();
+        let mut out = Vec::new();
+        for (step, ceiling) in ceilings.iter().enumerate() {
+            let now = at(i64::try_from(step).unwrap() * 7_000);
+            splitter.split(&station("s", 4), Power::from_watts(*ceiling), &cars, now, &mut out);
+            let mut draw = Power::ZERO;
+            for (car, told) in cars.iter_mut().zip(&out) {
+                prop_assert!(told.setpoint <= Power::ZERO || told.setpoint >= car.min_charge);
+                car.active_power = told.setpoint.min(car.session.max_charge);
+                draw += car.active_power;
+            }
+            prop_assert!(draw.as_watts() <= *ceiling, "{draw} of {ceiling} W");
+        }
+    }
+}
