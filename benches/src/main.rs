@@ -1,6 +1,7 @@
 //! Every figure that the README quotes, with the command that makes it:
 //! `cargo run --release -p vpp-benches -- NAME [--json]`, one row (with `--json` one JSON object) a case.
 
+mod charging;
 mod cycle;
 mod decision;
 mod end_to_end;
@@ -40,6 +41,8 @@ enum Bench {
         #[arg(long, default_value_t = 1_000)]
         cycles: usize,
     },
+    /// A garage's limit shared out over its vehicles: ours beside round robin, earliest deadline and least laxity first.
+    Charging(charging::Arguments),
     /// One value of the regulation signal, state in to commands ready, at 1,080 and 100,000 stations.
     Decision(decision::Arguments),
     /// Telemetry through the engine's ingest, beside a bare consumer that only counts.
@@ -135,6 +138,7 @@ fn main() -> anyhow::Result<()> {
             create_topics,
             asked,
         } => wait.block_on(end_to_end::engine(&kafka, create_topics, asked))?,
+        Bench::Charging(asked) => charging::measure(&asked, print)?,
         Bench::Optimizer(asked) => optimizer::measure(&asked, print)?,
         Bench::Decision(asked) => decision::measure(&asked, print)?,
         Bench::RegdDay(asked) => regd_day::measure(&asked, print)?,

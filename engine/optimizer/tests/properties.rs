@@ -56,6 +56,17 @@ fn lossless(mut problem: Problem) -> Problem {
     problem
 }
 
+/// A peak costs little beside what is promised. A price for a peak is paid for the horizon as a whole: where it costs nearly as
+/// much as a promise that is broken for a quarter of an hour, the two of peak and regulation outbid the promise, and rightly.
+fn cheap_peaks(mut problem: Problem) -> Problem {
+    for requirement in &mut problem.requirements {
+        if let Requirement::PeakShaving { peak_price, .. } = requirement {
+            *peak_price = peak_price.min(1.0);
+        }
+    }
+    problem
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -139,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn promises_are_not_sold_to_regulation(problem in random::problem().prop_map(lossless)) {
+    fn promises_are_not_sold_to_regulation(problem in random::problem().prop_map(lossless).prop_map(cheap_peaks)) {
         let all = best(&problem)?;
         let less = without(&problem, |r| matches!(r, Requirement::Regulation { .. }));
         let free = best(&less)?;
