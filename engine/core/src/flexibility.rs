@@ -9,7 +9,7 @@
 //!
 //! A station keeps one power through an interval, and a vehicle that leaves in the middle of it must have what it needs by then.
 //! So in the first interval such a vehicle counts as one that stays to its end and needs as much more: it needs the same power.
-//! One that leaves in the middle of a later interval has what it needs when that begins, as far as it can.
+//! Later intervals are the first before they come.
 //!
 //! What is taken out of a battery counts for no more than it can put into another one, so that a vehicle may also charge out
 //! of its neighbours; and whoever may be discharged needs what is lost on the way back as well. Of vehicles that are not
@@ -23,7 +23,7 @@ use chrono::TimeDelta;
 use crate::time::as_hours;
 use crate::units::MAX_KILOWATT_HOURS;
 use crate::{Energy, Interval, Power, Session, Station, Timestamp};
-use ranges::{Course, MOST_INTERVALS, Ranges};
+use ranges::{Course, MOST_INTERVALS, Ranges, Side};
 
 /// Bounds on the energy that the batteries of a station have received since the start of the horizon, at the *end* of
 /// each interval, in battery-side energy.
@@ -128,12 +128,12 @@ fn promised(vehicles: &[Vehicle], intervals: &[Interval]) -> Ranges {
         all.add(part);
         course.add(&part.middle());
     }
-    all.promise(&parts, &course);
+    all.promise(&parts, &course, Side::Lower);
     for part in &mut parts {
         *part = part.mirrored();
     }
     let mut mirrored = all.mirrored();
-    mirrored.promise(&parts, &course.mirrored());
+    mirrored.promise(&parts, &course.mirrored(), Side::Upper);
     mirrored.mirrored()
 }
 
@@ -146,8 +146,6 @@ struct Vehicle {
     needed_kwh: f64,
     room_kwh: f64,
     available_kwh: f64,
-    /// When it has what it needs, as far as it can by then; at or before its departure.
-    ready: Timestamp,
 }
 
 impl Vehicle {
@@ -160,7 +158,6 @@ impl Vehicle {
             needed_kwh: session.energy_needed.as_kilowatt_hours(),
             room_kwh: session.energy_room.as_kilowatt_hours(),
             available_kwh: session.energy_available.as_kilowatt_hours(),
-            ready: session.departure.max(now),
         };
         // What cannot be had any more is not needed.
         let most = vehicle.charge_kw * as_hours(vehicle.departure - now);
@@ -170,21 +167,17 @@ impl Vehicle {
         }
     }
 
-    /// As it is seen by somebody who looks at whole intervals.
+    /// As it is seen by somebody who keeps one power through the first interval.
     fn within(mut self, intervals: &[Interval]) -> Vehicle {
-        let departure = self.departure;
-        let inside =
-            |interval: &&Interval| interval.start() < departure && departure < interval.end();
-        match intervals.iter().find(inside) {
-            Some(first) if first.start() <= self.now => {
-                let longer = as_hours(first.end() - self.now) / as_hours(departure - self.now);
-                self.needed_kwh *= longer;
-                self.room_kwh *= longer;
-                self.available_kwh *= longer;
-                (self.departure, self.ready) = (first.end(), first.end());
-            }
-            Some(later) => self.ready = later.start(),
-            None => {}
+        let Some(first) = intervals.first() else {
+            return self;
+        };
+        if self.now < self.departure && self.departure < first.end() {
+            let longer = as_hours(first.end() - self.now) / as_hours(self.departure - self.now);
+            self.needed_kwh *= longer;
+            self.room_kwh *= longer;
+            self.available_kwh *= longer;
+            self.departure = first.end();
         }
         self
     }
@@ -224,10 +217,7 @@ impl Vehicle {
         let deepest = self.available_kwh.min(self.discharge_kw * since_now);
         // What is still to come at full power after `at` need not be there yet.
         let latest = self.needed_kwh - self.charge_kw * until_departure;
-        let most = self.charge_kw * as_hours(self.ready - self.now);
-        let until_ready = as_hours((self.ready - at).max(TimeDelta::zero()));
-        let early = self.needed_kwh.min(most) - self.charge_kw * until_ready;
-        (latest.max(early).max(-deepest).min(upper), upper)
+        (latest.max(-deepest).min(upper), upper)
     }
 
     fn ranges(&self, intervals: &[Interval]) -> Ranges {

@@ -105,14 +105,11 @@ impl Ranges {
         }
     }
 
-    /// [`Ranges::most`] with what bounds it. Without `by_power` no interval of the set is bounded by its own power.
-    fn certificate(&self, set: u32, by_power: bool) -> Certificate {
+    /// [`Ranges::most`] with what bounds it.
+    fn certificate(&self, set: u32) -> Certificate {
         let mut cheapest = [(0.0, [false; MOST_INTERVALS]); 2];
         for t in 0..self.intervals {
-            let (mut power_cost, storage_cost) = self.costs(set, t);
-            if !by_power && set >> t & 1 == 1 {
-                power_cost = f64::INFINITY;
-            }
+            let (power_cost, storage_cost) = self.costs(set, t);
             let [mut power, mut storage] = cheapest;
             power.0 += power_cost;
             power.1[t] = false;
@@ -134,58 +131,150 @@ impl Ranges {
         Certificate { value, by_storage }
     }
 
+    /// The bound by what is stored alone, before and after each run of intervals of a set.
+    fn by_storage(&self, set: u32) -> Certificate {
+        let mut certificate = Certificate {
+            value: 0.0,
+            by_storage: std::array::from_fn(|t| t < self.intervals && set >> t & 1 == 1),
+        };
+        let mut whole = *self;
+        let held = certificate;
+        whole.each(set, &held, |bound| {
+            certificate.value += bound.sign * *bound.value;
+        });
+        certificate
+    }
+
     /// Draws ranges in towards a course inside of them, until a set of intervals receives no more than `most`; the course must
-    /// not either. Nothing is widened.
-    pub(super) fn tighten(&mut self, set: u32, most: f64, course: &Course) {
-        let keeps = course.sum(set, self.intervals);
-        let goal = (most - keeps).max(0.0);
-        let first = self.certificate(set, true);
+    /// not either. Nothing is widened. First what is easily spared, of later intervals; what can be done in the first interval
+    /// last. `spared` says which of the bounds on what is stored, and on power, are not easily spared: the lower or the upper.
+    fn tighten(&mut self, set: u32, most: f64, course: &Course, spared: Side) {
+        let first = self.certificate(set);
         if first.value <= most {
             return;
         }
         // A bound on power is not drawn in beyond nothing at all: where that would be needed, what is stored is bounded.
-        let share = goal / (first.value - keeps);
-        let beyond = |t: usize| {
-            let power = set >> t & 1 == 1 && !first.by_storage[t];
-            power && course.energy[t] + share * (self.up[t] - course.energy[t]) < 0.0
-        };
-        let certificate = if (0..self.intervals).any(beyond) {
-            self.certificate(set, false)
-        } else {
+        let mut room = 0.0;
+        let mut copy = *self;
+        copy.each(set, &first, |bound| room += bound.slack(course));
+        let certificate = if first.value - room <= most {
             first
-        };
-        let slack = certificate.value - keeps;
-        let share = if slack > 0.0 {
-            (goal / slack).min(1.0)
         } else {
-            1.0
+            self.by_storage(set)
         };
-        let draw = |bound: &mut f64, towards: f64| *bound = towards + share * (*bound - towards);
-        for t in 0..self.intervals {
-            match (set >> t & 1 == 1, certificate.by_storage[t]) {
-                (true, false) => draw(&mut self.up[t], course.energy[t]),
-                (false, true) => draw(&mut self.down[t], -course.energy[t]),
-                _ => {}
+        let mut excess = certificate.value - most;
+        for stage in 0..3 {
+            let mut slack = 0.0;
+            let mut copy = *self;
+            copy.each(set, &certificate, |bound| {
+                if bound.stage(spared) == stage {
+                    slack += bound.slack(course);
+                }
+            });
+            if excess <= 0.0 || slack <= 0.0 {
+                continue;
             }
+            let share = (1.0 - excess / slack).max(0.0);
+            self.each(set, &certificate, |bound| {
+                if bound.stage(spared) == stage {
+                    let towards = bound.towards(course);
+                    *bound.value = towards + share * (*bound.value - towards);
+                }
+            });
+            excess -= slack * (1.0 - share);
+        }
+    }
+
+    /// The bounds that make up a certificate.
+    fn each(&mut self, set: u32, certificate: &Certificate, mut look: impl FnMut(Bound<'_>)) {
+        for t in 0..self.intervals {
+            let storage = certificate.by_storage[t];
             let next = t + 1 < self.intervals && certificate.by_storage[t + 1];
-            match (certificate.by_storage[t], next) {
-                (true, false) => draw(&mut self.upper[t], course.stored[t]),
-                (false, true) => draw(&mut self.lower[t], course.stored[t]),
-                _ => {}
+            let power = match (set >> t & 1 == 1, storage) {
+                (true, false) => Some((Side::Upper, &mut self.up[t], 1.0)),
+                (false, true) => Some((Side::Lower, &mut self.down[t], 1.0)),
+                _ => None,
+            };
+            if let Some((side, value, sign)) = power {
+                let stored = false;
+                look(Bound {
+                    t,
+                    side,
+                    stored,
+                    value,
+                    sign,
+                });
+            }
+            let stored = match (storage, next) {
+                (true, false) => Some((Side::Upper, &mut self.upper[t], 1.0)),
+                (false, true) => Some((Side::Lower, &mut self.lower[t], -1.0)),
+                _ => None,
+            };
+            if let Some((side, value, sign)) = stored {
+                let stored = true;
+                look(Bound {
+                    t,
+                    side,
+                    stored,
+                    value,
+                    sign,
+                });
             }
         }
     }
 
-    /// Draws the ranges of many together in until whatever keeps them can be shared out among the `parts`; `course` is the sum
-    /// of courses inside of the parts.
-    pub(super) fn promise(&mut self, parts: &[Ranges], course: &Course) {
+    /// Draws the ranges of many together in until no set of intervals is promised more than the sum of what the `parts` can
+    /// receive in it; `course` is the sum of courses inside of the parts.
+    pub(super) fn promise(&mut self, parts: &[Ranges], course: &Course, spared: Side) {
         if parts.len() < 2 {
             return;
         }
         let sets = 1_u32 << self.intervals;
         for set in 1..sets {
             let most: f64 = parts.iter().map(|part| part.most(set)).sum();
-            self.tighten(set, most, course);
+            self.tighten(set, most, course, spared);
+        }
+    }
+}
+
+/// Which bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Lower,
+    Upper,
+}
+
+/// A bound as part of a certificate.
+struct Bound<'a> {
+    t: usize,
+    side: Side,
+    /// On what is stored, rather than on power.
+    stored: bool,
+    value: &'a mut f64,
+    sign: f64,
+}
+
+impl Bound<'_> {
+    /// Where it may be drawn in to.
+    fn towards(&self, course: &Course) -> f64 {
+        match (self.stored, self.side) {
+            (true, _) => course.stored[self.t],
+            (false, Side::Upper) => course.energy[self.t].max(0.0),
+            (false, Side::Lower) => (-course.energy[self.t]).max(0.0),
+        }
+    }
+
+    /// How much that takes off the certificate.
+    fn slack(&self, course: &Course) -> f64 {
+        (self.sign * (*self.value - self.towards(course))).max(0.0)
+    }
+
+    /// How early it is drawn in.
+    fn stage(&self, spared: Side) -> u32 {
+        match (self.t, self.side == spared) {
+            (0, _) => 2,
+            (_, true) => 1,
+            (_, false) => 0,
         }
     }
 }
@@ -203,12 +292,5 @@ impl Course {
             energy: self.energy.map(|energy| -energy),
             stored: self.stored.map(|stored| -stored),
         }
-    }
-
-    fn sum(&self, set: u32, intervals: usize) -> f64 {
-        (0..intervals)
-            .filter(|t| set >> t & 1 == 1)
-            .map(|t| self.energy[t])
-            .sum()
     }
 }
