@@ -250,7 +250,8 @@ fn needs_soon(reading: &PileReading) -> bool {
 }
 
 fn must(reading: &PileReading) -> bool {
-    reading.session.energy_needed > kwh(0.0)
+    reading.session.departure > at(0)
+        && reading.session.energy_needed > kwh(0.0)
         && charge_limit(reading) > Power::ZERO
         && spare(reading) <= 0
 }

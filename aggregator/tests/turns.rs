@@ -101,6 +101,82 @@ fn a_ceiling_that_trembles_makes_no_contactor_chatter() {
     }
 }
 
+/// A three-phase pile that needs 4 kW where there are 3: the others do not wait for it.
+#[test]
+fn a_pile_for_which_there_is_too_little_keeps_nobody_back() {
+    let mut large = car(0, 3.0, 20.0);
+    large.session.max_charge = kw(11);
+    large.min_charge = Power::from_watts(3_960);
+    let mut cars = vec![large, car(1, 4.0, 4.0), car(2, 4.0, 4.0)];
+    let told = run(&mut cars, 3 * 3_600, |_| kw(3));
+    let used: i64 = told.iter().flatten().map(|told| told.as_watts()).sum();
+    let most = told.len() as i64 * 3_000;
+    // Until the two have what they need: 8 kWh.
+    assert!(
+        used >= (8 * 3_600_000).min(most * 9 / 10),
+        "{used} of {most} Ws"
+    );
+}
+
+/// Nobody is asked to export, and the one for whom the others give does not draw.
+#[test]
+fn vehicles_give_no_more_than_others_are_seen_to_take() {
+    let asleep = reading(0, Power::ZERO, 1.2, 10.0);
+    let giver = reading(1, Power::ZERO, 9.0, 0.0);
+    let mut readings = vec![asleep, giver];
+    readings[0].session.departure = at(60 * 60_000);
+    let mut splitter = Splitter::new();
+    let mut out = Vec::new();
+    for export_limit in [Power::ZERO, kw(40)] {
+        let mut station = station("s", 2);
+        station.export_limit = export_limit;
+        for second in 0..60 {
+            splitter.split(
+                &station,
+                Power::ZERO,
+                &readings,
+                at(second * 1_000),
+                &mut out,
+            );
+            readings[1].active_power = out[1].setpoint;
+            let most = export_limit.min(Power::from_watts(1_500));
+            assert!(
+                out[1].setpoint >= -most,
+                "{} at {second} s",
+                out[1].setpoint
+            );
+        }
+    }
+    // Awake, it gets what the other gives.
+    for second in 60..180 {
+        splitter.split(
+            &station("s", 2),
+            Power::ZERO,
+            &readings,
+            at(second * 1_000),
+            &mut out,
+        );
+        for (reading, told) in readings.iter_mut().zip(&out) {
+            reading.active_power = told.setpoint;
+        }
+        assert!(out.iter().map(|told| told.setpoint).sum::<Power>() <= Power::ZERO);
+    }
+    assert!(out[0].setpoint >= kw(4), "{out:?}");
+}
+
+#[test]
+fn who_should_have_left_takes_nothing_from_others() {
+    let mut cars = vec![car(0, 1.0, 10.0), car(1, 1.0, 6.6)];
+    cars[0].session.departure = at(-360_000);
+    let told = run(&mut cars, 3_600, |_| kw(7));
+    let energy: i64 = told.iter().map(|told| told[1].as_watts()).sum();
+    assert!(
+        energy as f64 / 3.6e6 >= 6.59,
+        "{} kWh of 6.6",
+        energy as f64 / 3.6e6
+    );
+}
+
 #[test]
 fn who_must_charge_does_not_wait_for_a_turn() {
     let mut cars = vec![car(0, 12.0, 10.0), car(1, 12.0, 10.0), car(2, 2.0, 6.0)];

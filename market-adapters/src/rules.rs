@@ -125,6 +125,14 @@ impl<T> Series<T> {
         if values.is_empty() {
             return Err("there is no value".to_owned());
         }
+        for value in &values {
+            if let Some(end) = value.valid_to.filter(|end| *end <= value.valid_from) {
+                return Err(format!(
+                    "the value from {} on ends before, on {end}",
+                    value.valid_from
+                ));
+            }
+        }
         for pair in values.windows(2) {
             let (end, next) = (pair[0].valid_to, pair[1].valid_from);
             match end {

@@ -198,7 +198,7 @@ impl Budget {
     /// Grants what can be granted of a claim of a local day.
     ///
     /// # Errors
-    /// A day of another year, a negative cost, energy or rate, more than was paid; nothing is granted then.
+    /// A day of another year, a negative cost, energy or rate; nothing is granted then.
     pub fn grant(
         &mut self,
         rules: &SubsidyRules,

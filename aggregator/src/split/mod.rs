@@ -25,10 +25,14 @@ use crate::site::{PileReading, PileSetpoint};
 pub use splitter::Splitter;
 use turns::Standing;
 
-/// The first interval of a plan is no longer than this: for so long others give for those who need it.
+/// For so long others give for those who need it. The promise is kept for plans whose first interval is no longer.
 const WINDOW_MS: i64 = 900_000;
-/// A vehicle must charge at full power from this long before it would be too late.
+/// A vehicle gives nothing from this long before it must charge at full power.
 const MUST_CHARGE_MS: i64 = 60_000;
+/// What a meter may be off, at least.
+const TOLERANCE: Power = Power::from_watts(200);
+/// What a meter may be off, as one part in so many.
+const TOLERANCE_PARTS: i64 = 20;
 /// What is less than a watt-hour is not worth a session.
 const NEGLIGIBLE_WATT_MS: i64 = 3_600_000;
 /// No stay is longer than this matters.
@@ -36,7 +40,8 @@ const LONGEST_MS: i64 = 366 * 86_400_000;
 
 /// Splits `setpoint` over the piles of a station, taking for granted that each does what it is told. [`Splitter`] does not.
 ///
-/// The piles' setpoints add up to `setpoint`, or to the most that the piles can take or give if that is less. One for
+/// The piles' setpoints add up to `setpoint`, or to the most that the piles can take or give if that is less; to less where piles
+/// do not charge with as little as there is. One for
 /// each reading, in the order of the readings; `out` is cleared first.
 pub fn split(
     station: &Station,
@@ -100,7 +105,8 @@ impl Load {
         };
         let needed = session.energy_needed.as_watt_milliseconds();
         let drawn = scaled(needed, 1.0 / station.charge_efficiency);
-        let needs = needed > 0 && charge > 0;
+        // Whoever should have left is owed nothing any more: it shares in what is left over.
+        let needs = needed > 0 && charge > 0 && stay_ms > 0;
         let spare_ms = match needs {
             true => stay_ms - drawn / charge,
             false => stay_ms,
@@ -174,10 +180,6 @@ impl Load {
         self.charge - self.told
     }
 
-    fn must_charge(&self) -> bool {
-        self.required > 0 && self.spare_ms <= MUST_CHARGE_MS
-    }
-
     /// Mean draw over a window from now on with which it can still have what it needs, at full power after that.
     fn needs_within(&self, window_ms: i64) -> i64 {
         if self.required == 0 || self.stay_ms <= window_ms {
@@ -215,12 +217,15 @@ struct Shares {
     loads: Vec<Load>,
     /// Scratch: positions in `loads`, in the order of the step at hand.
     order: Vec<usize>,
+    /// The most that is taken out of vehicles.
+    most_given: i64,
 }
 
 impl Shares {
     fn begin(&mut self, piles: usize) {
         self.loads.clear();
         self.loads.reserve(piles);
+        self.most_given = i64::MAX;
     }
 
     fn push(&mut self, load: Load) {
@@ -250,6 +255,18 @@ impl Shares {
             }
             return;
         }
+        let counted = self.sum(|load| load.counted);
+        if counted > self.most_given {
+            let (part, whole) = (
+                Power::from_watts(self.most_given),
+                Power::from_watts(counted),
+            );
+            for load in &mut self.loads {
+                load.counted = Power::from_watts(load.counted)
+                    .scaled(part, whole)
+                    .as_watts();
+            }
+        }
         let window = self.window(setpoint);
         for load in &mut self.loads {
             load.told = load.needs_within(window);
@@ -270,7 +287,8 @@ impl Shares {
         let left = setpoint - self.sum(|load| load.told);
         let left = if left > 0 { self.fill(left) } else { left };
         let soon = self.sum(|load| (load.needs_within(WINDOW_MS) - load.told).max(0));
-        let wanted = begins.min(soon - left).max(-left);
+        let extra = begins.min(soon - left.max(0)).max(0);
+        let wanted = ((-left).max(0) + extra).min(self.most_given);
         if wanted > 0 {
             self.discharge(wanted);
         } else {
@@ -378,6 +396,20 @@ impl Shares {
             load.told = if load.least <= rest { load.least } else { 0 };
             rest -= load.told;
         }
+        // What one cannot begin with is offered to the others that wait.
+        let waits = |load: &Load| load.told == 0 && load.charge > 0 && load.least > 0;
+        self.order.clear();
+        self.order
+            .extend((0..loads.len()).filter(|at| waits(&loads[*at])));
+        self.order
+            .sort_unstable_by_key(|at| turns::rank(&loads[*at]));
+        for at in &self.order {
+            let load = &mut loads[*at];
+            if load.least <= rest {
+                load.told = load.least;
+                rest -= load.told;
+            }
+        }
         let charges = |load: &Load| load.told > 0 && load.told >= load.least;
         let rest = self.level(rest, |load| charges(load) && load.required > 0);
         self.level(rest, charges);
@@ -389,7 +421,10 @@ impl Shares {
         let obedient = self.loads.iter().filter(|load| !load.unruly);
         let (mut worst, mut raises) = (0, 0);
         for load in obedient {
-            worst += load.told.max(load.reach);
+            // A little more than told is no draw of its own.
+            let tolerated =
+                load.reach - load.told <= TOLERANCE.as_watts().max(load.told / TOLERANCE_PARTS);
+            worst += if tolerated { load.told } else { load.reach };
             raises += (load.told - load.reach).max(0);
         }
         let excess = (worst - setpoint).min(raises);

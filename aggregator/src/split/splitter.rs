@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use vpp_core::{Power, Station, Timestamp};
 
 use super::turns::Turn;
-use super::{Load, Shares};
+use super::{Load, Shares, TOLERANCE, TOLERANCE_PARTS};
 use crate::site::{PileReading, PileSetpoint};
 
 /// A pile is blamed only for drawing more than all that it was told for this long (at most twice as long): time to hear,
@@ -15,14 +15,12 @@ const SETTLE: TimeDelta = TimeDelta::seconds(15);
 const UNDERWAY: TimeDelta = TimeDelta::seconds(4);
 /// A pile that did not export when told is not asked again for this long.
 const EXPORT_PAUSE: TimeDelta = TimeDelta::minutes(10);
+/// So much may be exported at first when vehicles begin to give for others, watts.
+const BEGINNING_W: i64 = 1_500;
 /// A station that stays above its ceiling is corrected by what it is above in this time.
 const CORRECTION_TIME: TimeDelta = TimeDelta::seconds(10);
 /// A longer time between two looks counts as this.
 const CORRECTION_STEP: TimeDelta = TimeDelta::seconds(2);
-/// What a meter may be off, at least.
-const TOLERANCE: Power = Power::from_watts(200);
-/// What a meter may be off, as one part in so many.
-const TOLERANCE_PARTS: i64 = 20;
 
 /// Splits the setpoints of one station, cycle after cycle.
 ///
@@ -176,7 +174,9 @@ impl Splitter {
             }
             let mut load = Load::of(station, reading, now);
             load.standing = memory.turn.standing(now);
-            if load.standing.rests && load.least > 0 && !load.must_charge() {
+            let underway = memory.underway.highest().as_watts();
+            load.reach = load.reach.max(underway.min(load.charge));
+            if load.standing.rests && load.least > 0 {
                 load.wait();
             }
             if now < memory.no_export_until {
@@ -186,9 +186,14 @@ impl Splitter {
             if setpoint >= Power::ZERO {
                 load.counted = load.discharge.min(-reading.active_power.as_watts()).max(0);
             }
-            let underway = memory.underway.highest().as_watts();
-            load.reach = load.reach.max(underway.min(load.charge));
             self.shares.push(load);
+        }
+        if setpoint >= Power::ZERO {
+            // Nobody is asked to export: vehicles give no more than others are seen to take, and a little to begin with.
+            let taken: i64 = (readings.iter())
+                .map(|reading| reading.active_power.as_watts().max(0))
+                .sum();
+            self.shares.most_given = taken + station.export_limit.as_watts().min(BEGINNING_W);
         }
         let draw: Power = readings.iter().map(|reading| reading.active_power).sum();
         let correction = self.above.correct(setpoint, draw, setpoint - unruly, now);

@@ -15,6 +15,12 @@ pub(crate) fn write_by(
     path: &Path,
     write: impl FnOnce(&Path) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    // A pipe or a terminal takes what comes; a link stays one.
+    if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        return write(path).with_context(|| path.display().to_string());
+    }
+    let target = std::fs::canonicalize(path);
+    let path = target.as_deref().unwrap_or(path);
     let part = part(path);
     let written = write(&part).and_then(|()| Ok(std::fs::rename(&part, path)?));
     if written.is_err() {
@@ -48,6 +54,11 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).expect("there"), "old");
         write(&path, "new").expect("written");
         assert_eq!(std::fs::read_to_string(&path).expect("there"), "new");
+        std::os::unix::fs::symlink(&path, folder.path().join("link.csv")).expect("a link");
+        write(&folder.path().join("link.csv"), "through").expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("there"), "through");
+        std::fs::remove_file(folder.path().join("link.csv")).expect("the link is one");
+        write(Path::new("/dev/null"), "nothing").expect("written");
         assert_eq!(
             std::fs::read_dir(folder.path()).expect("a folder").count(),
             1

@@ -102,12 +102,16 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(url) = &arguments.ledger {
         let batch = Batch::of_event(&settled, "");
         let run = batch.id.clone();
-        Book::open(url)?.post(
+        let book = Book::open(url)?;
+        book.check_events(std::slice::from_ref(&settled))?;
+        let run_of = run.clone();
+        book.post(
             &run,
             &[Batch {
-                run: run.clone(),
+                run: run_of,
                 ..batch
             }],
+            None,
         )?;
     }
     Ok(ExitCode::SUCCESS)

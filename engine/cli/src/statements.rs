@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// The ledger: sqlite:FILE or postgres://HOST/DATABASE.
     ledger: String,
     /// Only this statement, with its lines.
-    #[arg(long, conflicts_with_all = ["aggregator", "subject"])]
+    #[arg(long, conflicts_with_all = ["aggregator", "subject"], value_parser = clap::builder::NonEmptyStringValueParser::new())]
     id: Option<String>,
     /// Only of this aggregator.
     #[arg(long)]
@@ -62,16 +62,12 @@ struct Whole {
 }
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if let Some(file) = arguments.ledger.strip_prefix("sqlite:") {
-        // Opening one that is not there would make it.
-        let file = file.split('?').next().unwrap_or(file);
-        anyhow::ensure!(Path::new(file).exists(), "there is no ledger {file}");
-    }
-    let book = Book::open(&arguments.ledger)?;
+    let book = Book::open_existing(&arguments.ledger)?;
     let filter = Filter {
         id: arguments.id.clone(),
         aggregator: arguments.aggregator.clone(),
-        station: arguments.station.clone(),
+        // Of one statement all lines are looked at, and those of the station shown.
+        station: arguments.station.clone().filter(|_| arguments.id.is_none()),
         subject: arguments.subject.clone(),
         superseded: arguments.superseded,
         after: None,

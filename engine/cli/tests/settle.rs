@@ -136,12 +136,33 @@ fn a_settled_event_is_in_the_ledger_with_all_of_its_versions() {
         "{lines}"
     );
     assert!(!lines.contains("s-1"), "{lines}");
-    let (sound, _, told) = vpp(&["statements", &ledger, "--id", "event/dr-2/agg-a"]);
+    // The same stations at the same time: what they deliver is paid once. Later it is settled.
+    let second = EVENT
+        .replace("dr-1", "dr-2")
+        .replace("14:30", "14:45")
+        .replace("14:00", "14:15");
+    for (event, expected) in [
+        (
+            second.clone(),
+            "s-1 is paid for event/dr-1 on 2025-07-25 already, and dr-2 is at the same time",
+        ),
+        (
+            second.replace("14:45", "15:00").replace("14:15", "14:30"),
+            "posted 1 new",
+        ),
+    ] {
+        std::fs::write(at("second.toml"), event).unwrap();
+        let (_, _, told) = vpp(&["settle", "second.toml", "readings.csv", "--ledger", &ledger]);
+        assert!(told.contains(expected), "{told}");
+    }
+    let (sound, _, told) = vpp(&["statements", &ledger, "--id", "event/dr-3/agg-a"]);
     assert!(!sound && told.contains("there is no statement"), "{told}");
     for format in ["csv", "parquet"] {
         let (sound, _, told) = vpp(&[
             "statements",
             &ledger,
+            "--subject",
+            "event/dr-1",
             "--superseded",
             "--out",
             "tables",

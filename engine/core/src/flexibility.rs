@@ -9,7 +9,7 @@
 //!
 //! A station keeps one power through an interval, and a vehicle that leaves in the middle of it must have what it needs by then.
 //! So in the first interval such a vehicle counts as one that stays to its end and needs as much more: it needs the same power.
-//! Later intervals are the first before they come.
+//! Later intervals are the first before they come. That piles do not charge below some power is not known here.
 //!
 //! What is taken out of a battery counts for no more than it can put into another one, so that a vehicle may also charge out
 //! of its neighbours; and whoever may be discharged needs what is lost on the way back as well. Of vehicles that are not
@@ -97,13 +97,17 @@ impl Flexibility {
             flexibility.max_charge.push(charge);
             flexibility.max_discharge.push(discharge);
             // Beyond belief only where reports are; drawn in, like all that is not certain.
-            let upper = Energy::floor_kilowatt_hours(upper.min(MAX_KILOWATT_HOURS));
-            let lower = -Energy::floor_kilowatt_hours((-lower).min(MAX_KILOWATT_HOURS));
+            let upper = Energy::floor_kilowatt_hours(believable(upper));
+            let lower = -Energy::floor_kilowatt_hours(believable(-lower));
             flexibility.envelope.upper.push(upper);
             flexibility.envelope.lower.push(lower.min(upper));
         }
         flexibility
     }
+}
+
+fn believable(kwh: f64) -> f64 {
+    kwh.clamp(-MAX_KILOWATT_HOURS, MAX_KILOWATT_HOURS)
 }
 
 /// A magnitude, not below zero and not above what the connection carries; rounded down.
@@ -172,11 +176,15 @@ impl Vehicle {
         let Some(first) = intervals.first() else {
             return self;
         };
-        if self.now < self.departure && self.departure < first.end() {
+        if self.departure > first.end() {
+            return self;
+        }
+        // It leaves with what it needs, so that it gives nothing.
+        (self.available_kwh, self.discharge_kw) = (0.0, 0.0);
+        if self.departure - self.now >= TimeDelta::milliseconds(1) {
             let longer = as_hours(first.end() - self.now) / as_hours(self.departure - self.now);
             self.needed_kwh *= longer;
             self.room_kwh *= longer;
-            self.available_kwh *= longer;
             self.departure = first.end();
         }
         self

@@ -16,6 +16,8 @@ const GRID: &str = "grid";
 /// Whoever pays subsidies.
 pub(crate) const SUBSIDY: &str = "subsidy";
 
+/// How the id of a claim's batch begins.
+pub(crate) const CLAIM: &str = "claim/";
 /// How the account of a station begins.
 const STATION: &str = "station:";
 
@@ -154,7 +156,8 @@ impl Batch {
         batches.into_values().chain(claims).chain(events).collect()
     }
 
-    /// A subsidy for what was bought. It is called by the claim alone: claimed again in another month, it is not paid twice.
+    /// A subsidy for what was bought. It is called by the claim alone: of another
+    /// month it is known again, and not paid twice.
     fn of_purchase(purchase: &Purchase, grant: Grant, pack: &PackId, run: &str) -> Batch {
         let (item, rule, cost_fen) = match purchase.claim {
             Claim::Equipment { cost_fen, .. } => ("subsidy/equipment", "equipment_share", cost_fen),
@@ -162,7 +165,7 @@ impl Batch {
             Claim::Discharge { .. } => ("subsidy/discharge", "discharge_rate", 0),
         };
         let mut batch = Batch {
-            id: format!("claim/{}", purchase.id),
+            id: format!("{CLAIM}{}", purchase.id),
             subject: run.to_owned(),
             aggregator: purchase.aggregator.to_string(),
             run: run.to_owned(),

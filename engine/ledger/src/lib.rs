@@ -28,6 +28,18 @@ pub enum LedgerError {
     /// The tables could not be made or are of another version.
     #[error("the ledger's tables: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// More subsidies than there are in a year.
+    #[error(
+        "subsidies of {year}: {fen} fen are more than the {most} that there are: another settlement was posted meanwhile"
+    )]
+    Budget {
+        /// The calendar year.
+        year: i32,
+        /// What would be granted.
+        fen: i64,
+        /// What may be.
+        most: i64,
+    },
     /// A batch with an entry of nothing, from an account to itself, or without a name; lines that do not say what the entries
     /// say.
     #[error("batch {batch}: {problem}")]
@@ -105,6 +117,7 @@ pub enum Posted {
 #[derive(Clone, Debug)]
 pub struct Ledger {
     pool: AnyPool,
+    embedded: bool,
 }
 
 impl Ledger {
@@ -138,7 +151,7 @@ impl Ledger {
         } else {
             sqlx::migrate!("migrations/postgres").run(&pool).await?;
         }
-        Ok(Ledger { pool })
+        Ok(Ledger { pool, embedded })
     }
 
     /// Posts a batch at an instant (milliseconds of 1970): all of it or nothing. Posted again as it is, nothing happens.
@@ -174,13 +187,17 @@ impl Ledger {
     /// Posts all batches of a settlement: all of them or none. Batches that it had before and has no longer are taken back by an
     /// empty version, so that nothing counts twice. What was posted, and how many were taken back.
     ///
+    /// `budget` is a calendar year and all that may be granted in it, fen: it holds also when two settlements are posted at once.
+    ///
     /// # Errors
-    /// As [`Ledger::post`]; a batch of another settlement.
+    /// As [`Ledger::post`]; a batch of another settlement; a claim that another settlement has granted; more subsidies than
+    /// there are.
     pub async fn post_run(
         &self,
         run: &str,
         batches: &[Batch],
         now_ms: i64,
+        budget: Option<(i32, i64)>,
     ) -> Result<(Vec<Posted>, usize), LedgerError> {
         for batch in batches {
             batch.check()?;
@@ -192,8 +209,23 @@ impl Ledger {
             }
         }
         let mut transaction = self.pool.begin().await?;
+        if !self.embedded {
+            // One settlement after the other, or each would find the budget as it was before the other. SQLite has one writer.
+            sqlx::query("SELECT pg_advisory_xact_lock(hashtext('vpp settlement'))")
+                .execute(&mut *transaction)
+                .await?;
+        }
         let mut posted = Vec::with_capacity(batches.len());
         for batch in batches {
+            if batch.id.starts_with(batch::CLAIM)
+                && granted_elsewhere(&mut transaction, batch).await?
+            {
+                let (batch, problem) = (
+                    batch.id.clone(),
+                    "another settlement has granted it already",
+                );
+                return Err(LedgerError::Batch { batch, problem });
+            }
             posted.push(add(&mut transaction, batch, now_ms).await?);
         }
         let sql = format!(
@@ -224,6 +256,12 @@ impl Ledger {
             let taken = add(&mut transaction, &empty, now_ms).await?;
             taken_back += usize::from(matches!(taken, Posted::Version(_)));
         }
+        if let Some((year, most)) = budget {
+            let fen = statement::subsidies(&mut transaction, year, None).await?;
+            if fen > most {
+                return Err(LedgerError::Budget { year, fen, most });
+            }
+        }
         transaction.commit().await?;
         Ok((posted, taken_back))
     }
@@ -244,6 +282,25 @@ impl Ledger {
         }
         Ok(balances)
     }
+}
+
+/// Whether a claim stands in the ledger as part of another settlement.
+async fn granted_elsewhere(
+    transaction: &mut Transaction<'_, Any>,
+    batch: &Batch,
+) -> Result<bool, LedgerError> {
+    let sql = format!(
+        "SELECT run, rules FROM batches WHERE id = $1 AND version = {}",
+        statement::NEWEST
+    );
+    let newest = sqlx::query(&sql)
+        .bind(&batch.id)
+        .fetch_optional(&mut **transaction)
+        .await?;
+    let Some(row) = newest else { return Ok(false) };
+    // One that was taken back stands there without rules.
+    let (run, rules): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(run != batch.run && !rules.is_empty())
 }
 
 async fn add(

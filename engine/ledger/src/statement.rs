@@ -1,7 +1,7 @@
 //! What was settled, to be read: statements by aggregator, station and subject, their lines and their entries.
 
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _, Transaction};
 
 use crate::batch::SUBSIDY;
 use crate::{Entry, Ledger, LedgerError, Line};
@@ -161,21 +161,8 @@ impl Ledger {
     /// # Errors
     /// A database that refuses.
     pub async fn subsidies_of(&self, year: i32, except: Option<&str>) -> Result<i64, LedgerError> {
-        let sql = format!(
-            "SELECT CAST(COALESCE(SUM(CASE WHEN credit = $1 THEN entries.fen ELSE -entries.fen END), 0) AS BIGINT) \
-             FROM batches JOIN entries ON entries.batch = batches.id AND entries.version = batches.version \
-             WHERE batches.version = {NEWEST} AND substr(memo, 1, 6) <> 'back: ' AND (credit = $2 OR debit = $3) \
-             AND run LIKE $4 AND run <> $5"
-        );
-        let row = sqlx::query(&sql)
-            .bind(SUBSIDY)
-            .bind(SUBSIDY)
-            .bind(SUBSIDY)
-            .bind(format!("month/{year}-%"))
-            .bind(except.unwrap_or_default())
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(row.try_get(0)?)
+        let mut transaction = self.pool.begin().await?;
+        subsidies(&mut transaction, year, except).await
     }
 
     /// All entries of a batch, of all of its versions, in the order in which they were posted.
@@ -200,6 +187,29 @@ impl Ledger {
         };
         rows.iter().map(entry).collect()
     }
+}
+
+/// [`Ledger::subsidies_of`], as it is within a transaction.
+pub(crate) async fn subsidies(
+    transaction: &mut Transaction<'_, Any>,
+    year: i32,
+    except: Option<&str>,
+) -> Result<i64, LedgerError> {
+    let sql = format!(
+        "SELECT CAST(COALESCE(SUM(CASE WHEN credit = $1 THEN entries.fen ELSE -entries.fen END), 0) AS BIGINT) \
+         FROM batches JOIN entries ON entries.batch = batches.id AND entries.version = batches.version \
+         WHERE batches.version = {NEWEST} AND substr(memo, 1, 6) <> 'back: ' AND (credit = $2 OR debit = $3) \
+         AND run LIKE $4 AND run <> $5"
+    );
+    let row = sqlx::query(&sql)
+        .bind(SUBSIDY)
+        .bind(SUBSIDY)
+        .bind(SUBSIDY)
+        .bind(format!("month/{year}-%"))
+        .bind(except.unwrap_or_default())
+        .fetch_one(&mut **transaction)
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 fn statement(row: &AnyRow) -> Result<Statement, LedgerError> {

@@ -153,7 +153,7 @@ async fn a_settled_month_is_posted_and_read() {
     let ledger = Ledger::open(&url).await.expect("opens");
     let all = settled();
     ledger
-        .post_run("month/2027-04", &all, 1)
+        .post_run("month/2027-04", &all, 1, None)
         .await
         .expect("posted");
     let balances = ledger.balances().await.expect("balances");

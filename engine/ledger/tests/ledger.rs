@@ -318,15 +318,24 @@ async fn can_be_read(url: &str) {
         ..batch(id, vec![entry("station:x", "grid", fen)])
     };
     let first = [of("r/a", 10), of("r/b", 20)];
-    let (posted, back) = ledger.post_run("run-2", &first, 20).await.expect("posted");
+    let (posted, back) = ledger
+        .post_run("run-2", &first, 20, None)
+        .await
+        .expect("posted");
     assert_eq!((posted, back), (vec![Posted::Version(1); 2], 0));
     let second = [of("r/b", 20), of("r/c", 10)];
-    let (posted, back) = ledger.post_run("run-2", &second, 21).await.expect("posted");
+    let (posted, back) = ledger
+        .post_run("run-2", &second, 21, None)
+        .await
+        .expect("posted");
     assert_eq!(
         (posted, back),
         (vec![Posted::Unchanged(1), Posted::Version(1)], 1)
     );
-    let (posted, back) = ledger.post_run("run-2", &second, 22).await.expect("posted");
+    let (posted, back) = ledger
+        .post_run("run-2", &second, 22, None)
+        .await
+        .expect("posted");
     assert_eq!((posted, back), (vec![Posted::Unchanged(1); 2], 0));
     let balances = ledger.balances().await.expect("balances");
     assert_eq!(balances.get("station:x"), Some(&30));
@@ -336,8 +345,61 @@ async fn can_be_read(url: &str) {
         .expect("read")
         .expect("there");
     assert_eq!((gone.version, gone.fen), (2, 0));
-    let other = ledger.post_run("run-3", &second, 23).await;
+    let other = ledger.post_run("run-3", &second, 23, None).await;
     assert!(matches!(other, Err(LedgerError::Batch { .. })));
+
+    // A claim is granted once; and no more than the year has, whatever else was posted meanwhile: 1,415 fen stand there with it.
+    let claim = |run: &str| Batch {
+        run: run.into(),
+        lines: vec![line("s", 1_000)],
+        ..batch("claim/c-2", vec![entry("station:s", "subsidy", 1_000)])
+    };
+    let july = claim("month/2027-07");
+    let too_much = ledger
+        .post_run(
+            "month/2027-07",
+            std::slice::from_ref(&july),
+            30,
+            Some((2027, 1_414)),
+        )
+        .await;
+    assert!(
+        matches!(
+            too_much,
+            Err(LedgerError::Budget {
+                fen: 1_415,
+                most: 1_414,
+                ..
+            })
+        ),
+        "{too_much:?}"
+    );
+    assert_eq!(ledger.subsidies_of(2027, None).await.expect("a sum"), 415);
+    for _ in 0..2 {
+        ledger
+            .post_run(
+                "month/2027-07",
+                std::slice::from_ref(&july),
+                31,
+                Some((2027, 1_415)),
+            )
+            .await
+            .expect("posted");
+    }
+    let again = ledger
+        .post_run("month/2027-08", &[claim("month/2027-08")], 32, None)
+        .await;
+    assert!(matches!(again, Err(LedgerError::Batch { .. })), "{again:?}");
+    // Taken back, it may be claimed again.
+    ledger
+        .post_run("month/2027-07", &[], 33, None)
+        .await
+        .expect("posted");
+    ledger
+        .post_run("month/2027-08", &[claim("month/2027-08")], 34, None)
+        .await
+        .expect("posted");
+    assert_eq!(ledger.subsidies_of(2027, None).await.expect("a sum"), 1_415);
 }
 
 #[tokio::test]

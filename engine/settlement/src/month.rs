@@ -310,6 +310,12 @@ impl<'a> Month<'a> {
             .collect::<Result<_, _>>()?;
         let (purchases, grants) = match (self.rules.subsidies, budget) {
             (Some(rules), Some(budget)) => self.grant(rules, budget, &stations)?,
+            _ if !self.purchases.is_empty() => {
+                return Err(Invalid::new(
+                    "claims",
+                    "there is no budget to grant them of",
+                ));
+            }
             _ => (Vec::new(), vec![None; stations.len()]),
         };
         Ok(MonthSettlement {
@@ -371,7 +377,7 @@ impl MonthEvent<'_> {
         let (cleared, field) = (&self.cleared, format!("events[{}]", self.cleared.event));
         let window = &cleared.window;
         (self.terms.require_in_force(window.date)).map_err(|invalid| invalid.within(&field))?;
-        let instants: Option<Vec<Timestamp>> = (window.first..=window.first + window.slots)
+        let instants: Option<Vec<Timestamp>> = (window.first..window.first + window.slots)
             .map(|slot| instant(zone, window.date, slot))
             .collect();
         let steady = |instants: Vec<Timestamp>| {
@@ -514,7 +520,8 @@ impl Timetable {
             registers.estimated += usize::from(quarter.estimated);
             registers.unmetered += usize::from(quarter.unmetered);
         }
-        let mut lines = Vec::new();
+        // The price of one direction may change while that of the other does not.
+        let mut lines: Vec<EnergyLine> = Vec::new();
         for (kind, (drawn, fed_in)) in self.kinds.iter().zip(sums) {
             let of = Period::ALL.iter().position(|one| *one == kind.period);
             let of = of.unwrap_or(Period::ALL.len() - 1);
@@ -522,15 +529,24 @@ impl Timetable {
             registers.reverse_wh[of] += fed_in;
             let sides = [(drawn, kind.price, false), (fed_in, kind.feed_in, true)];
             for (wh, price, fed_in) in sides.into_iter().filter(|(wh, ..)| *wh > 0) {
-                let fen = fen(wh, price)?;
-                lines.push(EnergyLine {
-                    period: kind.period,
-                    fed_in,
-                    wh,
-                    price,
-                    fen: if fed_in { fen } else { -fen },
-                });
+                let same = |line: &&mut EnergyLine| {
+                    (line.period, line.price, line.fed_in) == (kind.period, price, fed_in)
+                };
+                match lines.iter_mut().find(same) {
+                    Some(line) => line.wh += wh,
+                    None => lines.push(EnergyLine {
+                        period: kind.period,
+                        fed_in,
+                        wh,
+                        price,
+                        fen: 0,
+                    }),
+                }
             }
+        }
+        for line in &mut lines {
+            let fen = fen(line.wh, line.price)?;
+            line.fen = if line.fed_in { fen } else { -fen };
         }
         lines.sort_by_key(|line| {
             let of = Period::ALL.iter().position(|one| *one == line.period);

@@ -203,6 +203,13 @@ fn a_price_with_a_gap_in_its_dates_is_refused() {
             ],
             "two values hold from 2025-01-01 to 2025-07-01",
         ),
+        (
+            [
+                ("2025-06-01", Some("2025-03-01"), "0.5"),
+                ("2025-03-01", None, "0.6"),
+            ],
+            "the value from 2025-06-01 on ends before, on 2025-03-01",
+        ),
     ] {
         let refused = with_bases(&bases).unwrap_err().to_string();
         assert!(refused.contains(expected), "{refused}");

@@ -247,7 +247,6 @@ fn tell(vehicles: &mut [Vehicle], setpoints: &[PileSetpoint]) {
     }
 }
 
-/// The piles one by one. Each has its part of the station's ramp.
 /// 6 A on each phase of 220 V, by IEC 61851; more than 32 A of one phase are three phases.
 fn least_ac(rated: i64) -> i64 {
     const ONE_PHASE: i64 = 220 * 32;
@@ -255,6 +254,7 @@ fn least_ac(rated: i64) -> i64 {
     (6 * 220 * phases).min(rated)
 }
 
+/// The piles one by one. Each has its part of the station's ramp.
 fn piles(model: &StationModel, draws: &mut Draws) -> Vec<PileModel> {
     let groups = &model.station.piles;
     let rated: i64 = groups

@@ -1,7 +1,11 @@
 //! The ledger, for commands that have nothing else to wait for.
 
+use anyhow::Context as _;
 use chrono::{Datelike as _, NaiveDate};
+use serde_json::Value;
 use vpp_ledger::{Batch, Entry, Filter, Ledger, Line, Posted, Statement};
+use vpp_market_adapters::response::baseline::EventWindow;
+use vpp_settlement::event::Settlement;
 
 /// Statements read at once.
 const PAGE: usize = 1_000;
@@ -22,6 +26,17 @@ impl Book {
             .build()?;
         let ledger = runtime.block_on(Ledger::open(url))?;
         Ok(Book { runtime, ledger })
+    }
+
+    /// Opens one that is there.
+    pub(crate) fn open_existing(url: &str) -> anyhow::Result<Book> {
+        let whole = if url.starts_with("sqlite:") && !url.contains('?') {
+            format!("{url}?mode=rw")
+        } else {
+            url.to_owned()
+        };
+        Book::open(&whole)
+            .with_context(|| format!("there is no ledger {url}, or it cannot be opened"))
     }
 
     /// Granted in the year of a month by other settlements than that month's, fen.
@@ -73,10 +88,47 @@ impl Book {
         Ok(of_version.map(|(_, entry)| entry).collect())
     }
 
+    /// That no station of these events is paid for the same quarter of an hour by another event that stands in the ledger.
+    pub(crate) fn check_events(&self, events: &[Settlement]) -> anyhow::Result<()> {
+        for settled in events {
+            let filter = Filter {
+                aggregator: Some(settled.aggregator.to_string()),
+                ..Filter::default()
+            };
+            let theirs = self.statements(filter, usize::MAX)?;
+            let others = theirs.iter().filter(|statement| {
+                let event = statement.subject.strip_prefix("event/");
+                event.is_some_and(|event| events.iter().all(|ours| ours.event.as_str() != event))
+            });
+            for statement in others {
+                for line in self.lines(statement, None)? {
+                    let same = settled
+                        .stations
+                        .iter()
+                        .any(|ours| ours.station.as_str() == line.station);
+                    anyhow::ensure!(
+                        !(same && overlaps(&settled.window, &line.detail)),
+                        "{} is paid for {} on {} already, and {} is at the same time: name the stations of each event",
+                        line.station,
+                        statement.subject,
+                        settled.window.date,
+                        settled.event
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Posts all batches of a settlement, and tells what that did.
-    pub(crate) fn post(&self, run: &str, batches: &[Batch]) -> anyhow::Result<()> {
+    pub(crate) fn post(
+        &self,
+        run: &str,
+        batches: &[Batch],
+        budget: Option<(i32, i64)>,
+    ) -> anyhow::Result<()> {
         let now = chrono::Utc::now().timestamp_millis();
-        let posting = self.ledger.post_run(run, batches, now);
+        let posting = self.ledger.post_run(run, batches, now, budget);
         let (posted, back) = self.runtime.block_on(posting)?;
         let count = |of: fn(&&Posted) -> bool| posted.iter().filter(of).count();
         let new = count(|posted| matches!(posted, Posted::Version(1)));
@@ -87,4 +139,21 @@ impl Book {
         );
         Ok(())
     }
+}
+
+/// Whether what a line of a response was worked out of lies, in part, in an event's window.
+fn overlaps(window: &EventWindow, detail: &str) -> bool {
+    let Ok(detail) = serde_json::from_str::<Value>(detail) else {
+        return false;
+    };
+    let (Some(first), Some(quarters)) = (
+        detail["first_quarter"].as_u64(),
+        detail["actual_wh"].as_array(),
+    ) else {
+        return false;
+    };
+    let first = usize::try_from(first).unwrap_or(usize::MAX);
+    detail["date"] == window.date.to_string()
+        && first < window.first + window.slots
+        && window.first < first.saturating_add(quarters.len())
 }

@@ -42,7 +42,7 @@ use crate::table::{self, Column, Format};
 ///   hot_days = [2027-07-20]           # and holidays, worked: days that are not what their weekday says
 ///
 ///   [[claim]]                         # any number: subsidies for what was bought, before those for energy
-///   id = "invoice-7"                  # claimed again, in whatever month, it is not paid twice
+///   id = "invoice-7"                  # what the ledger has of it from another month is not paid twice
 ///   kind = "equipment"                # or "platform"
 ///   aggregator = "agg-a"
 ///   station = "station-1"             # without it: the aggregator itself
@@ -122,7 +122,9 @@ enum ClaimKind {
 impl ClaimRow {
     fn purchase(&self) -> anyhow::Result<Purchase> {
         let fen = |field: &str, cny: Decimal| {
-            let fen = cny * Decimal::ONE_HUNDRED;
+            let fen = cny
+                .checked_mul(Decimal::ONE_HUNDRED)
+                .unwrap_or(Decimal::MAX);
             let whole = (Decimal::ZERO..=Decimal::from(1_000_000_000_000_i64)).contains(&fen)
                 && fen.fract().is_zero();
             anyhow::ensure!(
@@ -176,7 +178,13 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     println!("{}", overview(&settled, &batches));
     if let Some(ledger) = &ledger {
-        ledger.post(&settled.run(), &batches)?;
+        ledger.check_events(&settled.events)?;
+        let year = budget.is_some().then(|| file.first()).transpose()?;
+        let whole = year.map(|first| {
+            Budget::of(SubsidyRules::guangzhou(), first.year())
+                .map(|all| (first.year(), all.left_fen()))
+        });
+        ledger.post(&settled.run(), &batches, whole.transpose()?)?;
     }
     Ok(ExitCode::SUCCESS)
 }

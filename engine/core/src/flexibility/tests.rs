@@ -112,6 +112,40 @@ fn who_leaves_within_an_interval_needs_its_power_to_the_end() {
     assert_eq!((lower, upper), (vec![4.0, 9.0], vec![10.0, 14.0]));
 }
 
+/// Reports at the bounds of what a report may say, many of them: drawn in, no panic.
+#[test]
+fn what_is_beyond_belief_is_drawn_in() {
+    let huge = session(60, [1e8, 1e8, 1e8], [1e8, 1e8]);
+    for many in [12, 1_000] {
+        let sessions = vec![huge.clone(); many];
+        for efficiency in [0.95, 1.0] {
+            let station = station(efficiency);
+            let flexibility =
+                Flexibility::of(&station, &sessions, start(), &intervals(&[15, 15, 60]));
+            assert_eq!(flexibility.max_charge[0], station.import_limit);
+            let (low, high) =
+                Flexibility::sustained(&station, &sessions, start(), TimeDelta::minutes(15));
+            assert!(low <= high, "{low} {high}");
+        }
+    }
+    // Gone, or leaving this very moment.
+    for minutes in [-5, 0] {
+        let gone = session(minutes, [10.0, 10.0, 10.0], [7.0, 7.0]);
+        let flexibility = Flexibility::of(&station(1.0), &[gone], start(), &intervals(&[15]));
+        assert_eq!(flexibility.max_charge, [Power::ZERO]);
+        assert_eq!(flexibility.envelope.upper, [Energy::ZERO]);
+    }
+}
+
+/// Who leaves within the first interval and needs nothing need not draw, and gives nothing.
+#[test]
+fn who_needs_nothing_is_not_made_to_draw() {
+    let sessions = vec![session(14, [0.0, 20.0, 30.0], [60.0, 60.0]); 10];
+    let flexibility = Flexibility::of(&station(0.95), &sessions, start(), &intervals(&[15, 15]));
+    assert_eq!(kilowatt_hours(&flexibility.envelope.lower), [0.0, 0.0]);
+    assert_eq!(flexibility.max_discharge[0], Power::ZERO);
+}
+
 /// Vehicles that are alike are one vehicle of that many times the size: the sums are exact, and nothing is drawn in.
 #[test]
 fn many_alike_promise_all_that_they_can_do() {

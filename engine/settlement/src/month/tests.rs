@@ -364,6 +364,7 @@ fn an_event_while_the_clock_changes_is_refused() {
         );
     }
     berlin(0).expect("before");
+    berlin(4).expect("to the very moment");
     berlin(12).expect("after");
 }
 
