@@ -206,6 +206,44 @@ fn an_event_is_settled_out_of_the_readings() {
     });
 }
 
+/// By hand: 10 Wh fed in in flat hours of each half of April, 0.453 CNY/kWh throughout: 0.906 fen, 1 fen. Rounded by halves, as
+/// the price of what is drawn changes in between, it would be 0.
+#[test]
+fn energy_at_one_price_is_rounded_once() {
+    let text = include_str!("../../../../market-adapters/rules/guangdong-2025.toml");
+    let (base, funds) = (text.find("\n[base]"), text.find("# Government funds"));
+    let (base, funds) = (base.expect("there") + 1, funds.expect("there"));
+    let series = "[[base]]\nvalue = \"0.5\"\nvalid_from = 2021-10-01\nvalid_to = 2027-04-16\nsource = \"a test\"\n\
+                  status = \"unverified\"\n[[base]]\nvalue = \"0.6\"\nvalid_from = 2027-04-16\nsource = \"a test\"\n\
+                  status = \"unverified\"\n";
+    let tariff = RulePack::parse(&format!("{}{series}{}", &text[..base], &text[funds..]));
+    let (tariff, hot) = (tariff.expect("a pack"), BTreeSet::new());
+    let rules = MonthRules {
+        tariff: &tariff,
+        hot_days: &hot,
+        subsidies: None,
+    };
+    let month = Month::new(date(4, 1), rules, Vec::new()).expect("a month");
+    let fed = Reading {
+        gate_in_wh: 100,
+        gate_out_wh: 10,
+        pile_discharge_wh: 10,
+        ..Reading::default()
+    };
+    let readings = readings(Reading::default(), |day, slot, reading| {
+        let here = slot == 80 && (day == date(4, 10) || day == date(4, 20));
+        Some(if here { fed } else { reading })
+    });
+    let station = month.measure(account(1), &readings).expect("sound");
+    let of = |fed_in: bool| -> Vec<(i64, i64)> {
+        let lines = station.energy.iter().filter(|line| line.fed_in == fed_in);
+        lines.map(|line| (line.wh, line.fen)).collect()
+    };
+    assert_eq!(of(true), [(20, 1)]);
+    // 0.1 kWh · 0.50866875 and · 0.60866875.
+    assert_eq!(of(false), [(100, -5), (100, -6)]);
+}
+
 /// By hand: half of 30,000 CNY for the equipment, half of 20,001 CNY for the platform, rounded down; of 100 CNY that are left
 /// the vehicles' energy gets what remains.
 #[test]
