@@ -4,6 +4,7 @@ pub(crate) mod book;
 pub(crate) mod event_file;
 pub(crate) mod meters;
 pub(crate) mod month;
+mod month_file;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
