@@ -2,7 +2,7 @@
 //!
 //! A setpoint from zero up is a ceiling. Shared out is, first, what the vehicles need: each the mean draw over a window from now
 //! on with which it can still have all that it needs, at full power after the window. The window is as long as the ceiling
-//! allows, the same for all ([`Load::needs_within`]). Up to the departure it is each vehicle's mean rate, so that nobody becomes
+//! allows, the same for all (`needs_within`). Up to the departure it is each vehicle's mean rate, so that nobody becomes
 //! urgent while there is room; the less there is, the shorter the window, and the more goes to those with the least time to
 //! spare. What is left goes out in equal parts. A negative setpoint discharges those who can best spare it; and where a
 //! ceiling leaves too little for the next quarter of an hour, they give for those who need it.
