@@ -2,7 +2,8 @@
 //! splits a station's setpoint over its piles, answers, and reports.
 //!
 //! [`agent`] is the state of one station's commands, [`mod@split`] shares a setpoint out, [`operator`] drives all stations of
-//! one aggregator through [`site::Sites`]; all three are pure and get the time from outside. [`kafka`] is the process.
+//! one aggregator through [`site::Sites`], [`stay`] keeps what owners and makers of vehicles were promised; all are pure and get
+//! the time from outside. [`kafka`] is the process.
 
 pub mod agent;
 #[cfg(feature = "kafka")]
@@ -10,8 +11,10 @@ pub mod kafka;
 pub mod operator;
 pub mod site;
 pub mod split;
+pub mod stay;
 
 pub use agent::{InForce, StationAgent};
 pub use operator::{Operator, Statistics};
-pub use site::{Lease, PileReading, PileSetpoint, Sites};
+pub use site::{BatteryReading, Lease, PileReading, PileSetpoint, Sites};
 pub use split::{Splitter, split};
+pub use stay::{Book, Booking, Desk, Doubts, Guard, OwnerRequest, Used, Warranties, Warranty};

@@ -12,8 +12,9 @@ use vpp_core::{
 };
 
 use crate::agent::{InForce, StationAgent};
-use crate::site::{Lease, PileSetpoint, Sites};
+use crate::site::{Lease, PileReading, PileSetpoint, Sites};
 use crate::split::Splitter;
+use crate::stay::{Desk, Doubts};
 
 /// How long a station keeps what it was set while no command is in force: some control periods.
 const IDLE_LEASE: TimeDelta = TimeDelta::seconds(10);
@@ -42,6 +43,7 @@ pub struct Operator<S> {
     sites: S,
     index: BTreeMap<StationId, usize>,
     stations: Vec<Controlled>,
+    desk: Desk,
     statistics: Statistics,
     setpoints: Vec<PileSetpoint>,
 }
@@ -50,6 +52,8 @@ pub struct Operator<S> {
 struct Controlled {
     agent: StationAgent,
     splitter: Splitter,
+    /// The piles at the last look, with sessions as owners and makers of the vehicles allow.
+    readings: Vec<PileReading>,
 }
 
 impl<S: Sites> Operator<S> {
@@ -74,16 +78,25 @@ impl<S: Sites> Operator<S> {
             stations.push(Controlled {
                 agent: StationAgent::new(station),
                 splitter: Splitter::new(),
+                readings: Vec::new(),
             });
         }
         Operator {
             aggregator,
+            desk: Desk::empty(sites.stations()),
             sites,
             index,
             stations,
             statistics: Statistics::default(),
             setpoints: Vec::new(),
         }
+    }
+
+    /// The same with these reservations and warranties.
+    #[must_use]
+    pub fn with_desk(mut self, desk: Desk) -> Operator<S> {
+        self.desk = desk;
+        self
     }
 
     /// Whose stations they are.
@@ -107,6 +120,12 @@ impl<S: Sites> Operator<S> {
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.statistics
+    }
+
+    /// What readings were not taken as they were.
+    #[must_use]
+    pub fn doubts(&self) -> Doubts {
+        self.desk.doubts()
     }
 
     /// What holds for a station, by its position among [`Sites::stations`].
@@ -147,6 +166,7 @@ impl<S: Sites> Operator<S> {
         for station in 0..self.stations.len() {
             self.control_station(now, station);
         }
+        self.desk.sweep(now);
     }
 
     /// What the stations report now; nothing from those out of reach.
@@ -157,7 +177,7 @@ impl<S: Sites> Operator<S> {
     }
 
     fn report(&self, now: Timestamp, station: usize) -> Telemetry {
-        let readings = self.sites.readings(station);
+        let readings = &self.stations[station].readings;
         let follows = self.sites.refusal(station).is_none();
         let in_force = self.in_force(station, now).command;
         Telemetry {
@@ -174,19 +194,30 @@ impl<S: Sites> Operator<S> {
 
     /// Splits what is in force over the station's piles. A station that refuses is left to its own controller.
     fn control_station(&mut self, now: Timestamp, station: usize) {
-        if !self.sites.reachable(station) || self.sites.refusal(station).is_some() {
+        if !self.sites.reachable(station) {
             return;
         }
-        let Controlled { agent, splitter } = &mut self.stations[station];
+        let Controlled {
+            agent,
+            splitter,
+            readings,
+        } = &mut self.stations[station];
         let in_force = agent.in_force(now);
-        let readings = self.sites.readings(station);
-        let registered = &self.sites.stations()[station];
-        let setpoints = &mut self.setpoints;
-        splitter.split(registered, in_force.setpoint, readings, now, setpoints);
         let lease = Lease {
             valid_until: in_force.valid_until.unwrap_or(now + IDLE_LEASE),
             fallback: in_force.fallback,
         };
+        let length = lease.valid_until - now;
+        let registered = &self.sites.stations()[station];
+        let read = self.sites.readings(station);
+        let place = (station, registered);
+        self.desk.prepare(place, read, length, now, readings);
+        if self.sites.refusal(station).is_some() {
+            return;
+        }
+        let setpoints = &mut self.setpoints;
+        splitter.split(registered, in_force.setpoint, readings, now, setpoints);
+        self.desk.hold(place, read, length, now, setpoints);
         self.sites.apply(station, &self.setpoints, lease);
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Real stations stand behind this trait through OCPP or a vendor's interface; in scenarios a simulated world does.
 
-use vpp_core::{Power, Session, Station, Timestamp};
+use vpp_core::{Energy, Power, Session, Station, Timestamp, VehicleId};
 
 /// A pile with a vehicle plugged in, as its controller reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PileReading {
     /// Number of the pile within its station, from 0.
     pub pile: u32,
@@ -16,6 +16,36 @@ pub struct PileReading {
     pub min_charge: Power,
     /// The vehicle's stay.
     pub session: Session,
+    /// Which vehicle, where the pile can tell (ISO 15118, a card); it never leaves the aggregator.
+    pub vehicle: Option<VehicleId>,
+    /// Its battery, where the pile reads it.
+    pub battery: Option<BatteryReading>,
+}
+
+/// A vehicle's battery, as its pile reads it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatteryReading {
+    /// What it holds when full; positive.
+    pub capacity: Energy,
+    /// What it holds now.
+    pub stored: Energy,
+    /// Of its cells, °C.
+    pub temperature_c: Option<f64>,
+}
+
+impl BatteryReading {
+    /// State of charge, 0 to 1.
+    #[must_use]
+    pub fn soc(&self) -> f64 {
+        self.stored.as_kilowatt_hours() / self.capacity.as_kilowatt_hours()
+    }
+
+    /// Whether it can be true: a positive capacity, a state of charge from 0 to 1, a finite temperature.
+    #[must_use]
+    pub fn is_credible(&self) -> bool {
+        let full = self.capacity > Energy::ZERO;
+        full && (0.0..=1.0).contains(&self.soc()) && self.temperature_c.is_none_or(f64::is_finite)
+    }
 }
 
 /// What one pile shall draw (negative: export). For charging it is a ceiling, zero or not below the least of the pile.

@@ -60,10 +60,11 @@ fn live(station: &Station, session: &mut Session, told: Power, now: Timestamp) -
         power * hours / station.discharge_efficiency
     };
     let less = |energy: Energy, by: f64| (energy - kwh(by)).max(Energy::ZERO);
-    // What was taken out is needed again.
-    session.energy_needed = less(session.energy_needed, stored);
+    // What was taken out is needed again, what was put in beyond the need may be taken out.
+    session.energy_needed -= kwh(stored);
     session.energy_room = less(session.energy_room, stored);
     session.energy_available = less(session.energy_available, -stored);
+    session.energy_needed = session.energy_needed.max(-session.energy_available);
     Power::floor_kilowatts(power)
 }
 
@@ -84,7 +85,7 @@ fn any_car() -> impl Strategy<Value = Car> {
         3.0_f64..60.0,
         discharge,
         1.0_f64..40.0,
-        0.0_f64..1.0,
+        -1.0_f64..1.0,
         1.0_f64..30.0,
     )
         .prop_map(
@@ -102,18 +103,26 @@ fn any_car() -> impl Strategy<Value = Car> {
 fn readings(cars: &[Car]) -> Vec<PileReading> {
     let reading = |(pile, car): (u32, &Car)| {
         let most = 0.85 * car.charge_kw * car.minutes as f64 / 60.0;
+        let available = car.available_kwh * f64::from(car.discharge_share > 0.0);
+        // Below zero: it may leave with less than it came with.
+        let needed = match car.need < 0.0 {
+            true => car.need * available,
+            false => (car.need * car.room_kwh).min(most),
+        };
         PileReading {
             pile,
             active_power: Power::ZERO,
             min_charge: Power::ZERO,
             session: Session {
                 departure: at(0) + TimeDelta::minutes(car.minutes),
-                energy_needed: kwh((car.need * car.room_kwh).min(most)),
+                energy_needed: kwh(needed),
                 energy_room: kwh(car.room_kwh),
-                energy_available: kwh(car.available_kwh * f64::from(car.discharge_share > 0.0)),
+                energy_available: kwh(available),
                 max_charge: Power::floor_kilowatts(car.charge_kw),
                 max_discharge: Power::floor_kilowatts(car.charge_kw * car.discharge_share),
             },
+            vehicle: None,
+            battery: None,
         }
     };
     (0_u32..).zip(cars).map(reading).collect()

@@ -217,6 +217,8 @@ fn arbitrary_reading() -> impl Strategy<Value = PileReading> {
             max_charge: Power::from_watts(powers.0),
             max_discharge: Power::from_watts(powers.1),
         },
+        vehicle: None,
+        battery: None,
     })
 }
 

@@ -122,13 +122,14 @@ impl Load {
         } else {
             0
         };
-        // What is taken out within the window is put back at full power after it.
+        // What is taken out within the window is put back at full power after it, as far as it must be.
         let back = i128::from(spare_ms - WINDOW_MS).max(0) * i128::from(charge);
         let back = scaled(
             i64::try_from(back).unwrap_or(i64::MAX),
             station.charge_efficiency,
         );
-        let given = scaled(available.min(back), station.discharge_efficiency);
+        let spared = back.saturating_add((-needed).max(0));
+        let given = scaled(available.min(spared), station.discharge_efficiency);
         Load {
             pile: reading.pile,
             charge,

@@ -80,6 +80,8 @@ pub(crate) fn reading(pile: u32, power: Power, hours: f64, needed_kwh: f64) -> P
             max_charge: kw(7),
             max_discharge: kw(5),
         },
+        vehicle: None,
+        battery: None,
     }
 }
 

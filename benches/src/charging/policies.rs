@@ -126,6 +126,8 @@ impl Controller {
                     max_charge: -Power::floor_kilowatts(-garage.most_kw(vehicle.wants_kwh)),
                     max_discharge: Power::ZERO,
                 },
+                vehicle: None,
+                battery: None,
             })
             .collect();
         // The controller looks every few seconds, and the piles follow; what they are told in the end holds for the period.

@@ -118,6 +118,16 @@ id!(
     RequestId,
     "request_id"
 );
+id!(
+    /// What an owner has agreed for one stay.
+    ReservationId,
+    "reservation_id"
+);
+id!(
+    /// A vehicle, under a name that says nothing about its owner. Known to its aggregator alone.
+    VehicleId,
+    "vehicle_id"
+);
 
 #[cfg(test)]
 mod tests {

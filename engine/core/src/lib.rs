@@ -13,6 +13,7 @@ pub mod grid;
 pub mod id;
 pub mod invalid;
 pub mod programme;
+pub mod reservation;
 pub mod station;
 pub mod telemetry;
 pub mod time;
@@ -25,12 +26,15 @@ pub use command::{
 pub use fleet::Fleet;
 pub use flexibility::{EnergyEnvelope, Flexibility};
 pub use grid::{ElectricTree, Node, NodeKind};
-pub use id::{AggregatorId, EventId, InvitationId, NodeId, RequestId, StationId};
+pub use id::{
+    AggregatorId, EventId, InvitationId, NodeId, RequestId, ReservationId, StationId, VehicleId,
+};
 pub use invalid::{Invalid, InvalidKind};
 pub use programme::{
     Commitment, Event, EventOutcome, EventRequest, EventState, Programme, RegulationAward,
     RegulationSignal, Scope,
 };
+pub use reservation::{Cause, Promise, Reservation, ReservationState, Veto, Violation};
 pub use station::{Aggregator, Pile, PileKind, Station, StationKind};
 pub use telemetry::{Session, Telemetry};
 pub use time::{Interval, Timestamp};

@@ -8,7 +8,8 @@ use crate::{Energy, Invalid, Power, SequenceNumber, StationId, Timestamp};
 pub struct Session {
     /// When the vehicle is expected to leave.
     pub departure: Timestamp,
-    /// What the battery must still receive until then; not negative.
+    /// What the battery must still have received by then, all in all. Negative: it may leave with so much less than it holds
+    /// now; not below what is available.
     pub energy_needed: Energy,
     /// What the battery can still take; at least what it needs.
     pub energy_room: Energy,
@@ -21,9 +22,12 @@ pub struct Session {
 }
 
 impl Session {
-    fn check(&self) -> Result<(), Invalid> {
+    /// Checks the session by itself.
+    ///
+    /// # Errors
+    /// The first field that breaks a rule.
+    pub fn check(&self) -> Result<(), Invalid> {
         for (field, energy) in [
-            ("energy_needed_kwh", self.energy_needed),
             ("energy_room_kwh", self.energy_room),
             ("energy_available_kwh", self.energy_available),
         ] {
@@ -38,6 +42,15 @@ impl Session {
             if power < Power::ZERO {
                 return Err(Invalid::new(field, format!("{power} is negative")));
             }
+        }
+        if -self.energy_needed > self.energy_available {
+            return Err(Invalid::new(
+                "energy_needed_kwh",
+                format!(
+                    "{} is below what may be taken out, {}",
+                    self.energy_needed, self.energy_available
+                ),
+            ));
         }
         if self.energy_needed > self.energy_room {
             return Err(Invalid::new(

@@ -65,7 +65,9 @@ fn a_bad_report_is_refused_by_field_and_changes_nothing() {
                 sessions: vec![
                     session.clone(),
                     vpp_core::Session {
-                        energy_needed: Energy::from_watt_milliseconds(-1),
+                        // It may not leave with less than may be taken out of it.
+                        energy_needed: -session.energy_available
+                            - Energy::from_watt_milliseconds(1),
                         ..session.clone()
                     },
                 ],

@@ -1,6 +1,8 @@
 //! Who comes, when, and with what battery.
 
 use chrono::TimeDelta;
+use vpp_core::VehicleId;
+use vpp_core::id::MAX_ID_LENGTH;
 
 use super::battery::{Battery, Efficiency};
 use super::config::StationModel;
@@ -109,7 +111,9 @@ pub(super) fn vehicle(
     let stay = visit.stay.num_milliseconds();
     let counted_on = (stay as f64 * PROMISED_SHARE_OF_STAY) as i64 - PROMISED_STAY_LESS_MS;
     let promised = battery.deliverable(pile.rated, counted_on, efficiency);
+    let id = format!("{}-{number}-{}", arrival / 1_000, model.station.id);
     Vehicle {
+        id: VehicleId::new(id.get(..MAX_ID_LENGTH).unwrap_or(&id)).expect("made of an identifier"),
         pile: number,
         departure: arrival + stay,
         wanted: stored + promised.min(battery.room()),

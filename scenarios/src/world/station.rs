@@ -126,6 +126,8 @@ impl StationState {
             active_power: Power::from_watts(vehicle.power),
             min_charge: Power::from_watts(piles[vehicle.pile as usize].least),
             session: vehicle.session(&piles[vehicle.pile as usize]),
+            vehicle: Some(vehicle.id.clone()),
+            battery: vehicle.reading(&piles[vehicle.pile as usize]),
         }));
     }
 

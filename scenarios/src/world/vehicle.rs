@@ -1,11 +1,14 @@
 //! A vehicle's stay at a pile.
 
-use vpp_core::{Energy, Power, Session, Timestamp};
+use vpp_aggregator::BatteryReading;
+use vpp_core::{Energy, Power, Session, Timestamp, VehicleId};
 
 use super::battery::{Battery, Efficiency};
 
 /// What is less than a watt-hour is nothing: it would keep a pile switched on for a second.
 const NEGLIGIBLE: i64 = 3_600_000;
+/// Of all cells; no weather is simulated.
+const CELLS_C: f64 = 25.0;
 
 /// A pile as it is built.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,6 +30,8 @@ pub(super) struct PileModel {
 /// A vehicle plugged in.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Vehicle {
+    /// A name for this stay; whoever comes again has another.
+    pub(super) id: VehicleId,
     /// Number of the pile.
     pub(super) pile: u32,
     /// When it leaves, milliseconds of the epoch.
@@ -59,10 +64,14 @@ impl Vehicle {
         }
     }
 
-    /// What it still needs.
-    pub(super) fn lacks(&self) -> i64 {
+    /// What it still needs; negative: what it may leave without.
+    pub(super) fn lacks(&self, available: i64) -> i64 {
         let lacks = self.wanted - self.battery.stored;
-        if lacks < NEGLIGIBLE { 0 } else { lacks }
+        if lacks.abs() < NEGLIGIBLE {
+            0
+        } else {
+            lacks.max(-available)
+        }
     }
 
     /// Lives through `length_ms`, for the last moments only as long as it stays.
@@ -102,20 +111,30 @@ impl Vehicle {
         }
     }
 
+    /// What the pile's controller reads of the battery: a slow pile that only charges is not told.
+    pub(super) fn reading(&self, pile: &PileModel) -> Option<BatteryReading> {
+        let told = !pile.is_ac || pile.discharge > 0;
+        told.then(|| BatteryReading {
+            capacity: Energy::from_watt_milliseconds(self.battery.capacity),
+            stored: Energy::from_watt_milliseconds(self.battery.stored),
+            temperature_c: Some(CELLS_C),
+        })
+    }
+
     /// What the pile's controller reads.
     pub(super) fn session(&self, pile: &PileModel) -> Session {
         let battery = &self.battery;
         let energy = |value: i64| Energy::from_watt_milliseconds(value);
         let max_discharge = self.max_discharge(pile);
+        let available = match max_discharge > 0 {
+            true => battery.available(),
+            false => 0,
+        };
         Session {
             departure: instant(self.departure),
-            energy_needed: energy(self.lacks()),
+            energy_needed: energy(self.lacks(available)),
             energy_room: energy(battery.room()),
-            energy_available: energy(if max_discharge > 0 {
-                battery.available()
-            } else {
-                0
-            }),
+            energy_available: energy(available),
             max_charge: Power::from_watts(self.max_charge(pile)),
             max_discharge: Power::from_watts(max_discharge),
         }

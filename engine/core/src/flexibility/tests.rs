@@ -246,15 +246,16 @@ fn course_inside(ranges: &Ranges, choices: &[f64]) -> Vec<f64> {
 fn any_session() -> impl Strategy<Value = Session> {
     let consents = prop::bool::weighted(0.4);
     let powers = (1.0_f64..120.0, 0.0_f64..1.0, 0.0_f64..60.0);
-    (5_i64..400, powers, 0.0_f64..60.0, 0.0_f64..1.1, consents).prop_map(
+    (5_i64..400, powers, 0.0_f64..60.0, -0.5_f64..1.1, consents).prop_map(
         |(minutes, (charge, share, available), room, need, consents)| {
             let discharge = if consents { charge * share } else { 0.0 };
             let available = if consents { available } else { 0.0 };
-            session(
-                minutes,
-                [room * need.min(1.0), room, available],
-                [charge, discharge],
-            )
+            // Below zero: it may leave with less than it holds.
+            let needed = match need < 0.0 {
+                true => 2.0 * need * available,
+                false => room * need.min(1.0),
+            };
+            session(minutes, [needed, room, available], [charge, discharge])
         },
     )
 }

@@ -1,0 +1,429 @@
+//! All reservations of an aggregator.
+//!
+//! [`Book::decide`] says what a request makes of a reservation and changes nothing, so that it can be put on record first;
+//! [`Book::put`] enters it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+use vpp_core::{
+    Interval, Invalid, InvalidKind, Power, Reservation, ReservationId, ReservationState, Station,
+    StationId, Timestamp, VehicleId, Veto, Violation,
+};
+
+/// A stay may begin so long before its reservation is made: clocks differ, and people reserve when they have plugged in.
+const MADE_LATE: TimeDelta = TimeDelta::minutes(5);
+/// Nobody knows further ahead.
+const MADE_AHEAD: TimeDelta = TimeDelta::days(60);
+/// Whoever plugs in so long before the agreed time has come for the reservation.
+const PLUGGED_IN_EARLY: TimeDelta = TimeDelta::minutes(30);
+/// What is over is remembered for so long.
+const REMEMBERED: TimeDelta = TimeDelta::days(7);
+
+/// A reservation and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Booking {
+    /// The owner's wishes as they are now.
+    pub reservation: Reservation,
+    /// The departure that was agreed, before the owner wanted to leave earlier.
+    pub agreed_departure: Timestamp,
+    /// How far it has come.
+    pub state: ReservationState,
+    /// Promises that were not kept; told when it is over.
+    pub violations: Vec<Violation>,
+}
+
+impl Booking {
+    fn is_open(&self) -> bool {
+        matches!(
+            self.state,
+            ReservationState::Booked | ReservationState::PluggedIn
+        )
+    }
+}
+
+/// What an owner asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OwnerRequest {
+    /// A new reservation.
+    Reserve(Reservation),
+    /// Other wishes for the same stay at the same pile.
+    Change(Reservation),
+    /// No reservation any more; a vehicle that is there is one like any other.
+    Cancel(ReservationId),
+    /// Something is forbidden from now on, or nothing any more.
+    Veto(ReservationId, Option<Veto>),
+    /// To leave earlier than agreed.
+    LeaveAt(ReservationId, Timestamp),
+}
+
+/// All reservations.
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    stations: BTreeMap<StationId, Vec<(u32, Power)>>,
+    bookings: BTreeMap<ReservationId, Booking>,
+    /// Open ones of each pile.
+    piles: BTreeMap<StationId, BTreeMap<u32, Vec<ReservationId>>>,
+    /// Open ones of each vehicle.
+    vehicles: BTreeMap<VehicleId, Vec<ReservationId>>,
+    /// All, by their end.
+    ends: BTreeSet<(Timestamp, ReservationId)>,
+    /// Changed by what happened at the piles, not yet on record.
+    unrecorded: BTreeSet<ReservationId>,
+}
+
+impl Book {
+    /// An empty book for the piles of these stations.
+    #[must_use]
+    pub fn new(stations: &[Station]) -> Book {
+        let groups = |station: &Station| {
+            let piles = station.piles.iter();
+            piles
+                .map(|group| (group.count, group.discharge_power))
+                .collect()
+        };
+        Book {
+            stations: stations
+                .iter()
+                .map(|station| (station.id.clone(), groups(station)))
+                .collect(),
+            ..Book::default()
+        }
+    }
+
+    /// A reservation by its name.
+    #[must_use]
+    pub fn get(&self, id: &ReservationId) -> Option<&Booking> {
+        self.bookings.get(id)
+    }
+
+    /// All that are remembered, by name, after a name.
+    pub fn after(&self, id: Option<&ReservationId>) -> impl Iterator<Item = &Booking> {
+        let from = match id {
+            Some(id) => std::ops::Bound::Excluded(id.clone()),
+            None => std::ops::Bound::Unbounded,
+        };
+        let range = self.bookings.range((from, std::ops::Bound::Unbounded));
+        range.map(|(_, booking)| booking)
+    }
+
+    /// What a request makes of its reservation. Changes nothing.
+    ///
+    /// # Errors
+    /// Why it cannot be: a value, an unknown station, pile or reservation, a name that is taken, a time in the past, an overlap
+    /// with another reservation of the pile or the vehicle, a reservation that is over.
+    pub fn decide(&self, request: &OwnerRequest, now: Timestamp) -> Result<Booking, Invalid> {
+        match request {
+            OwnerRequest::Reserve(reservation) => {
+                if self.bookings.contains_key(&reservation.id) {
+                    return Err(Invalid::taken(
+                        "reservation.reservation_id",
+                        &reservation.id,
+                    ));
+                }
+                let early = now - reservation.stay.start();
+                if early > MADE_LATE {
+                    let problem = format!("is {} min in the past", early.num_minutes());
+                    return Err(Invalid::new("reservation.arrival_time", problem));
+                }
+                self.check(reservation, now)
+                    .map_err(|invalid| invalid.within("reservation"))?;
+                Ok(Booking {
+                    agreed_departure: reservation.stay.end(),
+                    reservation: reservation.clone(),
+                    state: ReservationState::Booked,
+                    violations: Vec::new(),
+                })
+            }
+            OwnerRequest::Change(reservation) => {
+                let booking = self.open(&reservation.id)?;
+                let before = &booking.reservation;
+                let same = before.station == reservation.station
+                    && before.pile == reservation.pile
+                    && before.vehicle == reservation.vehicle;
+                if !same {
+                    let problem =
+                        "station, pile and vehicle cannot be changed; cancel it and make another";
+                    return Err(Invalid::new("reservation", problem));
+                }
+                self.check(reservation, now)
+                    .map_err(|invalid| invalid.within("reservation"))?;
+                Ok(Booking {
+                    agreed_departure: reservation.stay.end(),
+                    reservation: reservation.clone(),
+                    ..booking.clone()
+                })
+            }
+            OwnerRequest::Cancel(id) => Ok(Booking {
+                state: ReservationState::Cancelled,
+                ..self.open(id)?.clone()
+            }),
+            OwnerRequest::Veto(id, veto) => {
+                let mut booking = self.open(id)?.clone();
+                booking.reservation.veto = *veto;
+                Ok(booking)
+            }
+            OwnerRequest::LeaveAt(id, at) => leaving(self.open(id)?, (*at).max(now)),
+        }
+    }
+
+    /// Enters what was decided, or what was on record.
+    pub fn put(&mut self, booking: Booking) {
+        let id = booking.reservation.id.clone();
+        if let Some(before) = self.bookings.remove(&id) {
+            self.unlink(&before);
+        }
+        self.ends.insert((booking.agreed_departure, id.clone()));
+        if booking.is_open() {
+            let reservation = &booking.reservation;
+            let piles = self.piles.entry(reservation.station.clone()).or_default();
+            piles.entry(reservation.pile).or_default().push(id.clone());
+            if let Some(vehicle) = &reservation.vehicle {
+                let of = self.vehicles.entry(vehicle.clone()).or_default();
+                of.push(id.clone());
+            }
+        }
+        self.bookings.insert(id, booking);
+    }
+
+    /// What changed at the piles since the last call, to be put on record.
+    pub fn take_unrecorded(&mut self) -> Vec<Booking> {
+        let ids = std::mem::take(&mut self.unrecorded);
+        let known = ids.iter().filter_map(|id| self.bookings.get(id));
+        known.cloned().collect()
+    }
+
+    /// It could not be put on record: again next time.
+    pub fn not_recorded(&mut self, bookings: &[Booking]) {
+        let ids = bookings
+            .iter()
+            .map(|booking| booking.reservation.id.clone());
+        self.unrecorded.extend(ids);
+    }
+
+    /// The reservation for which a vehicle stands at a pile.
+    pub(super) fn at(
+        &self,
+        station: &StationId,
+        pile: u32,
+        vehicle: Option<&VehicleId>,
+        now: Timestamp,
+    ) -> Option<&Booking> {
+        let open = self.piles.get(station)?.get(&pile)?;
+        let bookings = open.iter().filter_map(|id| self.bookings.get(id));
+        let mut fitting = bookings.filter(|booking| {
+            let reservation = &booking.reservation;
+            let other = |own: &VehicleId| vehicle.is_some_and(|vehicle| vehicle != own);
+            let came = booking.state == ReservationState::PluggedIn || now < reservation.stay.end();
+            came && now >= reservation.stay.start() - PLUGGED_IN_EARLY
+                && !reservation.vehicle.as_ref().is_some_and(other)
+        });
+        let first = fitting.next()?;
+        // Of several the one that is there, then the earliest.
+        let rank = |booking: &Booking| {
+            let there = booking.state == ReservationState::PluggedIn;
+            (!there, booking.reservation.stay.start())
+        };
+        Some(fitting.fold(
+            first,
+            |best, next| if rank(next) < rank(best) { next } else { best },
+        ))
+    }
+
+    /// Whether anybody has reserved at a station.
+    pub(super) fn has_any(&self, station: &StationId) -> bool {
+        self.piles
+            .get(station)
+            .is_some_and(|piles| !piles.is_empty())
+    }
+
+    /// A vehicle has come, or left.
+    pub(super) fn turn(
+        &mut self,
+        id: &ReservationId,
+        state: ReservationState,
+        violations: Vec<Violation>,
+    ) {
+        let Some(booking) = self.bookings.get(id) else {
+            return;
+        };
+        let booking = Booking {
+            state,
+            violations,
+            ..booking.clone()
+        };
+        self.put(booking);
+        self.unrecorded.insert(id.clone());
+    }
+
+    /// Closes those for whom nobody came, forgets what was over long ago.
+    pub(super) fn sweep(&mut self, now: Timestamp) {
+        let ended: Vec<ReservationId> = (self.ends.iter())
+            .take_while(|(end, _)| *end <= now)
+            .map(|(_, id)| id.clone())
+            .collect();
+        for id in ended {
+            let Some(booking) = self.bookings.get(&id) else {
+                continue;
+            };
+            if booking.state == ReservationState::Booked {
+                self.turn(&id, ReservationState::Missed, Vec::new());
+            } else if !booking.is_open() && now - booking.agreed_departure > REMEMBERED {
+                let booking = booking.clone();
+                self.unlink(&booking);
+                self.bookings.remove(&id);
+            }
+        }
+    }
+
+    fn unlink(&mut self, booking: &Booking) {
+        let Reservation {
+            id,
+            station,
+            pile,
+            vehicle,
+            ..
+        } = &booking.reservation;
+        self.ends.remove(&(booking.agreed_departure, id.clone()));
+        if let Some(piles) = self.piles.get_mut(station) {
+            if let Some(open) = piles.get_mut(pile) {
+                open.retain(|other| other != id);
+                if open.is_empty() {
+                    piles.remove(pile);
+                }
+            }
+            if piles.is_empty() {
+                self.piles.remove(station);
+            }
+        }
+        if let Some(vehicle) = vehicle
+            && let Some(of) = self.vehicles.get_mut(vehicle)
+        {
+            of.retain(|other| other != id);
+            if of.is_empty() {
+                self.vehicles.remove(vehicle);
+            }
+        }
+    }
+
+    fn open(&self, id: &ReservationId) -> Result<&Booking, Invalid> {
+        let booking = self.bookings.get(id);
+        let booking = booking.ok_or_else(|| Invalid::unknown("reservation_id", id))?;
+        match booking.state {
+            ReservationState::Booked | ReservationState::PluggedIn => Ok(booking),
+            ReservationState::Over => {
+                Err(Invalid::state("reservation_id", format!("{id} is over")))
+            }
+            ReservationState::Missed => Err(Invalid::state(
+                "reservation_id",
+                format!("{id} is over: nobody came"),
+            )),
+            ReservationState::Cancelled => Err(Invalid::state(
+                "reservation_id",
+                format!("{id} was cancelled"),
+            )),
+        }
+    }
+
+    fn check(&self, reservation: &Reservation, now: Timestamp) -> Result<(), Invalid> {
+        reservation.check()?;
+        if reservation.stay.end() <= now {
+            return Err(Invalid::new("departure_time", "is in the past"));
+        }
+        if reservation.stay.start() - now > MADE_AHEAD {
+            return Err(Invalid::new("arrival_time", "is more than 60 days ahead"));
+        }
+        let groups = self.stations.get(&reservation.station);
+        let groups = groups.ok_or_else(|| Invalid::unknown("station_id", &reservation.station))?;
+        let mut first = 0;
+        let pile = groups.iter().find(|(count, _)| {
+            first += count;
+            reservation.pile < first
+        });
+        let Some((_, discharge)) = pile else {
+            let problem = format!(
+                "{} is not one of its {first} piles, counted from 0",
+                reservation.pile
+            );
+            return Err(Invalid {
+                kind: InvalidKind::Unknown,
+                field: "pile".into(),
+                problem,
+            });
+        };
+        if !reservation.discharging.is_empty() && *discharge <= Power::ZERO {
+            let problem = format!("pile {} cannot discharge", reservation.pile);
+            return Err(Invalid::state("discharging_windows", problem));
+        }
+        let piles = self.piles.get(&reservation.station);
+        let same_pile = piles.and_then(|piles| piles.get(&reservation.pile));
+        self.check_overlap("pile", same_pile, reservation)?;
+        let same_vehicle = reservation
+            .vehicle
+            .as_ref()
+            .and_then(|vehicle| self.vehicles.get(vehicle));
+        self.check_overlap("vehicle_id", same_vehicle, reservation)
+    }
+
+    fn check_overlap(
+        &self,
+        field: &str,
+        others: Option<&Vec<ReservationId>>,
+        reservation: &Reservation,
+    ) -> Result<(), Invalid> {
+        let others = others.into_iter().flatten();
+        for other in others.filter(|other| **other != reservation.id) {
+            let Some(other) = self.bookings.get(other) else {
+                continue;
+            };
+            let stay = &other.reservation.stay;
+            if let Some(both) = stay.intersection(&reservation.stay) {
+                let problem = format!(
+                    "is reserved already from {} to {} by {}",
+                    both.start(),
+                    both.end(),
+                    other.reservation.id
+                );
+                return Err(Invalid::state(field, problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same stay with an earlier departure.
+fn leaving(booking: &Booking, at: Timestamp) -> Result<Booking, Invalid> {
+    let stay = booking.reservation.stay;
+    if at > stay.end() {
+        let problem = format!("{at} is after the departure agreed, {}", stay.end());
+        return Err(Invalid::new("departure_time", problem));
+    }
+    let Ok(shorter) = Interval::new(stay.start(), at) else {
+        let problem = format!(
+            "the stay begins only at {}; cancel the reservation",
+            stay.start()
+        );
+        return Err(Invalid::state("departure_time", problem));
+    };
+    let mut booking = booking.clone();
+    let reservation = &mut booking.reservation;
+    reservation.stay = shorter;
+    for windows in [&mut reservation.charging, &mut reservation.discharging] {
+        let had_any = !windows.is_empty();
+        windows.retain_mut(|window| match window.intersection(&shorter) {
+            Some(rest) => {
+                *window = rest;
+                true
+            }
+            None => false,
+        });
+        // No window left is not any time: the whole of what is left lies outside.
+        if had_any && windows.is_empty() {
+            windows.extend(Interval::new(
+                shorter.start(),
+                shorter.start() + TimeDelta::milliseconds(1),
+            ));
+        }
+    }
+    Ok(booking)
+}

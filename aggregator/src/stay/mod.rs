@@ -1,0 +1,332 @@
+//! From what a pile reads to what may be done with the vehicle: its owner's reservation and veto, its maker's warranty, and
+//! doubt about what is read. What comes out is a session as any other: whoever keeps it keeps those.
+
+mod book;
+mod warranty;
+mod watch;
+mod wishes;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::TimeDelta;
+use vpp_core::{
+    Energy, Power, ReservationId, ReservationState, Session, Station, Timestamp, VehicleId,
+};
+
+use crate::site::{PileReading, PileSetpoint};
+use watch::Watch;
+
+pub use book::{Book, Booking, OwnerRequest};
+pub use warranty::{Guard, Used, Warranties, Warranty};
+
+/// A vehicle that was seen elsewhere so shortly before is at two piles.
+const SAME_TIME: TimeDelta = TimeDelta::seconds(10);
+/// So long it is not trusted.
+const DOUBTED: TimeDelta = TimeDelta::minutes(1);
+/// A vehicle that does not show in the readings for so long has left.
+const GONE: TimeDelta = TimeDelta::seconds(5);
+
+/// What readings were not taken as they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubts {
+    /// Of a pile that the station does not have: left out.
+    pub unknown_piles: u64,
+    /// Sessions that cannot be, such as a need above the room: nothing is asked of the vehicle.
+    pub bad_sessions: u64,
+    /// Batteries that cannot be, such as a negative state of charge: taken as not read.
+    pub bad_batteries: u64,
+    /// Vehicles that show at two piles: not discharged, at either.
+    pub doubled_vehicles: u64,
+    /// Setpoints that had to be cut to a reservation or a warranty after all; ours to explain.
+    pub cut_setpoints: u64,
+}
+
+/// Keeps owners' and makers' word at all stations of an aggregator.
+#[derive(Debug)]
+pub struct Desk {
+    book: Arc<Mutex<Book>>,
+    guard: Arc<Mutex<Guard>>,
+    watches: BTreeMap<(usize, u32), Watched>,
+    places: BTreeMap<VehicleId, Place>,
+    doubts: Doubts,
+}
+
+#[derive(Debug)]
+struct Watched {
+    reservation: ReservationId,
+    watch: Watch,
+    seen_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    at: (usize, u32),
+    seen_at: Timestamp,
+    doubted_until: Timestamp,
+}
+
+impl Desk {
+    /// A desk with these reservations and warranties; others may hold them too.
+    #[must_use]
+    pub fn new(book: Arc<Mutex<Book>>, guard: Arc<Mutex<Guard>>) -> Desk {
+        Desk {
+            book,
+            guard,
+            watches: BTreeMap::new(),
+            places: BTreeMap::new(),
+            doubts: Doubts::default(),
+        }
+    }
+
+    /// A desk of stations without reservations and warranties.
+    #[must_use]
+    pub fn empty(stations: &[Station]) -> Desk {
+        let guard = Guard::new(Warranties::default(), None);
+        Desk::new(
+            Arc::new(Mutex::new(Book::new(stations))),
+            Arc::new(Mutex::new(guard)),
+        )
+    }
+
+    /// What readings were not taken as they were.
+    #[must_use]
+    pub fn doubts(&self) -> Doubts {
+        self.doubts
+    }
+
+    /// The readings of a station, number `index`, with sessions as they may be used. What is told now holds for `lease` if
+    /// nobody comes back.
+    pub(crate) fn prepare(
+        &mut self,
+        (index, station): (usize, &Station),
+        readings: &[PileReading],
+        lease: TimeDelta,
+        now: Timestamp,
+        out: &mut Vec<PileReading>,
+    ) {
+        out.clear();
+        let mut book = lock(&self.book);
+        let mut guard = lock(&self.guard);
+        let piles = station.pile_count();
+        for reading in readings {
+            if u64::from(reading.pile) >= piles {
+                self.doubts.unknown_piles += 1;
+                continue;
+            }
+            let mut reading = reading.clone();
+            if reading
+                .battery
+                .is_some_and(|battery| !battery.is_credible())
+            {
+                self.doubts.bad_batteries += 1;
+                reading.battery = None;
+            }
+            if reading.session.check().is_err() {
+                self.doubts.bad_sessions += 1;
+                reading.session = at_rest(&reading.session);
+            }
+            let vehicle = reading.vehicle.clone();
+            let doubted = vehicle.is_some_and(|vehicle| {
+                place(&mut self.places, vehicle, (index, reading.pile), now)
+            });
+            if doubted {
+                self.doubts.doubled_vehicles += 1;
+            }
+            guard.observe(&reading, station, now);
+            if !doubted
+                && let Some(wished) = attend(
+                    &mut self.watches,
+                    &mut book,
+                    (index, station),
+                    &reading,
+                    now,
+                )
+            {
+                reading.session = wished;
+            }
+            if let Some(limits) = guard.limits(&reading, now) {
+                reading.session = warranty::limited(&reading.session, &limits, station, lease);
+            }
+            if doubted {
+                reading.session = undischarged(reading.session);
+            }
+            out.push(reading);
+        }
+        let gone = |watched: &Watched| now - watched.seen_at > GONE;
+        let mut of_station = self.watches.range((index, 0)..(index + 1, 0));
+        if of_station.any(|(_, watched)| gone(watched)) {
+            leave(&mut self.watches, &mut book, index, now, gone);
+        }
+    }
+
+    /// Cuts what the piles are to be told to what reservations and warranties allow, whatever has been shared out, and takes
+    /// note of it. `readings` are the raw ones.
+    pub(crate) fn hold(
+        &mut self,
+        (index, station): (usize, &Station),
+        readings: &[PileReading],
+        lease: TimeDelta,
+        now: Timestamp,
+        setpoints: &mut [PileSetpoint],
+    ) {
+        let book = lock(&self.book);
+        let guard = lock(&self.guard);
+        let reserved = book.has_any(&station.id);
+        for told in setpoints {
+            let at = readings.partition_point(|reading| reading.pile < told.pile);
+            let Some(reading) = readings.get(at).filter(|reading| reading.pile == told.pile) else {
+                continue;
+            };
+            let mut allowed = told.setpoint;
+            if let Some(limits) = guard.limits(reading, now) {
+                allowed = allowed.max(-warranty::strongest_discharge(&limits, station, lease));
+                if limits.charge_kwh <= 0.0 {
+                    allowed = allowed.min(Power::ZERO);
+                }
+            }
+            let watched = self.watches.get_mut(&(index, told.pile));
+            if let Some(watched) = watched.filter(|_| reserved)
+                && let Some(booking) = book.get(&watched.reservation)
+            {
+                if !booking.reservation.may_discharge(now) {
+                    allowed = allowed.max(Power::ZERO);
+                }
+                if !booking.reservation.may_charge(now) {
+                    allowed = allowed.min(Power::ZERO);
+                }
+                watched.watch.tell(allowed);
+            }
+            if allowed != told.setpoint {
+                self.doubts.cut_setpoints += 1;
+                told.setpoint = allowed;
+            }
+        }
+    }
+
+    /// Once a round: what is over is closed.
+    pub(crate) fn sweep(&mut self, now: Timestamp) {
+        lock(&self.book).sweep(now);
+        lock(&self.guard).sweep(now);
+        self.places
+            .retain(|_, place| now - place.seen_at < DOUBTED || now < place.doubted_until);
+    }
+}
+
+/// Whoever panicked while it held the lock left a whole value behind: nothing is taken apart under it.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The session as the owner wants it, if the vehicle at the pile has a reservation.
+fn attend(
+    watches: &mut BTreeMap<(usize, u32), Watched>,
+    book: &mut Book,
+    (index, station): (usize, &Station),
+    reading: &PileReading,
+    now: Timestamp,
+) -> Option<Session> {
+    let booking = book.at(&station.id, reading.pile, reading.vehicle.as_ref(), now)?;
+    let (reservation, comes) = (
+        booking.reservation.clone(),
+        booking.state == ReservationState::Booked,
+    );
+    let key = (index, reading.pile);
+    if watches
+        .get(&key)
+        .is_none_or(|watched| watched.reservation != reservation.id)
+    {
+        // Another's stay at this pile ended without a gap.
+        leave(watches, book, index, now, |watched| {
+            watched.seen_at < now && watched.reservation != reservation.id
+        });
+        let watched = Watched {
+            reservation: reservation.id.clone(),
+            watch: Watch::new(&reservation, reading, station, now),
+            seen_at: now,
+        };
+        watches.insert(key, watched);
+    }
+    if comes {
+        book.turn(&reservation.id, ReservationState::PluggedIn, Vec::new());
+    }
+    let wished = wishes::wished(&reservation, reading, station, now);
+    if let Some(watched) = watches.get_mut(&key) {
+        watched.seen_at = now;
+        watched
+            .watch
+            .look(&reservation, reading, &wished, station, now);
+    }
+    Some(wished)
+}
+
+/// Closes the stays at a station that `ended` names.
+fn leave(
+    watches: &mut BTreeMap<(usize, u32), Watched>,
+    book: &mut Book,
+    index: usize,
+    now: Timestamp,
+    ended: impl Fn(&Watched) -> bool,
+) {
+    let keys: Vec<(usize, u32)> = (watches.range((index, 0)..(index + 1, 0)))
+        .filter(|(_, watched)| ended(watched))
+        .map(|(key, _)| *key)
+        .collect();
+    for key in keys {
+        let Some(watched) = watches.remove(&key) else {
+            continue;
+        };
+        let Some(booking) = book.get(&watched.reservation) else {
+            continue;
+        };
+        if booking.state == ReservationState::PluggedIn {
+            let violations = watched.watch.close(booking, watched.seen_at.min(now));
+            for violation in &violations {
+                let (id, promise, cause) =
+                    (&watched.reservation, violation.promise, violation.cause);
+                tracing::warn!(reservation = %id, ?promise, ?cause, energy = %violation.energy, "a promise to an owner was not kept");
+            }
+            book.turn(&watched.reservation, ReservationState::Over, violations);
+        }
+    }
+}
+
+/// Notes where a vehicle stands; whether it is at two piles.
+fn place(
+    places: &mut BTreeMap<VehicleId, Place>,
+    vehicle: VehicleId,
+    at: (usize, u32),
+    now: Timestamp,
+) -> bool {
+    let known = places.entry(vehicle).or_insert(Place {
+        at,
+        seen_at: now,
+        doubted_until: now,
+    });
+    if known.at != at && now - known.seen_at < SAME_TIME {
+        known.doubted_until = now + DOUBTED;
+    }
+    (known.at, known.seen_at) = (at, now);
+    now < known.doubted_until
+}
+
+/// A session of which nothing is asked.
+fn at_rest(session: &Session) -> Session {
+    Session {
+        departure: session.departure,
+        energy_needed: Energy::ZERO,
+        energy_room: Energy::ZERO,
+        energy_available: Energy::ZERO,
+        max_charge: Power::ZERO,
+        max_discharge: Power::ZERO,
+    }
+}
+
+fn undischarged(session: Session) -> Session {
+    Session {
+        energy_needed: session.energy_needed.max(Energy::ZERO),
+        energy_available: Energy::ZERO,
+        max_discharge: Power::ZERO,
+        ..session
+    }
+}
