@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use prost::Message;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 12] = [
     "vpp/v1/fleet.proto",
     "vpp/v1/fleet_service.proto",
     "vpp/v1/dispatch.proto",
@@ -17,6 +17,8 @@ const FILES: [&str; 10] = [
     "vpp/v1/settlement_service.proto",
     "vpp/v1/invitation.proto",
     "vpp/v1/invitation_service.proto",
+    "vpp/v1/reservation.proto",
+    "vpp/v1/reservation_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

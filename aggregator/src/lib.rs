@@ -9,6 +9,8 @@ pub mod agent;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod operator;
+#[cfg(feature = "owners")]
+pub mod owners;
 pub mod site;
 pub mod split;
 pub mod stay;
@@ -17,4 +19,4 @@ pub use agent::{InForce, StationAgent};
 pub use operator::{Operator, Statistics};
 pub use site::{BatteryReading, Lease, PileReading, PileSetpoint, Sites};
 pub use split::{Splitter, split};
-pub use stay::{Book, Booking, Desk, Doubts, Guard, OwnerRequest, Used, Warranties, Warranty};
+pub use stay::{Book, Desk, Doubts, Guard, Used, Warranties, Warranty};

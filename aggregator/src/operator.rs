@@ -54,6 +54,7 @@ struct Controlled {
     splitter: Splitter,
     /// The piles at the last look, with sessions as owners and makers of the vehicles allow.
     readings: Vec<PileReading>,
+    looked: bool,
 }
 
 impl<S: Sites> Operator<S> {
@@ -79,6 +80,7 @@ impl<S: Sites> Operator<S> {
                 agent: StationAgent::new(station),
                 splitter: Splitter::new(),
                 readings: Vec::new(),
+                looked: false,
             });
         }
         Operator {
@@ -171,9 +173,18 @@ impl<S: Sites> Operator<S> {
 
     /// What the stations report now; nothing from those out of reach.
     #[must_use]
-    pub fn telemetry(&self, now: Timestamp) -> Vec<Telemetry> {
-        let reachable = (0..self.stations.len()).filter(|at| self.sites.reachable(*at));
-        reachable.map(|at| self.report(now, at)).collect()
+    pub fn telemetry(&mut self, now: Timestamp) -> Vec<Telemetry> {
+        let mut reports = Vec::with_capacity(self.stations.len());
+        for station in 0..self.stations.len() {
+            if !self.sites.reachable(station) {
+                continue;
+            }
+            if !self.stations[station].looked {
+                self.look(now, station);
+            }
+            reports.push(self.report(now, station));
+        }
+        reports
     }
 
     fn report(&self, now: Timestamp, station: usize) -> Telemetry {
@@ -192,32 +203,40 @@ impl<S: Sites> Operator<S> {
         }
     }
 
+    /// Reads a station's piles, with what may be done with the vehicles; what holds there, and until when.
+    fn look(&mut self, now: Timestamp, station: usize) -> (InForce, Lease) {
+        let controlled = &mut self.stations[station];
+        let in_force = controlled.agent.in_force(now);
+        let lease = Lease {
+            valid_until: in_force.valid_until.unwrap_or(now + IDLE_LEASE),
+            fallback: in_force.fallback,
+        };
+        let place = (station, &self.sites.stations()[station]);
+        let (read, length) = (self.sites.readings(station), lease.valid_until - now);
+        self.desk
+            .prepare(place, read, length, now, &mut controlled.readings);
+        controlled.looked = true;
+        (in_force, lease)
+    }
+
     /// Splits what is in force over the station's piles. A station that refuses is left to its own controller.
     fn control_station(&mut self, now: Timestamp, station: usize) {
         if !self.sites.reachable(station) {
             return;
         }
-        let Controlled {
-            agent,
-            splitter,
-            readings,
-        } = &mut self.stations[station];
-        let in_force = agent.in_force(now);
-        let lease = Lease {
-            valid_until: in_force.valid_until.unwrap_or(now + IDLE_LEASE),
-            fallback: in_force.fallback,
-        };
-        let length = lease.valid_until - now;
-        let registered = &self.sites.stations()[station];
-        let read = self.sites.readings(station);
-        let place = (station, registered);
-        self.desk.prepare(place, read, length, now, readings);
+        let (in_force, lease) = self.look(now, station);
         if self.sites.refusal(station).is_some() {
             return;
         }
+        let Controlled {
+            splitter, readings, ..
+        } = &mut self.stations[station];
+        let registered = &self.sites.stations()[station];
         let setpoints = &mut self.setpoints;
         splitter.split(registered, in_force.setpoint, readings, now, setpoints);
-        self.desk.hold(place, read, length, now, setpoints);
+        let (read, length) = (self.sites.readings(station), lease.valid_until - now);
+        self.desk
+            .hold((station, registered), read, length, now, setpoints);
         self.sites.apply(station, &self.setpoints, lease);
     }
 }

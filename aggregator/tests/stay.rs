@@ -11,12 +11,13 @@ use chrono::TimeDelta;
 use common::{aggregator, at, command, kw, kwh, station};
 use proptest::prelude::*;
 use vpp_aggregator::{
-    BatteryReading, Book, Booking, Desk, Guard, Lease, Operator, OwnerRequest, PileReading,
-    PileSetpoint, Sites, Warranties, Warranty,
+    BatteryReading, Book, Desk, Guard, Lease, Operator, PileReading, PileSetpoint, Sites,
+    Warranties, Warranty,
 };
 use vpp_core::{
-    Cause, Energy, Interval, InvalidKind, Pile, PileKind, Power, Promise, Reservation,
-    ReservationId, ReservationState, Session, Station, StationId, Timestamp, VehicleId, Veto,
+    Booking, Cause, Energy, Interval, InvalidKind, OwnerRequest, Pile, PileKind, Power, Promise,
+    Reservation, ReservationId, ReservationState, Session, Station, StationId, Timestamp,
+    VehicleId, Veto,
 };
 
 const STEP_S: i64 = 1;
@@ -68,12 +69,13 @@ fn yard(cars: Vec<Car>) -> Yard {
     yard
 }
 
+#[allow(clippy::cast_possible_truncation)]
 fn car(pile: u32, stored: f64, hours: f64) -> Car {
     Car {
         pile,
         stored,
         capacity: 60.0,
-        leaves: at((hours * 3.6e6) as i64),
+        leaves: at(0) + TimeDelta::seconds((hours * 3_600.0).round() as i64),
         charge_kw: 20.0,
         discharge_kw: 20.0,
         power_kw: 0.0,
@@ -699,10 +701,10 @@ proptest! {
             }
         }
         plant.run(1, kw(0));
-        for pile in 0..stays.len() {
+        for (pile, stay) in stays.iter().enumerate() {
             let booking = plant.booking(&format!("r{pile}"));
             prop_assert_eq!(booking.state, ReservationState::Over);
-            prop_assert!(booking.violations.is_empty(), "{:?} {:?}", booking, stays[pile]);
+            prop_assert!(booking.violations.is_empty(), "{booking:?} {stay:?}");
         }
         prop_assert_eq!(plant.operator.doubts().cut_setpoints, 0);
     }

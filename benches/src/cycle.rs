@@ -40,10 +40,9 @@ impl Plant {
         };
         let fleet = scenario.fleet()?;
         for aggregator in fleet.aggregators() {
-            let world = World::from_scenario(scenario, Some(&aggregator.id))?;
             plant
                 .operators
-                .push(Operator::new(aggregator.id.clone(), world));
+                .push(World::operated(scenario, &aggregator.id)?);
             plant.ask(
                 aggregator.id.as_str(),
                 Request::RegisterAggregator(aggregator.clone()),
@@ -83,7 +82,7 @@ impl Plant {
                 operator.control(self.now);
             }
         }
-        for operator in &self.operators {
+        for operator in &mut self.operators {
             for telemetry in operator.telemetry(self.now) {
                 self.engine.step(self.now, Input::Telemetry(telemetry));
             }

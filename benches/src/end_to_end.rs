@@ -13,7 +13,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use tokio_stream::StreamExt as _;
 use tonic::transport::Channel;
-use vpp_aggregator::{Operator, kafka};
+use vpp_aggregator::kafka;
 use vpp_proto::client::register_fleet;
 use vpp_proto::convert::from_timestamp;
 use vpp_proto::v1;
@@ -288,8 +288,7 @@ fn aggregators(
     stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<Vec<Aggregator>> {
     let start = |id: &vpp_core::AggregatorId| {
-        let world = World::from_scenario(scenario, Some(id))?;
-        let operator = Operator::new(id.clone(), world);
+        let operator = World::operated(scenario, id)?;
         let mut config = kafka::Config::new(bootstrap, id.clone());
         config.telemetry_period = every;
         let (clock, stop) = (clock.clone(), Arc::clone(stop));

@@ -11,7 +11,6 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::json;
-use vpp_aggregator::Operator;
 use vpp_core::Telemetry;
 use vpp_proto::client::register_fleet;
 use vpp_proto::{topics, v1};
@@ -95,8 +94,7 @@ pub(crate) async fn measure(
 fn samples(scenario: &Scenario) -> anyhow::Result<Vec<Telemetry>> {
     let mut samples = Vec::new();
     for aggregator in &scenario.aggregators {
-        let world = World::from_scenario(scenario, Some(&aggregator.id))?;
-        let operator = Operator::new(aggregator.id.clone(), world);
+        let mut operator = World::operated(scenario, &aggregator.id)?;
         samples.extend(operator.telemetry(scenario.start()));
     }
     Ok(samples)

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset};
 use serde::Deserialize;
+use vpp_aggregator::{Warranties, Warranty};
 use vpp_core::{AggregatorId, EventId, NodeId, NodeKind, StationId};
 
 use crate::draw::Quantiles;
@@ -30,6 +31,9 @@ pub struct Scenario {
     pub tariff: TariffChoice,
     /// `[assumptions]`: what no source gives station by station.
     pub assumptions: Assumptions,
+    /// `[warranty]`: what the makers of all vehicles allow, if anybody limits it.
+    #[serde(default)]
+    pub warranty: Option<Warranty>,
     /// `[sessions.<profile>]`: how vehicles come, stay and charge.
     pub sessions: BTreeMap<String, SessionProfile>,
     /// `[[event]]`: what the grid calls.
@@ -292,6 +296,15 @@ pub struct StationRow {
 }
 
 impl Scenario {
+    /// What the makers of the vehicles allow.
+    #[must_use]
+    pub fn warranties(&self) -> Warranties {
+        Warranties {
+            usual: self.warranty.clone(),
+            ..Warranties::default()
+        }
+    }
+
     /// The session profile of a station (position in `fleet.stations`, which is also its index in the built fleet).
     ///
     /// # Panics

@@ -30,6 +30,7 @@ use vpp_proto::v1;
 
 use crate::operator::{Operator, Statistics};
 use crate::site::Sites;
+use crate::stay::Doubts;
 use consume::{Heard, Intake, Received};
 use offsets::Place;
 use produce::{Acknowledgements, Counters, Reports};
@@ -140,6 +141,8 @@ pub struct Report {
     pub controls_missed: u64,
     /// What became of the commands.
     pub operator: Statistics,
+    /// What readings were not taken as they were.
+    pub doubts: Doubts,
 }
 
 /// Runs until `stop` is set: takes commands, sets piles, answers, reports. Blocks; give it a thread.
@@ -286,6 +289,7 @@ impl<S: Sites> Control<S> {
     fn finish(&mut self) -> Report {
         self.report.acknowledgements_left = self.acknowledgements.finish(LAST_WORDS);
         self.report.operator = self.operator.statistics();
+        self.report.doubts = self.operator.doubts();
         self.report
     }
 }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use vpp_core::{
-    Interval, Invalid, InvalidKind, Power, Reservation, ReservationId, ReservationState, Station,
-    StationId, Timestamp, VehicleId, Veto, Violation,
+    Booking, Interval, Invalid, InvalidKind, OwnerRequest, Power, Reservation, ReservationId,
+    ReservationState, Station, StationId, Timestamp, VehicleId, Violation,
 };
 
 /// A stay may begin so long before its reservation is made: clocks differ, and people reserve when they have plugged in.
@@ -19,43 +19,6 @@ const MADE_AHEAD: TimeDelta = TimeDelta::days(60);
 const PLUGGED_IN_EARLY: TimeDelta = TimeDelta::minutes(30);
 /// What is over is remembered for so long.
 const REMEMBERED: TimeDelta = TimeDelta::days(7);
-
-/// A reservation and what became of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Booking {
-    /// The owner's wishes as they are now.
-    pub reservation: Reservation,
-    /// The departure that was agreed, before the owner wanted to leave earlier.
-    pub agreed_departure: Timestamp,
-    /// How far it has come.
-    pub state: ReservationState,
-    /// Promises that were not kept; told when it is over.
-    pub violations: Vec<Violation>,
-}
-
-impl Booking {
-    fn is_open(&self) -> bool {
-        matches!(
-            self.state,
-            ReservationState::Booked | ReservationState::PluggedIn
-        )
-    }
-}
-
-/// What an owner asks for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum OwnerRequest {
-    /// A new reservation.
-    Reserve(Reservation),
-    /// Other wishes for the same stay at the same pile.
-    Change(Reservation),
-    /// No reservation any more; a vehicle that is there is one like any other.
-    Cancel(ReservationId),
-    /// Something is forbidden from now on, or nothing any more.
-    Veto(ReservationId, Option<Veto>),
-    /// To leave earlier than agreed.
-    LeaveAt(ReservationId, Timestamp),
-}
 
 /// All reservations.
 #[derive(Clone, Debug, Default)]

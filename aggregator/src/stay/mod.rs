@@ -17,7 +17,7 @@ use vpp_core::{
 use crate::site::{PileReading, PileSetpoint};
 use watch::Watch;
 
-pub use book::{Book, Booking, OwnerRequest};
+pub use book::Book;
 pub use warranty::{Guard, Used, Warranties, Warranty};
 
 /// A vehicle that was seen elsewhere so shortly before is at two piles.
@@ -214,7 +214,7 @@ impl Desk {
 }
 
 /// Whoever panicked while it held the lock left a whole value behind: nothing is taken apart under it.
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

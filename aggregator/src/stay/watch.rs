@@ -3,10 +3,9 @@
 use chrono::TimeDelta;
 use vpp_core::time::as_hours;
 use vpp_core::{
-    Cause, Energy, Power, Promise, Reservation, Session, Station, Timestamp, Violation,
+    Booking, Cause, Energy, Power, Promise, Reservation, Session, Station, Timestamp, Violation,
 };
 
-use super::book::Booking;
 use super::wishes;
 use crate::site::PileReading;
 

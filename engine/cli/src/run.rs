@@ -61,17 +61,17 @@ struct Aggregators {
 }
 
 impl Aggregators {
-    fn start(worlds: Vec<(vpp_core::AggregatorId, World)>, bootstrap: &str, clock: &Clock) -> Self {
+    fn start(operators: Vec<Operator<World>>, bootstrap: &str, clock: &Clock) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let start = |(id, world): (vpp_core::AggregatorId, World)| {
-            let config = kafka::Config::new(bootstrap, id.clone());
+        let start = |operator: Operator<World>| {
+            let config = kafka::Config::new(bootstrap, operator.aggregator().clone());
             let (clock, stop) = (clock.clone(), Arc::clone(&stop));
             std::thread::spawn(move || {
                 let time: kafka::Clock = Arc::new(move || clock.now());
-                kafka::run(&config, Operator::new(id, world), &time, &stop)
+                kafka::run(&config, operator, &time, &stop)
             })
         };
-        let threads = worlds.into_iter().map(start).collect();
+        let threads = operators.into_iter().map(start).collect();
         Aggregators { stop, threads }
     }
 
@@ -100,14 +100,14 @@ async fn run(arguments: Arguments, scenario: Scenario) -> anyhow::Result<ExitCod
         "scenario {}: warming up the vehicles of the day before",
         scenario.header.name
     ));
-    let worlds = worlds(&scenario).await?;
+    let operators = operators(&scenario).await?;
     let clock = Clock::starting_at(scenario.start());
     let rules = RulePack::guangdong_2025();
     let prices = plant::prices(rules.tariff(), scenario.start(), scenario.tariff.sharp_day);
     let service = Service::start(config, prices, clock.clone()).await?;
     let channel = plant::connect(&service.address().to_string()).await?;
     plant::register(channel.clone(), &scenario).await?;
-    let aggregators = Aggregators::start(worlds, &bootstrap, &clock);
+    let aggregators = Aggregators::start(operators, &bootstrap, &clock);
     view.say(&format!(
         "engine on gRPC {}, broker {bootstrap}, {} aggregators, {} stations",
         service.address(),
@@ -155,11 +155,11 @@ fn broker(
     Ok((Some(broker), config))
 }
 
-async fn worlds(scenario: &Scenario) -> anyhow::Result<Vec<(vpp_core::AggregatorId, World)>> {
+async fn operators(scenario: &Scenario) -> anyhow::Result<Vec<Operator<World>>> {
     let scenario = scenario.clone();
     tokio::task::spawn_blocking(move || {
-        let ids = scenario.aggregators.iter().map(|row| row.id.clone());
-        ids.map(|id| Ok((id.clone(), World::from_scenario(&scenario, Some(&id))?)))
+        let rows = scenario.aggregators.iter();
+        rows.map(|row| Ok(World::operated(&scenario, &row.id)?))
             .collect()
     })
     .await?

@@ -18,6 +18,7 @@ use rdkafka::{ClientConfig, Message as _};
 use tonic::transport::Channel;
 use vpp_proto::v1::dispatch_service_client::DispatchServiceClient;
 use vpp_proto::v1::fleet_service_client::FleetServiceClient;
+use vpp_proto::v1::reservation_service_client::ReservationServiceClient;
 use vpp_proto::v1::submit_event_request::Programme;
 use vpp_proto::{topics, v1};
 
@@ -71,6 +72,40 @@ fn serve(config: &Path) -> Vpp {
 fn aggregator(id: &str, bootstrap: &str) -> Vpp {
     let arguments = ["aggregator", SCENARIO, "--id", id, "--kafka", bootstrap];
     Vpp::start(&arguments, "aggregator")
+}
+
+/// One whose owners reserve.
+fn with_owners(id: &str, bootstrap: &str, grpc: &str, folder: &Path) -> Vpp {
+    let folder = folder.to_str().unwrap();
+    let arguments = [
+        "aggregator",
+        SCENARIO,
+        "--id",
+        id,
+        "--kafka",
+        bootstrap,
+        "--grpc",
+        grpc,
+        "--data-dir",
+        folder,
+    ];
+    Vpp::start(&arguments, "aggregator")
+}
+
+/// A stay tomorrow.
+fn reserve() -> v1::CreateReservationRequest {
+    let after = |hours: u64| Some((SystemTime::now() + Duration::from_secs(hours * 3_600)).into());
+    v1::CreateReservationRequest {
+        request_id: "reserve".into(),
+        validate_only: false,
+        reservation: Some(v1::Reservation {
+            reservation_id: "r-1".into(),
+            station_id: "s-01".into(),
+            arrival_time: after(24),
+            departure_time: after(32),
+            ..Default::default()
+        }),
+    }
 }
 
 fn register(address: &str) {
@@ -156,9 +191,11 @@ async fn what_was_acknowledged_survives_kill_dash_nine_of_any_process() {
     register(&address);
     register(&address);
     let mut aggregators: BTreeMap<&str, Vpp> = BTreeMap::new();
-    for id in AGGREGATORS {
-        aggregators.insert(id, aggregator(id, &bootstrap));
-    }
+    let owners = format!("127.0.0.1:{}", kafka::free_port());
+    let kept = folder.path().join("owners");
+    let first = || with_owners(AGGREGATORS[0], &bootstrap, &owners, &kept);
+    aggregators.insert(AGGREGATORS[0], first());
+    aggregators.insert(AGGREGATORS[1], aggregator(AGGREGATORS[1], &bootstrap));
     let channel = connect(&address).await;
     fresh_stations(&channel).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -208,9 +245,31 @@ async fn what_was_acknowledged_survives_kill_dash_nine_of_any_process() {
     assert_eq!(again.event.unwrap().event_id, told[0].event_id);
     watch(&channel, |cycle| cycle.delivered_kw >= enough).await;
 
-    // An aggregator dies, and comes back at once.
+    // An aggregator dies just after it has answered an owner, and comes back at once.
+    let mut reservations = ReservationServiceClient::new(connect(&owners).await);
+    let wish = reserve();
+    let reserved = reservations
+        .create_reservation(wish.clone())
+        .await
+        .unwrap()
+        .into_inner();
     aggregators.remove(AGGREGATORS[0]).unwrap().kill();
-    aggregators.insert(AGGREGATORS[0], aggregator(AGGREGATORS[0], &bootstrap));
+    aggregators.insert(AGGREGATORS[0], first());
+    let mut reservations = ReservationServiceClient::new(connect(&owners).await);
+    let again = reservations
+        .create_reservation(wish)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(again, reserved);
+    let known = v1::ListReservationsRequest::default();
+    let known = reservations
+        .list_reservations(known)
+        .await
+        .unwrap()
+        .into_inner()
+        .reservations;
+    assert_eq!(known, [reserved.reservation.unwrap()]);
     tokio::time::sleep(Duration::from_secs(4)).await;
     watch(&channel, |cycle| cycle.delivered_kw >= enough).await;
 

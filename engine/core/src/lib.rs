@@ -34,7 +34,9 @@ pub use programme::{
     Commitment, Event, EventOutcome, EventRequest, EventState, Programme, RegulationAward,
     RegulationSignal, Scope,
 };
-pub use reservation::{Cause, Promise, Reservation, ReservationState, Veto, Violation};
+pub use reservation::{
+    Booking, Cause, OwnerRequest, Promise, Reservation, ReservationState, Veto, Violation,
+};
 pub use station::{Aggregator, Pile, PileKind, Station, StationKind};
 pub use telemetry::{Session, Telemetry};
 pub use time::{Interval, Timestamp};

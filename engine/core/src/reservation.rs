@@ -53,6 +53,45 @@ pub enum ReservationState {
     Missed,
 }
 
+/// A reservation and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Booking {
+    /// The owner's wishes as they are now.
+    pub reservation: Reservation,
+    /// The departure that was agreed, before the owner wanted to leave earlier.
+    pub agreed_departure: Timestamp,
+    /// How far it has come.
+    pub state: ReservationState,
+    /// Promises that were not kept; told when it is over.
+    pub violations: Vec<Violation>,
+}
+
+impl Booking {
+    /// Whether the vehicle is still to come, or there.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(
+            self.state,
+            ReservationState::Booked | ReservationState::PluggedIn
+        )
+    }
+}
+
+/// What an owner asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OwnerRequest {
+    /// A new reservation.
+    Reserve(Reservation),
+    /// Other wishes for the same stay at the same pile.
+    Change(Reservation),
+    /// No reservation any more; a vehicle that is there is one like any other.
+    Cancel(ReservationId),
+    /// Something is forbidden from now on, or nothing any more.
+    Veto(ReservationId, Option<Veto>),
+    /// To leave earlier than agreed.
+    LeaveAt(ReservationId, Timestamp),
+}
+
 /// A promise to an owner that was not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tonic::Code;
 use tonic::transport::Channel;
-use vpp_aggregator::{Operator, kafka};
+use vpp_aggregator::kafka;
 use vpp_ledger::{Batch, Ledger};
 use vpp_proto::client::register_fleet;
 use vpp_proto::convert::from_timestamp;
@@ -109,8 +109,7 @@ async fn from_publication_to_payment_over_a_restart() {
         .expect("registers");
     let stop = Arc::new(AtomicBool::new(false));
     for row in &scenario.aggregators {
-        let world = World::from_scenario(&scenario, Some(&row.id)).expect("sound");
-        let operator = Operator::new(row.id.clone(), world);
+        let operator = World::operated(&scenario, &row.id).expect("sound");
         let mut config = kafka::Config::new(broker.bootstrap(), row.id.clone());
         config.telemetry_period = Duration::from_secs(1);
         let (clock, stop) = (clock.clone(), Arc::clone(&stop));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use prost::Message as _;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use vpp_aggregator::{Operator, kafka};
+use vpp_aggregator::kafka;
 use vpp_core::Telemetry;
 use vpp_proto::client::register_fleet;
 use vpp_proto::convert::from_timestamp;
@@ -79,8 +79,7 @@ async fn the_loop_keeps_its_rhythm_in_a_flood_with_deaf_listeners_and_busy_proce
     let stop = Arc::new(AtomicBool::new(false));
     let mut samples = Vec::new();
     for row in &scenario.aggregators {
-        let world = World::from_scenario(&scenario, Some(&row.id)).expect("sound");
-        let operator = Operator::new(row.id.clone(), world);
+        let mut operator = World::operated(&scenario, &row.id).expect("sound");
         samples.extend(operator.telemetry(scenario.start()));
         let mut config = kafka::Config::new(broker.bootstrap(), row.id.clone());
         config.telemetry_period = Duration::from_secs(1);

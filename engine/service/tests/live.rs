@@ -15,7 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tonic::Code;
 use tonic::transport::Channel;
-use vpp_aggregator::{Operator, kafka};
+use vpp_aggregator::kafka;
 use vpp_proto::client::register_fleet;
 use vpp_proto::convert::from_timestamp;
 use vpp_proto::v1::dispatch_service_client::DispatchServiceClient;
@@ -92,10 +92,9 @@ impl Plant {
 
     fn aggregators(&self, kafka: &Kafka, stop: &Arc<AtomicBool>) {
         for row in &self.scenario.aggregators {
-            let world = World::from_scenario(&self.scenario, Some(&row.id)).expect("sound");
             let mut config = kafka::Config::new(kafka.bootstrap(), row.id.clone());
             config.telemetry_period = Duration::from_secs(1);
-            let operator = Operator::new(row.id.clone(), world);
+            let operator = World::operated(&self.scenario, &row.id).expect("sound");
             let (clock, stop) = (self.clock.clone(), Arc::clone(stop));
             std::thread::spawn(move || {
                 let time: kafka::Clock = Arc::new(move || clock.now());

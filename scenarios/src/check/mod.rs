@@ -4,6 +4,7 @@ mod calls;
 mod fleet;
 mod tree;
 
+use vpp_aggregator::Warranty;
 use vpp_core::AggregatorId;
 use vpp_core::units::MAX_KILOWATTS;
 use vpp_market_adapters::tariff::RulePack;
@@ -91,6 +92,9 @@ impl Scenario {
         let mut findings = Findings::default();
         self.check_header(&mut findings);
         self.check_assumptions(&mut findings);
+        if let Some(Err(invalid)) = self.warranty.as_ref().map(Warranty::check) {
+            findings.add(format!("warranty.{}", invalid.field), invalid.problem);
+        }
         for (name, profile) in &self.sessions {
             check_profile(&mut findings, name, profile);
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::{DateTime, FixedOffset};
+use vpp_aggregator::Warranty;
 
 use super::ImportError;
 use super::read::{HouseLoad, columns, data, json};
@@ -251,4 +252,16 @@ fn capacities(path: &Path) -> Result<Quantiles, ImportError> {
 fn rounded(value: f64, decimals: i32) -> f64 {
     let unit = 10_f64.powi(decimals);
     (value * unit).round() / unit
+}
+
+/// What makers are taken to allow: no source gives it.
+pub(super) fn warranty() -> Warranty {
+    Warranty {
+        soc_floor: 0.3,
+        soc_ceiling: 1.0,
+        discharge_kwh_per_day: 30.0,
+        cycles: None,
+        discharge_kw: None,
+        temperature_c: Some([0.0, 45.0]),
+    }
 }

@@ -171,6 +171,7 @@ pub fn import(
             sharp_day: false,
         },
         assumptions,
+        warranty: Some(figures::warranty()),
         sessions,
         events: event.into_iter().collect(),
         regulation,

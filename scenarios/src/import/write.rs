@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use vpp_aggregator::Warranty;
 use vpp_core::NodeKind;
 
 use super::figures;
@@ -94,6 +95,9 @@ fn write(out: &mut String, scenario: &Scenario) -> fmt::Result {
     )?;
     header(out, scenario)?;
     assumptions(out, scenario)?;
+    if let Some(limits) = &scenario.warranty {
+        warranty(out, limits)?;
+    }
     writeln!(
         out,
         "# Quantiles in steps of 5 % from 0 % to 100 %, if not said otherwise."
@@ -193,6 +197,31 @@ fn assumptions(out: &mut String, scenario: &Scenario) -> fmt::Result {
         "unreachable_station_share = {}\n",
         all.unreachable_station_share
     )
+}
+
+fn warranty(out: &mut String, warranty: &Warranty) -> fmt::Result {
+    writeln!(
+        out,
+        "# assumption: limits of the makers of the vehicles on discharge; of the battery's state of charge"
+    )?;
+    writeln!(
+        out,
+        "[warranty]\nsoc_floor = {}\nsoc_ceiling = {}",
+        warranty.soc_floor, warranty.soc_ceiling
+    )?;
+    writeln!(out, "# assumption: at the battery")?;
+    writeln!(
+        out,
+        "discharge_kwh_per_day = {}",
+        warranty.discharge_kwh_per_day
+    )?;
+    if let Some([low, high]) = warranty.temperature_c {
+        writeln!(
+            out,
+            "# assumption: of the cells\ntemperature_c = [{low}, {high}]"
+        )?;
+    }
+    writeln!(out)
 }
 
 fn sessions(out: &mut String, name: &str, profile: &SessionProfile) -> fmt::Result {

@@ -17,7 +17,9 @@ mod vehicle;
 #[cfg(test)]
 mod tests;
 
-use vpp_aggregator::{Lease, PileReading, PileSetpoint, Sites};
+use std::sync::{Arc, Mutex};
+
+use vpp_aggregator::{Book, Desk, Guard, Lease, Operator, PileReading, PileSetpoint, Sites};
 use vpp_core::{AggregatorId, Energy, Invalid, Power, Station, Timestamp};
 
 use crate::Scenario;
@@ -79,6 +81,21 @@ impl World {
         aggregator: Option<&AggregatorId>,
     ) -> Result<World, Invalid> {
         WorldConfig::of(scenario, aggregator).map(World::new)
+    }
+
+    /// The world of one aggregator of a scenario with its operator, who keeps the vehicles' warranty.
+    ///
+    /// # Errors
+    /// As [`World::from_scenario`].
+    pub fn operated(
+        scenario: &Scenario,
+        aggregator: &AggregatorId,
+    ) -> Result<Operator<World>, Invalid> {
+        let world = World::from_scenario(scenario, Some(aggregator))?;
+        let book = Book::new(world.stations());
+        let guard = Guard::new(scenario.warranties(), None);
+        let desk = Desk::new(Arc::new(Mutex::new(book)), Arc::new(Mutex::new(guard)));
+        Ok(Operator::new(aggregator.clone(), world).with_desk(desk))
     }
 
     /// Up to when it has lived.

@@ -2,7 +2,6 @@
 
 use anyhow::Context as _;
 use chrono::TimeDelta;
-use vpp_aggregator::Operator;
 use vpp_core::{Power, RegulationAward, Scope};
 use vpp_dispatch::{Answer, Config, Request};
 use vpp_market_adapters::RulePack;
@@ -24,10 +23,10 @@ pub(super) struct Simulated {
 
 impl Simulated {
     pub(super) fn new(scenario: &Scenario, sustain_s: u32) -> anyhow::Result<Simulated> {
-        let operators = scenario.aggregators.iter().map(|row| {
-            let world = World::from_scenario(scenario, Some(&row.id))?;
-            Ok(Operator::new(row.id.clone(), world))
-        });
+        let operators = scenario
+            .aggregators
+            .iter()
+            .map(|row| Ok(World::operated(scenario, &row.id)?));
         let operators = operators.collect::<anyhow::Result<Vec<_>>>()?;
         let config = Config {
             // The meters are read once a second.

@@ -1,24 +1,11 @@
 //! Refusals as gRPC statuses, with the field in the standard error details.
 
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
-use vpp_core::{Invalid, InvalidKind, RequestId, Timestamp};
+use tonic::Status;
+use vpp_core::{Invalid, RequestId, Timestamp};
 use vpp_dispatch::{Answer, Engine, Request};
+pub(crate) use vpp_proto::convert::refused;
 
 use crate::sequencer::{Handle, Unavailable};
-
-/// A refusal.
-pub(crate) fn refused(invalid: Invalid) -> Status {
-    let code = match invalid.kind {
-        InvalidKind::Value => Code::InvalidArgument,
-        InvalidKind::Unknown => Code::NotFound,
-        InvalidKind::Taken => Code::AlreadyExists,
-        InvalidKind::State => Code::FailedPrecondition,
-    };
-    let mut details = ErrorDetails::new();
-    details.add_bad_request_violation(invalid.field.clone(), invalid.problem.clone());
-    Status::with_error_details(code, invalid.to_string(), details)
-}
 
 /// The engine cannot take it now.
 pub(crate) fn unavailable(unavailable: Unavailable) -> Status {

@@ -1,0 +1,223 @@
+//! The owners of vehicles: their reservations through gRPC, on record before they are answered.
+//!
+//! ```text
+//!  owner ──► gRPC ──► decided on the book ──► on record ──► in the book ──► answered
+//!                            ▲                    ▲
+//!            control loop ───┴── what happened ───┘ (once a second)
+//! ```
+//!
+//! The control loop shares the book and the guard with this ([`Owners::desk`]) and never waits for the database.
+
+mod grpc;
+mod store;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::Status;
+use vpp_core::{Booking, Invalid, InvalidKind, OwnerRequest, RequestId, Station, Timestamp};
+use vpp_proto::convert::refused;
+use vpp_proto::v1;
+use vpp_proto::v1::reservation_service_server::ReservationServiceServer;
+
+use crate::stay::{Book, Desk, Guard, Warranties, lock};
+use store::Store;
+
+pub use store::StoreError;
+
+/// What happened at the piles is put on record so often.
+const RECORD_PERIOD: Duration = Duration::from_secs(1);
+/// What ended so long ago is forgotten, once an hour.
+const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(7);
+const FORGET_EVERY: u32 = 3_600;
+
+/// Where now comes from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The owners' side of an aggregator.
+#[derive(Clone)]
+pub struct Owners {
+    book: Arc<Mutex<Book>>,
+    guard: Arc<Mutex<Guard>>,
+    store: Store,
+    clock: Clock,
+    /// One change after the other: each is decided on what the one before has made.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Owners {
+    /// Opens the record in `folder` (without one: in memory, until the process ends) for the piles of these stations.
+    ///
+    /// # Errors
+    /// A database that cannot be opened or read.
+    pub async fn open(
+        folder: Option<&Path>,
+        stations: &[Station],
+        warranties: Warranties,
+        clock: Clock,
+    ) -> Result<Owners, StoreError> {
+        let store = Store::open(folder).await?;
+        let mut book = Book::new(stations);
+        for booking in store.bookings().await? {
+            book.put(booking);
+        }
+        let guard = Guard::new(warranties, Some(store.discharges().await?));
+        Ok(Owners {
+            book: Arc::new(Mutex::new(book)),
+            guard: Arc::new(Mutex::new(guard)),
+            store,
+            clock,
+            turn: Arc::new(tokio::sync::Mutex::new(())),
+        })
+    }
+
+    /// What the control loop needs.
+    #[must_use]
+    pub fn desk(&self) -> Desk {
+        Desk::new(Arc::clone(&self.book), Arc::clone(&self.guard))
+    }
+
+    /// Keeps the record, and serves gRPC with health checking and reflection if there is where, until `stopped` is ready.
+    ///
+    /// # Errors
+    /// When the server cannot go on, or the last of what happened cannot be put on record.
+    pub async fn run(
+        self,
+        listener: Option<TcpListener>,
+        stopped: impl Future<Output = ()> + Send,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let recorder = tokio::spawn(self.clone().keep_record());
+        match listener {
+            Some(listener) => self.serve(listener, stopped).await?,
+            None => stopped.await,
+        }
+        recorder.abort();
+        Ok(self.record_what_happened().await?)
+    }
+
+    async fn serve(
+        &self,
+        listener: TcpListener,
+        stopped: impl Future<Output = ()> + Send,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health
+            .set_serving::<ReservationServiceServer<grpc::Reservations>>()
+            .await;
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(vpp_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name("vpp.v1.ReservationService")
+            .with_service_name("grpc.health.v1.Health")
+            .build_v1()?;
+        tonic::transport::Server::builder()
+            .tcp_nodelay(true)
+            .add_service(health_service)
+            .add_service(reflection)
+            .add_service(ReservationServiceServer::new(grpc::Reservations(
+                self.clone(),
+            )))
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped)
+            .await?;
+        Ok(())
+    }
+
+    async fn keep_record(self) {
+        let mut ticks = tokio::time::interval(RECORD_PERIOD);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        for tick in (0..FORGET_EVERY).cycle() {
+            ticks.tick().await;
+            if let Err(error) = self.record_what_happened().await
+                && tick % 60 == 0
+            {
+                tracing::error!(%error, "what happened at the piles is not on record; nothing more is discharged than is");
+            }
+            if tick == 0 {
+                let now = (self.clock)();
+                if let Err(error) = self.store.forget(now - FORGOTTEN_AFTER, now).await {
+                    tracing::error!(%error, "old reservations are not forgotten");
+                }
+            }
+        }
+    }
+
+    async fn record_what_happened(&self) -> Result<(), StoreError> {
+        // Or it would write what was before over what a request has just changed.
+        let _turn = self.turn.lock().await;
+        let bookings = lock(&self.book).take_unrecorded();
+        let used = lock(&self.guard).wanted();
+        match self.store.happened(&bookings, &used).await {
+            Ok(()) => {
+                lock(&self.guard).record(&used);
+                Ok(())
+            }
+            Err(error) => {
+                lock(&self.book).not_recorded(&bookings);
+                Err(error)
+            }
+        }
+    }
+
+    /// Does what an owner asks for, once.
+    async fn ask<R>(
+        &self,
+        id: String,
+        validate_only: bool,
+        request: R,
+    ) -> Result<v1::Reservation, Status>
+    where
+        R: Message + TryInto<OwnerRequest, Error = Invalid>,
+    {
+        let id = RequestId::new(id).map_err(refused)?;
+        // With the kind of the request: two kinds may be the same on the wire.
+        let mut asked = std::any::type_name::<R>().as_bytes().to_vec();
+        request
+            .encode(&mut asked)
+            .map_err(|error| Status::internal(error.to_string()))?;
+        let request = request.try_into().map_err(refused)?;
+        let _turn = self.turn.lock().await;
+        if let Some(done) = self.store.done(id.as_str()).await.map_err(failed)? {
+            if done.asked == asked {
+                return Ok(done.answer);
+            }
+            return Err(refused(Invalid {
+                kind: InvalidKind::Taken,
+                field: "request_id".into(),
+                problem: format!("{id} was used for another request"),
+            }));
+        }
+        let now = (self.clock)();
+        let booking = lock(&self.book).decide(&request, now).map_err(refused)?;
+        let answer = v1::Reservation::from(&booking);
+        if !validate_only {
+            self.store
+                .record(id.as_str(), &asked, &booking, now)
+                .await
+                .map_err(failed)?;
+            self.enter(booking);
+        }
+        Ok(answer)
+    }
+
+    /// Meanwhile the vehicle may have come or left: that stays as it is.
+    fn enter(&self, mut booking: Booking) {
+        let mut book = lock(&self.book);
+        if let Some(before) = book.get(&booking.reservation.id)
+            && booking.is_open()
+        {
+            booking.state = before.state;
+            booking.violations.clone_from(&before.violations);
+        }
+        book.put(booking);
+    }
+}
+
+fn failed(error: StoreError) -> Status {
+    tracing::error!(%error, "a request of an owner could not be put on record");
+    Status::unavailable("it could not be put on record, and nothing was changed; try again")
+}
