@@ -112,6 +112,57 @@ fn run(
     out
 }
 
+/// The next vehicle at a pile that obeyed nobody counts with all that it can draw before it draws it, and is believed once it
+/// has waited when told.
+#[test]
+fn a_pile_that_did_not_obey_is_not_believed_at_once() {
+    let car = |pile| reading(pile, kw(7), 8.0, 10.0);
+    let mut readings: Vec<_> = (0..3).map(car).collect();
+    let mut splitter = Splitter::new();
+    let draw = |readings: &[PileReading]| -> Power {
+        readings.iter().map(|reading| reading.active_power).sum()
+    };
+    let wild = |pile, told| if pile == 0 { kw(7) } else { told };
+    run(&mut splitter, &mut readings, 0..90, kw(14), wild);
+    assert_eq!(splitter.unruly().collect::<Vec<_>>(), [0]);
+    // It leaves: room for the next one stays.
+    readings.remove(0);
+    run(&mut splitter, &mut readings, 90..200, kw(14), wild);
+    assert!(draw(&readings) <= kw(7), "{}", draw(&readings));
+    // The next one comes and draws at once: the ceiling holds in every second.
+    readings.insert(
+        0,
+        PileReading {
+            active_power: Power::ZERO,
+            ..car(0)
+        },
+    );
+    for second in 200..260 {
+        run(
+            &mut splitter,
+            &mut readings,
+            second..second + 1,
+            kw(14),
+            wild,
+        );
+        assert!(draw(&readings) <= kw(14), "{second} s: {}", draw(&readings));
+    }
+    // One that waits when told is believed.
+    readings[0] = PileReading {
+        active_power: Power::ZERO,
+        ..car(0)
+    };
+    run(&mut splitter, &mut readings, 260..320, kw(14), |_, told| {
+        told
+    });
+    assert!(draw(&readings) > kw(13), "{}", draw(&readings));
+    assert!(
+        readings[0].active_power > kw(3),
+        "{}",
+        readings[0].active_power
+    );
+}
+
 #[test]
 fn a_pile_that_does_not_obey_is_made_up_for_by_the_others() {
     let mut readings: Vec<_> = (0..4).map(|pile| reading(pile, kw(7), 8.0, 10.0)).collect();

@@ -96,6 +96,7 @@ impl Plant {
             parent,
             import_limit: kilowatts(limit),
             export_limit: kilowatts(limit),
+            agreement: None,
             base_load: BaseLoad::constant(Power::ZERO),
         };
         let mut nodes = Vec::new();

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use vpp_core::grid::BaseLoad;
 use vpp_core::{
-    Aggregator, EventId, EventRequest, Fleet, Interval, Invalid, Node, NodeId, Pile, PileKind,
-    Power, Programme, RegulationAward, Scope, Station, StationKind, Timestamp,
+    Aggregator, Agreement, EventId, EventRequest, Fleet, Interval, Invalid, Node, NodeId, Pile,
+    PileKind, Power, Programme, RegulationAward, Scope, Station, StationKind, Timestamp,
 };
 
-use crate::format::{Assumptions, EventKind, EventRow, NodeRow, Regulation, Scenario, StationRow};
+use crate::format::{
+    AgreementRow, Assumptions, EventKind, EventRow, NodeRow, Regulation, Scenario, StationRow,
+};
 
 impl Scenario {
     /// When it begins.
@@ -38,7 +40,7 @@ impl Scenario {
             })?;
         }
         for row in self.nodes_from_the_root() {
-            fleet.insert_node(row.node()?)?;
+            fleet.insert_node(row.node(self.start())?)?;
         }
         for station in self.stations() {
             let id = station.id.to_string();
@@ -84,7 +86,7 @@ impl Scenario {
 }
 
 impl NodeRow {
-    fn node(&self) -> Result<Node, Invalid> {
+    fn node(&self, start: Timestamp) -> Result<Node, Invalid> {
         let kilowatts = |kw: &f64| Power::from_kilowatts("base_load_kw", *kw);
         let loads: Vec<Power> = self
             .base_load_kw
@@ -101,8 +103,24 @@ impl NodeRow {
             kind: self.kind,
             parent: self.parent.clone(),
             import_limit: Power::from_kilowatts("import_limit_kw", self.import_limit_kw)?,
+            agreement: (self.agreement.as_ref())
+                .map(|row| row.agreement(start))
+                .transpose()?,
             export_limit: Power::from_kilowatts("export_limit_kw", self.export_limit_kw)?,
             base_load,
+        })
+    }
+}
+
+impl AgreementRow {
+    fn agreement(&self, start: Timestamp) -> Result<Agreement, Invalid> {
+        let begin = start + TimeDelta::seconds(i64::from(self.start_offset_s));
+        Ok(Agreement {
+            import_limit: Power::from_kilowatts("import_limit_kw", self.import_limit_kw)?,
+            interval: Interval::new(
+                begin,
+                begin + TimeDelta::seconds(i64::from(self.duration_s)),
+            )?,
         })
     }
 }

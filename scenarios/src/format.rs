@@ -240,11 +240,26 @@ pub struct NodeRow {
     pub parent: Option<NodeId>,
     /// The most that may flow down through it, base load included.
     pub import_limit_kw: f64,
+    /// What is agreed beyond that, if anything.
+    #[serde(default)]
+    pub agreement: Option<AgreementRow>,
     /// The most that may flow up through it, as a magnitude.
     pub export_limit_kw: f64,
     /// Load at the node that is not ours: 24 values by hour of the **UTC** day, or one for all hours.
     #[serde(deserialize_with = "crate::parse::one_or_many")]
     pub base_load_kw: Vec<f64>,
+}
+
+/// `agreement` of a `[[node]]`: more may flow down for a while, as long as charging is orderly.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgreementRow {
+    /// The most that may flow down then, base load included.
+    pub import_limit_kw: f64,
+    /// Begin, seconds after the scenario's start.
+    pub start_offset_s: u32,
+    /// Length in seconds; positive.
+    pub duration_s: u32,
 }
 
 /// `[fleet]`.

@@ -30,6 +30,9 @@ const CORRECTION_STEP: TimeDelta = TimeDelta::seconds(2);
 ///
 /// Nobody is raised into room that another has not left yet: piles take time to come down, and the ceiling holds meanwhile.
 /// And while the station stays above its ceiling without anybody being found out, less and less is shared out.
+///
+/// A pile that did not obey is expected to do so again with the next vehicle: that counts with all that it can draw from the first
+/// moment on, until it is seen to wait when told. While such piles are free, room is kept for one more vehicle at one of them.
 #[derive(Clone, Debug, Default)]
 pub struct Splitter {
     piles: Vec<Memory>,
@@ -114,6 +117,16 @@ struct Memory {
     no_export_until: Timestamp,
     turn: Turn,
     unruly: bool,
+    defiant: Option<Defiance>,
+}
+
+/// A pile that drew more than told.
+#[derive(Clone, Copy, Debug)]
+struct Defiance {
+    /// What it can draw.
+    most: Power,
+    /// Since when it has been drawing no more than told.
+    obeys_since: Option<Timestamp>,
 }
 
 impl Memory {
@@ -125,8 +138,15 @@ impl Memory {
                 settled: Peak::of(power.max(Power::ZERO), now),
                 underway: Peak::of(power, now),
                 turn: Turn::new(now),
+                defiant: self.defiant.map(|defiance| Defiance {
+                    obeys_since: None,
+                    ..defiance
+                }),
                 ..Memory::default()
             };
+            if self.defiant.is_some() {
+                self.settled = Peak::of(Power::ZERO, now);
+            }
         }
         self.cycle = cycle;
         let highest = self.settled.highest();
@@ -135,6 +155,24 @@ impl Memory {
         if self.unruly && highest < Power::ZERO {
             self.no_export_until = now + EXPORT_PAUSE;
         }
+    }
+
+    /// Remembers whether the pile obeys; what it is expected to draw whatever it is told, none while it is trusted.
+    fn trust(&mut self, reading: &PileReading, now: Timestamp) -> Option<Power> {
+        let power = reading.active_power.max(Power::ZERO);
+        if self.unruly {
+            self.defiant = Some(Defiance {
+                most: reading.session.max_charge.max(power),
+                obeys_since: None,
+            });
+            return Some(reading.active_power);
+        }
+        let defiance = self.defiant.as_mut()?;
+        if now - *defiance.obeys_since.get_or_insert(now) >= SETTLE {
+            self.defiant = None;
+            return None;
+        }
+        Some(power.max(reading.session.max_charge))
     }
 
     fn tell(&mut self, told: Power, now: Timestamp) {
@@ -167,8 +205,8 @@ impl Splitter {
         for reading in readings {
             let memory = memory_of(&mut self.piles, reading.pile);
             memory.observe(self.cycle, reading.active_power, now);
-            if memory.unruly {
-                unruly += reading.active_power;
+            if let Some(expected) = memory.trust(reading, now) {
+                unruly += expected;
                 self.shares.push(Load::unruly(reading));
                 continue;
             }
@@ -200,7 +238,7 @@ impl Splitter {
         // A ceiling that is broken already asks nobody to export for it.
         let rest = match setpoint < Power::ZERO {
             true => setpoint - unruly,
-            false => (setpoint - unruly - correction).max(Power::ZERO),
+            false => (setpoint - unruly - correction - self.kept_free()).max(Power::ZERO),
         };
         self.shares.share(rest.as_watts());
         // An export is met more exactly when all move at once, and waiting would take it beyond the export limit.
@@ -212,6 +250,16 @@ impl Splitter {
             memory_of(&mut self.piles, told.pile).tell(told.setpoint, now);
             out.push(told);
         }
+    }
+
+    /// Room for one vehicle at a free pile that obeys nobody.
+    fn kept_free(&self) -> Power {
+        let free = self
+            .piles
+            .iter()
+            .filter(|memory| memory.cycle != self.cycle);
+        let most = free.filter_map(|memory| Some(memory.defiant?.most)).max();
+        most.unwrap_or(Power::ZERO)
     }
 
     /// Piles that drew more than told when last looked at, as far as they were among the readings.

@@ -207,6 +207,7 @@ impl ClosedLoop {
                 parent: None,
                 import_limit: limit,
                 export_limit: limit,
+                agreement: None,
                 base_load: BaseLoad::constant(Power::ZERO),
             }]),
         )?;

@@ -1,7 +1,9 @@
 //! Changes to what is registered. A field that is none stays as it is.
 
 use crate::grid::BaseLoad;
-use crate::{Aggregator, AggregatorId, Node, NodeId, Pile, Power, Station, StationId, StationKind};
+use crate::{
+    Aggregator, AggregatorId, Agreement, Node, NodeId, Pile, Power, Station, StationId, StationKind,
+};
 
 macro_rules! changes {
     ($($(#[$doc:meta])* $name:ident of $whole:ident by $id:ident { $($field:ident: $type:ty),* $(,)? })*) => {$(
@@ -38,6 +40,7 @@ changes! {
     /// A change to a node; its place in the tree stays.
     NodeChange of Node by NodeId {
         import_limit: Power,
+        agreement: Option<Agreement>,
         export_limit: Power,
         base_load: BaseLoad,
     }

@@ -44,6 +44,8 @@ pub enum Reason {
     Limit,
     /// The last command would expire; nothing else changed.
     Renewal,
+    /// Orderly charging: the engine sets the station's power all the time.
+    Orderly,
     /// No programme needs the station any longer: back to its own default.
     Release,
 }

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use chrono::Timelike;
+use chrono::{TimeDelta, Timelike};
 
-use crate::{Invalid, NodeId, Power, Timestamp};
+use crate::{Interval, Invalid, NodeId, Power, Timestamp};
 
 /// Level of a node. A parent is never of a lower level than its child.
 #[derive(
@@ -48,6 +48,25 @@ impl BaseLoad {
         self.0[at.hour() as usize]
     }
 
+    /// The smallest and the largest from one instant to another, both included.
+    #[must_use]
+    pub fn over(&self, from: Timestamp, to: Timestamp) -> (Power, Power) {
+        let first = self.at(from);
+        if to - from >= TimeDelta::days(1) {
+            let hours = self.0.iter();
+            return hours.fold((first, first), |(low, high), power| {
+                (low.min(*power), high.max(*power))
+            });
+        }
+        let (mut hour, last) = (from.hour() as usize, to.hour() as usize);
+        let (mut low, mut high) = (first, first);
+        while hour != last {
+            hour = (hour + 1) % 24;
+            (low, high) = (low.min(self.0[hour]), high.max(self.0[hour]));
+        }
+        (low, high)
+    }
+
     /// All 24 values.
     #[must_use]
     pub fn hours(&self) -> &[Power; 24] {
@@ -61,6 +80,16 @@ impl BaseLoad {
     }
 }
 
+/// What the grid company has agreed beyond a node's limit: where the line has a margin in its valley, more may flow for as long
+/// as charging there is orderly. It holds only while commands are heard: defaults keep to the limit itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// The most that may flow down then, base load included; not below the node's limit.
+    pub import_limit: Power,
+    /// From when until when.
+    pub interval: Interval,
+}
+
 /// A node of the electric tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
@@ -72,6 +101,8 @@ pub struct Node {
     pub parent: Option<NodeId>,
     /// The most that may flow down through it, base load included; not negative.
     pub import_limit: Power,
+    /// What is agreed beyond that, if anything.
+    pub agreement: Option<Agreement>,
     /// The most that may flow up through it, as a magnitude; not negative.
     pub export_limit: Power,
     /// Load directly at this node that is not ours. Loads of the nodes below are theirs, not counted again here.
@@ -79,6 +110,18 @@ pub struct Node {
 }
 
 impl Node {
+    /// The most that may flow down from one instant to another: what is agreed, if that holds throughout.
+    #[must_use]
+    pub fn import_limit_over(&self, from: Timestamp, to: Timestamp) -> Power {
+        match &self.agreement {
+            Some(Agreement {
+                import_limit,
+                interval,
+            }) if interval.start() <= from && to < interval.end() => *import_limit,
+            _ => self.import_limit,
+        }
+    }
+
     fn check(&self) -> Result<(), Invalid> {
         for (field, limit) in [
             ("import_limit_kw", self.import_limit),
@@ -88,7 +131,16 @@ impl Node {
                 return Err(Invalid::new(field, format!("{limit} is negative")));
             }
         }
-        Ok(())
+        match &self.agreement {
+            Some(agreement) if agreement.import_limit < self.import_limit => {
+                let problem = format!(
+                    "{} is below the limit without it, {}",
+                    agreement.import_limit, self.import_limit
+                );
+                Err(Invalid::new("agreement.import_limit_kw", problem))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -198,6 +250,7 @@ mod tests {
             kind,
             parent: parent.map(|p| NodeId::new(p).unwrap()),
             import_limit: Power::from_watts(1_000),
+            agreement: None,
             export_limit: Power::ZERO,
             base_load: BaseLoad::constant(Power::from_watts(10)),
         }
@@ -226,7 +279,62 @@ mod tests {
             ..node("n", NodeKind::Feeder, None)
         };
         assert_eq!(tree.insert(negative).unwrap_err().field, "import_limit_kw");
+        let tight = Node {
+            agreement: Some(Agreement {
+                import_limit: Power::from_watts(999),
+                interval: Interval::new(at(0), at(1)).unwrap(),
+            }),
+            ..node("n", NodeKind::Feeder, None)
+        };
+        let field = tree.insert(tight).unwrap_err().field;
+        assert_eq!(field, "agreement.import_limit_kw");
         assert_eq!(tree.nodes().len(), 2, "nothing that was refused stays");
+    }
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_timestamp(minutes * 60, 0).unwrap()
+    }
+
+    /// By hand: agreed from 00:10 to 01:00, end not included.
+    #[test]
+    fn an_agreement_counts_where_it_holds_throughout() {
+        let node = Node {
+            agreement: Some(Agreement {
+                import_limit: Power::from_watts(1_500),
+                interval: Interval::new(at(10), at(60)).unwrap(),
+            }),
+            ..node("n", NodeKind::Feeder, None)
+        };
+        for (from, to, watts) in [
+            (9, 20, 1_000),
+            (10, 59, 1_500),
+            (30, 60, 1_000),
+            (60, 61, 1_000),
+        ] {
+            assert_eq!(
+                node.import_limit_over(at(from), at(to)),
+                Power::from_watts(watts),
+                "{from} to {to}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_base_load_over_some_hours_is_its_least_and_most() {
+        let mut hours = [Power::ZERO; 24];
+        for (hour, power) in (0..).zip(&mut hours) {
+            *power = Power::from_watts(hour * 10);
+        }
+        let base = BaseLoad::hourly(hours);
+        let watts = |from, to| {
+            let (low, high) = base.over(at(from), at(to));
+            (low.as_watts(), high.as_watts())
+        };
+        assert_eq!(watts(0, 59), (0, 0));
+        assert_eq!(watts(59, 60), (0, 10));
+        assert_eq!(watts(22 * 60, 25 * 60), (0, 230));
+        assert_eq!(watts(30, 24 * 60 + 30), (0, 230));
+        assert_eq!(watts(5 * 60, 24 * 60 + 4 * 60), (0, 230));
     }
 
     #[test]

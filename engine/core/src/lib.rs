@@ -25,7 +25,7 @@ pub use command::{
 };
 pub use fleet::Fleet;
 pub use flexibility::{EnergyEnvelope, Flexibility};
-pub use grid::{ElectricTree, Node, NodeKind};
+pub use grid::{Agreement, ElectricTree, Node, NodeKind};
 pub use id::{
     AggregatorId, EventId, InvitationId, NodeId, RequestId, ReservationId, StationId, VehicleId,
 };

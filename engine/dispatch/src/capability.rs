@@ -202,7 +202,8 @@ impl Engine {
         }
         tree.sum_upwards(&mut flow);
         let fits = |node: usize| {
-            let room = (tree.nodes()[node].import_limit - flow[node]).max(Power::ZERO);
+            let most = tree.nodes()[node].import_limit_over(now, now + length);
+            let room = (most - flow[node]).max(Power::ZERO);
             if more[node] <= room {
                 return 1.0;
             }

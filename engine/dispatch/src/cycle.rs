@@ -13,6 +13,7 @@ use crate::input::{Fact, Output, SolveRequest, Solved};
 use crate::issue::Issued;
 use crate::plan::PendingSolve;
 use crate::report::Released;
+use crate::state::StationState;
 
 impl Engine {
     /// A cycle begins.
@@ -27,7 +28,7 @@ impl Engine {
         self.turn_events(now, outputs);
         self.foresee_scheduled(now, outputs);
         self.engage(now, outputs);
-        if self.states.iter().all(|state| state.baseline.is_none()) {
+        if !self.states.iter().any(StationState::is_managed) {
             self.plan = None;
             self.unsolved_cycles = 0;
             self.close_cycle(now, Released::default(), outputs);
@@ -129,8 +130,10 @@ impl Engine {
         releasing.want(wanted);
         let reason = if self.open_events().next().is_some() {
             Reason::Event
-        } else {
+        } else if self.regulation.is_some() {
             Reason::Regulation
+        } else {
+            Reason::Orderly
         };
         let issued = self.release_wanted(now, releasing, decision, reason, outputs);
         let released = Released {
@@ -160,7 +163,7 @@ impl Engine {
         let wanted = (0..self.states.len())
             .filter(|&station| {
                 let state = &self.states[station];
-                state.baseline.is_none()
+                !state.is_managed()
                     && state.is_callable(now, &self.config)
                     && state
                         .ordered()
@@ -178,13 +181,17 @@ impl Engine {
         let used = self.used_stations(now);
         for (station, used) in used.into_iter().enumerate() {
             let baseline = self.baseline_of(station);
+            let orderly = self.is_orderly(now, station);
             let state = &mut self.states[station];
+            state.orderly = orderly && state.sampled_at.is_some();
             if used && state.baseline.is_none() && state.sampled_at.is_some() {
                 state.baseline = Some(baseline);
                 changed = true;
             } else if !used {
                 changed |= state.baseline.take().is_some();
-                state.schedule = None;
+                if !state.orderly {
+                    state.schedule = None;
+                }
                 state.held = RegulationAward::default();
             }
         }

@@ -4,7 +4,8 @@
 //! Until a station answers it may be at its old setpoint or at its new one, and a setpoint is a ceiling. So each station
 //! counts with the worse end of everything that it may be following. A setpoint that would raise that worse end is cut to
 //! the room that every node above has left; one that lowers it always passes. Raising therefore waits until lowering has
-//! been acknowledged.
+//! been acknowledged. What a command may lead to must fit until it expires: the highest base load of that time counts, and what
+//! was agreed beyond a limit only where it holds throughout.
 
 use vpp_core::{Fleet, Power, Timestamp};
 
@@ -14,6 +15,8 @@ use crate::state::{Exposure, StationState};
 pub(crate) struct Guard<'a> {
     fleet: &'a Fleet,
     states: &'a [StationState],
+    /// From now until the last command that is released now expires.
+    span: (Timestamp, Timestamp),
     sums: Sums,
 }
 
@@ -32,7 +35,7 @@ impl<'a> Guard<'a> {
     pub(crate) fn new(
         fleet: &'a Fleet,
         states: &'a [StationState],
-        now: Timestamp,
+        span: (Timestamp, Timestamp),
         mut sums: Sums,
     ) -> Guard<'a> {
         let Sums {
@@ -56,8 +59,12 @@ impl<'a> Guard<'a> {
         }));
         let nodes = fleet.tree().nodes();
         high.clear();
-        high.extend(nodes.iter().map(|node| node.base_load.at(now)));
-        low.clone_from(high);
+        low.clear();
+        for node in nodes {
+            let (least, most) = node.base_load.over(span.0, span.1);
+            high.push(most);
+            low.push(least);
+        }
         for (station, exposure) in exposures.iter().enumerate() {
             high[fleet.node_of(station)] += exposure.high;
             low[fleet.node_of(station)] += exposure.low;
@@ -67,6 +74,7 @@ impl<'a> Guard<'a> {
         Guard {
             fleet,
             states,
+            span,
             sums,
         }
     }
@@ -81,6 +89,7 @@ impl<'a> Guard<'a> {
         let Self {
             fleet,
             states,
+            span: (from, to),
             sums,
         } = self;
         let Sums {
@@ -99,7 +108,7 @@ impl<'a> Guard<'a> {
         }
         if within > high {
             let room = smallest(fleet, station, |node| {
-                fleet.tree().nodes()[node].import_limit - below_high[node]
+                fleet.tree().nodes()[node].import_limit_over(*from, *to) - below_high[node]
             });
             high = within.min(high + room);
         }
@@ -122,8 +131,12 @@ impl<'a> Guard<'a> {
     pub(crate) fn exposed_nodes(&self) -> usize {
         let sums = self.sums.high.iter().zip(&self.sums.low);
         let nodes = self.fleet.tree().nodes().iter().zip(sums);
+        let (from, to) = self.span;
+        let exposed = |node: &vpp_core::Node, high: Power, low: Power| {
+            high > node.import_limit_over(from, to) || -low > node.export_limit
+        };
         nodes
-            .filter(|(node, (high, low))| **high > node.import_limit || -**low > node.export_limit)
+            .filter(|(node, (high, low))| exposed(node, **high, **low))
             .count()
     }
 }

@@ -47,8 +47,8 @@ impl Releasing {
 
     /// Passes what is wanted through the guard: what lowers the draw first, so that it cannot be refused room that what
     /// raises it would take.
-    fn guard(&mut self, fleet: &Fleet, states: &[StationState], now: Timestamp) {
-        let mut guard = Guard::new(fleet, states, now, std::mem::take(&mut self.sums));
+    fn guard(&mut self, fleet: &Fleet, states: &[StationState], span: (Timestamp, Timestamp)) {
+        let mut guard = Guard::new(fleet, states, span, std::mem::take(&mut self.sums));
         self.setpoints.clear();
         self.rising.clear();
         let mut release = |station: usize, power: Power| {
@@ -86,7 +86,8 @@ impl Engine {
         reason: Reason,
         outputs: &mut Vec<Output>,
     ) -> Issued {
-        releasing.guard(&self.fleet, &self.states, now);
+        let span = (now, now + self.config.command_lifetime);
+        releasing.guard(&self.fleet, &self.states, span);
         let issued = self.issue(now, &releasing.setpoints, decision, reason, outputs);
         self.releasing = releasing;
         issued

@@ -68,13 +68,23 @@ impl Engine {
         used
     }
 
+    /// Whether a station's charging is orderly all the time: something was agreed for a node above, and not yet over.
+    pub(crate) fn is_orderly(&self, now: Timestamp, station: usize) -> bool {
+        let tree = self.fleet.tree();
+        let mut above = tree.path_to_root(self.fleet.node_of(station));
+        above.any(|node| {
+            let agreement = &tree.nodes()[node].agreement;
+            agreement.is_some_and(|agreement| now < agreement.interval.end())
+        })
+    }
+
     /// The problem of this cycle.
     pub(crate) fn build_problem(&self, now: Timestamp) -> PendingSolve {
         let intervals = self.intervals(now);
         let stations: Vec<usize> = (0..self.states.len())
             .filter(|station| {
                 let state = &self.states[*station];
-                state.baseline.is_some() && state.is_callable(now, &self.config)
+                state.is_managed() && state.is_callable(now, &self.config)
             })
             .collect();
         let mut problem = Problem {
@@ -208,14 +218,18 @@ impl Engine {
             };
             fixed[self.fleet.node_of(station)] += power;
         }
-        let at = |intervals: &[Interval], value: f64| vec![value; intervals.len()];
+        // Stations must be where they fit before a limit falls or a base load rises.
+        let ahead = |interval: &Interval| interval.end() + self.config.command_lifetime;
         let node = |(index, node): (usize, &vpp_core::Node)| Node {
             parent: tree.parent(index),
-            import_limit_kw: at(intervals, node.import_limit.as_kilowatts()),
-            export_limit_kw: at(intervals, node.export_limit.as_kilowatts()),
+            import_limit_kw: intervals
+                .iter()
+                .map(|i| node.import_limit_over(i.start(), ahead(i)).as_kilowatts())
+                .collect(),
+            export_limit_kw: vec![node.export_limit.as_kilowatts(); intervals.len()],
             base_kw: intervals
                 .iter()
-                .map(|i| (node.base_load.at(i.start()) + fixed[index]).as_kilowatts())
+                .map(|i| (node.base_load.over(i.start(), ahead(i)).1 + fixed[index]).as_kilowatts())
                 .collect(),
         };
         tree.nodes().iter().enumerate().map(node).collect()

@@ -182,7 +182,8 @@ impl Engine {
         }
         self.fleet.tree().sum_upwards(&mut flows);
         for (node, flow) in self.fleet.tree().nodes().iter().zip(flows) {
-            violations += usize::from(flow > node.import_limit || -flow > node.export_limit);
+            violations +=
+                usize::from(flow > node.import_limit_over(now, now) || -flow > node.export_limit);
         }
         violations
     }

@@ -69,6 +69,8 @@ pub struct StationState {
     pub(crate) load: LoadMeter,
     /// Its load before the programme that uses it began.
     pub baseline: Option<Power>,
+    /// Whether its charging is orderly: planned all the time.
+    pub orderly: bool,
     /// By how much it draws more than it was told, smoothed: piles that do not obey.
     pub excess: Power,
     /// The schedule of the plan for now, without regulation; none when no programme uses it.
@@ -86,6 +88,12 @@ pub struct StationState {
 }
 
 impl StationState {
+    /// Whether the engine sets its power now: a programme uses it, or its charging is orderly.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.baseline.is_some() || self.orderly
+    }
+
     /// Whether the last report is recent enough.
     #[must_use]
     pub fn is_fresh(&self, now: Timestamp, config: &Config) -> bool {

@@ -127,6 +127,7 @@ fn no_valley_is_filled_beyond_what_fits() {
         id: vpp_core::NodeId::new("feeder-0").unwrap(),
         import_limit: Some(kilowatts(kw)),
         export_limit: None,
+        agreement: None,
         base_load: None,
     };
     // Three stations that draw 30 kW each, and 20 kW of base load.

@@ -7,7 +7,8 @@ use vpp_core::{
 };
 
 use super::fleet::{
-    base_load, base_load_to_wire, display_name, piles, station_kind, station_kind_to_wire,
+    agreement, agreement_to_wire, base_load, base_load_to_wire, display_name, piles, station_kind,
+    station_kind_to_wire,
 };
 use crate::v1;
 
@@ -101,13 +102,19 @@ impl From<&AggregatorChange> for v1::UpdateAggregatorRequest {
 impl TryFrom<v1::UpdateNodeRequest> for NodeChange {
     type Error = Invalid;
     fn try_from(request: v1::UpdateNodeRequest) -> Result<NodeChange, Invalid> {
-        let changeable = ["import_limit_kw", "export_limit_kw", "base_load_kw"];
+        let changeable = [
+            "import_limit_kw",
+            "agreement",
+            "export_limit_kw",
+            "base_load_kw",
+        ];
         let named = Named::of(request.update_mask, &changeable)?;
         let wire = required("node", request.node)?;
         let convert = || {
             Ok(NodeChange {
                 id: NodeId::new(wire.node_id)?,
                 import_limit: named.power("import_limit_kw", wire.import_limit_kw)?,
+                agreement: named.value("agreement", wire.agreement, agreement)?,
                 export_limit: named.power("export_limit_kw", wire.export_limit_kw)?,
                 base_load: named.value("base_load_kw", &wire.base_load_kw[..], base_load)?,
             })
@@ -124,6 +131,10 @@ impl From<&NodeChange> for v1::UpdateNodeRequest {
         };
         let update_mask = masked!(wire {
             import_limit_kw: change.import_limit.map(Power::as_kilowatts),
+            agreement: change
+                .agreement
+                .as_ref()
+                .map(|agreed| agreed.as_ref().map(agreement_to_wire)),
             export_limit_kw: change.export_limit.map(Power::as_kilowatts),
             base_load_kw: change.base_load.as_ref().map(base_load_to_wire),
         });

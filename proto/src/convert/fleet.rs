@@ -2,10 +2,11 @@
 
 use vpp_core::grid::BaseLoad;
 use vpp_core::{
-    Aggregator, AggregatorId, Invalid, Node, NodeId, NodeKind, Pile, PileKind, Power, Station,
-    StationId, StationKind,
+    Aggregator, AggregatorId, Agreement, Interval, Invalid, Node, NodeId, NodeKind, Pile, PileKind,
+    Power, Station, StationId, StationKind,
 };
 
+use super::scalar::{from_timestamp, to_timestamp};
 use crate::v1;
 
 impl TryFrom<v1::Aggregator> for Aggregator {
@@ -64,9 +65,33 @@ impl TryFrom<v1::Node> for Node {
             kind,
             parent,
             import_limit: Power::from_kilowatts("import_limit_kw", wire.import_limit_kw)?,
+            agreement: agreement(wire.agreement)?,
             export_limit: Power::from_kilowatts("export_limit_kw", wire.export_limit_kw)?,
             base_load: base_load(&wire.base_load_kw)?,
         })
+    }
+}
+
+pub(super) fn agreement(wire: Option<v1::CapacityAgreement>) -> Result<Option<Agreement>, Invalid> {
+    let Some(wire) = wire else { return Ok(None) };
+    let convert = || {
+        let start = to_timestamp("start_time", wire.start_time.as_ref())?;
+        let end = to_timestamp("end_time", wire.end_time.as_ref())?;
+        Ok(Agreement {
+            import_limit: Power::from_kilowatts("import_limit_kw", wire.import_limit_kw)?,
+            interval: Interval::new(start, end)?,
+        })
+    };
+    convert()
+        .map(Some)
+        .map_err(|invalid: Invalid| invalid.within("agreement"))
+}
+
+pub(super) fn agreement_to_wire(agreement: &Agreement) -> v1::CapacityAgreement {
+    v1::CapacityAgreement {
+        import_limit_kw: agreement.import_limit.as_kilowatts(),
+        start_time: Some(from_timestamp(agreement.interval.start())),
+        end_time: Some(from_timestamp(agreement.interval.end())),
     }
 }
 
@@ -105,6 +130,7 @@ impl From<&Node> for v1::Node {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             import_limit_kw: node.import_limit.as_kilowatts(),
+            agreement: node.agreement.as_ref().map(agreement_to_wire),
             export_limit_kw: node.export_limit.as_kilowatts(),
             base_load_kw: base_load_to_wire(&node.base_load),
         }

@@ -135,6 +135,7 @@ impl From<Reason> for v1::Reason {
             Reason::Regulation => v1::Reason::Regulation,
             Reason::Limit => v1::Reason::Limit,
             Reason::Renewal => v1::Reason::Renewal,
+            Reason::Orderly => v1::Reason::Orderly,
             Reason::Release => v1::Reason::Release,
         }
     }
@@ -148,6 +149,7 @@ impl TryFrom<v1::Reason> for Reason {
             v1::Reason::Regulation => Ok(Reason::Regulation),
             v1::Reason::Limit => Ok(Reason::Limit),
             v1::Reason::Renewal => Ok(Reason::Renewal),
+            v1::Reason::Orderly => Ok(Reason::Orderly),
             v1::Reason::Release => Ok(Reason::Release),
             v1::Reason::Unspecified => Err(Invalid::new("reason", "is missing or unknown")),
         }

@@ -23,6 +23,18 @@ impl Scenario {
             let path = |key: &str| format!("node[{i}].{key}");
             findings.power(path("import_limit_kw"), row.import_limit_kw);
             findings.power(path("export_limit_kw"), row.export_limit_kw);
+            if let Some(agreement) = &row.agreement {
+                let (agreed, least) = (agreement.import_limit_kw, row.import_limit_kw);
+                findings.within(
+                    path("agreement.import_limit_kw"),
+                    agreed,
+                    least,
+                    MAX_KILOWATTS,
+                );
+                if agreement.duration_s == 0 {
+                    findings.add(path("agreement.duration_s"), "0 is not positive");
+                }
+            }
             let count = row.base_load_kw.len();
             if count != 1 && count != 24 {
                 let message = format!("{count} values, neither 1 nor 24");

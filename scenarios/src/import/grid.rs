@@ -88,6 +88,7 @@ pub(super) fn nodes(
         kind,
         parent,
         import_limit_kw: 0.0,
+        agreement: None,
         export_limit_kw: 0.0,
         base_load_kw,
     };

@@ -59,6 +59,7 @@ fn fleet() -> Fleet {
         parent: None,
         import_limit: kilowatts(100),
         export_limit: kilowatts(50),
+        agreement: None,
         base_load: BaseLoad::constant(kilowatts(20)),
     };
     fleet.insert_node(node).unwrap();
@@ -79,6 +80,7 @@ fn all_stations_silent_must_fit_every_limit() {
         id: NodeId::new("f").unwrap(),
         import_limit: Some(kilowatts(99)),
         export_limit: None,
+        agreement: None,
         base_load: None,
     };
     assert_eq!(

@@ -219,10 +219,11 @@ impl Engine {
         problem.high_kw.clear();
         problem.plan_kw.clear();
         let nodes = self.fleet.tree().nodes();
+        let until = now + self.config.command_lifetime;
         problem.base_kw.clear();
         let base = nodes
             .iter()
-            .map(|node| node.base_load.at(now).as_kilowatts());
+            .map(|node| node.base_load.over(now, until).1.as_kilowatts());
         problem.base_kw.extend(base);
         let mut enrolled = Enrolled::default();
         for (station, state) in self.states.iter_mut().enumerate() {
@@ -260,7 +261,8 @@ impl Engine {
         problem.upper_kw.clear();
         problem.lower_kw.clear();
         for node in nodes {
-            problem.upper_kw.push(node.import_limit.as_kilowatts());
+            let most = node.import_limit_over(now, until);
+            problem.upper_kw.push(most.as_kilowatts());
             problem.lower_kw.push(-node.export_limit.as_kilowatts());
         }
         problem.ceiling_kw.clear();

@@ -234,6 +234,7 @@ pub(crate) fn node(id: &str, parent: Option<&str>, import: Power, base: Power) -
         parent: parent.map(|parent| NodeId::new(parent).unwrap()),
         import_limit: import,
         export_limit: kilowatts(30),
+        agreement: None,
         base_load: BaseLoad::constant(base),
     }
 }
