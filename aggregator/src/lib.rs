@@ -6,6 +6,7 @@
 //! the time from outside. [`kafka`] is the process.
 
 pub mod agent;
+pub mod bank;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod operator;
@@ -16,6 +17,7 @@ pub mod split;
 pub mod stay;
 
 pub use agent::{InForce, StationAgent};
+pub use bank::{Bank, Pack};
 pub use operator::{Operator, Statistics};
 pub use site::{BatteryReading, Lease, PileReading, PileSetpoint, Sites};
 pub use split::{Splitter, split};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use vpp_aggregator::Bank;
 use vpp_core::grid::BaseLoad;
 use vpp_core::{
     Aggregator, Agreement, EventId, EventRequest, Fleet, Interval, Invalid, Node, NodeId, Pile,
@@ -11,7 +12,11 @@ use vpp_core::{
 
 use crate::format::{
     AgreementRow, Assumptions, EventKind, EventRow, NodeRow, Regulation, Scenario, StationRow,
+    SwapProfile,
 };
+
+/// `Asia/Shanghai` before UTC, h; without summer time since 1992.
+const LOCAL_AHEAD_H: usize = 8;
 
 impl Scenario {
     /// When it begins.
@@ -80,8 +85,10 @@ impl Scenario {
     pub(crate) fn stations(&self) -> Vec<Station> {
         let mut dealers = Dealers::new(&self.assumptions);
         let rows = self.fleet.stations.iter();
-        rows.map(|row| row.station(&self.assumptions, &mut dealers))
-            .collect()
+        let station = |(at, row): (usize, &StationRow)| {
+            row.station(&self.assumptions, self.swaps_of(at), &mut dealers)
+        };
+        rows.enumerate().map(station).collect()
     }
 }
 
@@ -189,9 +196,48 @@ impl Regulation {
     }
 }
 
+impl SwapProfile {
+    fn slots(&self, count: u32) -> Pile {
+        Pile {
+            kind: PileKind::Dc,
+            count,
+            rated_power: Power::round_kilowatts(self.slot_power_kw),
+            discharge_power: Power::round_kilowatts(self.slot_discharge_kw),
+        }
+    }
+
+    /// What an operator knows of a station with so many slots.
+    #[must_use]
+    pub fn bank(&self, slots: u32) -> Bank {
+        let per_day = self.swaps_per_slot_day * f64::from(slots);
+        let mut swaps_per_hour = [0.0; 24];
+        for (hour, share) in self.swap_shape.iter().enumerate() {
+            // From the local hour to that of the UTC day.
+            swaps_per_hour[(hour + 24 - LOCAL_AHEAD_H) % 24] = per_day * share;
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a share of the slots
+        let reserve = (self.reserve_share * f64::from(slots)).ceil() as u32;
+        Bank {
+            swaps_per_hour,
+            deviations: self.deviations,
+            reserve,
+            charged_soc: self.charged_soc,
+            floor_soc: self.floor_soc,
+        }
+    }
+}
+
 impl StationRow {
-    fn station(&self, assumptions: &Assumptions, dealers: &mut Dealers) -> Station {
-        let piles = self.piles(assumptions, dealers);
+    fn station(
+        &self,
+        assumptions: &Assumptions,
+        swaps: Option<&SwapProfile>,
+        dealers: &mut Dealers,
+    ) -> Station {
+        let piles = match swaps {
+            Some(swaps) => vec![swaps.slots(self.slots)],
+            None => self.piles(assumptions, dealers),
+        };
         let sum = |power: fn(&Pile) -> Power| -> f64 {
             let each = |pile: &Pile| power(pile).as_kilowatts() * f64::from(pile.count);
             piles.iter().map(each).sum()
@@ -208,7 +254,10 @@ impl StationRow {
             id: self.id.clone(),
             aggregator: self.aggregator.clone(),
             node: self.node.clone(),
-            kind: StationKind::Charging,
+            kind: match swaps {
+                Some(_) => StationKind::Swap,
+                None => StationKind::Charging,
+            },
             piles,
             import_limit: Power::floor_kilowatts(import_kw),
             export_limit: Power::floor_kilowatts(exported_kw.min(import_kw)),

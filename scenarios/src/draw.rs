@@ -100,6 +100,36 @@ impl Quantiles {
     }
 }
 
+/// The next arrival after `now` of a source that brings `per_day` a day, with the share of each local hour in `shape`, by
+/// thinning: proposals at the peak rate, each kept with the share of its own hour. `uniform` yields numbers of `[0, 1)`. None
+/// when it would come after `until`.
+pub fn next_arrival(
+    shape: &[f64],
+    per_day: f64,
+    now: Timestamp,
+    until: Timestamp,
+    mut uniform: impl FnMut() -> f64,
+) -> Option<Timestamp> {
+    let peak = shape.iter().copied().fold(0.0, f64::max);
+    if per_day * peak <= 0.0 {
+        return None;
+    }
+    let mut at = now;
+    loop {
+        let hours = -(1.0 - uniform()).ln() / (per_day * peak);
+        // Longer gaps than a century are none; the bound keeps the conversion in range.
+        #[allow(clippy::cast_possible_truncation)]
+        let gap = TimeDelta::milliseconds((hours.min(1e6) * 3.6e6) as i64);
+        at = at.checked_add_signed(gap)?;
+        if at >= until {
+            return None;
+        }
+        if uniform() * peak < shape[at.with_timezone(&Shanghai).hour() as usize] {
+            return Some(at);
+        }
+    }
+}
+
 /// One vehicle's wish: how long it stays and what its battery shall receive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Visit {
@@ -134,34 +164,16 @@ impl SessionProfile {
         self.arrival_shape.iter().copied().fold(0.0, f64::max)
     }
 
-    /// The next arrival after `now` of a source that brings `per_day` vehicles a day with this profile's shape, by
-    /// thinning: proposals at the peak rate, each kept with the share of its own hour. `uniform` yields numbers of
-    /// `[0, 1)`. None when it would come after `until`.
+    /// The next arrival after `now` of a source that brings `per_day` vehicles a day with this profile's shape; see
+    /// [`next_arrival`].
     pub fn next_arrival(
         &self,
         per_day: f64,
         now: Timestamp,
         until: Timestamp,
-        mut uniform: impl FnMut() -> f64,
+        uniform: impl FnMut() -> f64,
     ) -> Option<Timestamp> {
-        let peak = self.peak_share();
-        if per_day * peak <= 0.0 {
-            return None;
-        }
-        let mut at = now;
-        loop {
-            let hours = -(1.0 - uniform()).ln() / (per_day * peak);
-            // Longer gaps than a century are none; the bound keeps the conversion in range.
-            #[allow(clippy::cast_possible_truncation)]
-            let gap = TimeDelta::milliseconds((hours.min(1e6) * 3.6e6) as i64);
-            at = at.checked_add_signed(gap)?;
-            if at >= until {
-                return None;
-            }
-            if uniform() * peak < self.arrival_share(at) {
-                return Some(at);
-            }
-        }
+        next_arrival(&self.arrival_shape, per_day, now, until, uniform)
     }
 
     /// A visit to an AC pile of `power_kw` from two uniform numbers. Stay and energy are drawn apart; what the stay

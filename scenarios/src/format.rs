@@ -36,6 +36,9 @@ pub struct Scenario {
     pub warranty: Option<Warranty>,
     /// `[sessions.<profile>]`: how vehicles come, stay and charge.
     pub sessions: BTreeMap<String, SessionProfile>,
+    /// `[swaps.<profile>]`: how packs are swapped at swap stations.
+    #[serde(default)]
+    pub swaps: BTreeMap<String, SwapProfile>,
     /// `[[event]]`: what the grid calls.
     #[serde(rename = "event", default)]
     pub events: Vec<EventRow>,
@@ -155,6 +158,32 @@ pub struct SessionProfile {
     pub dc_energy_kwh: Quantiles,
     /// What a vehicle stays at a DC pile beyond its charging time at full power, minutes.
     pub dc_dwell_minutes: f64,
+}
+
+/// `[swaps.<profile>]`: one kind of swap station.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwapProfile {
+    /// Swaps in a day for each slot.
+    pub swaps_per_slot_day: f64,
+    /// Share of the day's swaps in each hour, **local** (`Asia/Shanghai`), 24 values that add up to 1.
+    pub swap_shape: Vec<f64>,
+    /// What a pack holds.
+    pub pack_kwh: f64,
+    /// State of charge of packs that come back, 0 to 1: quantiles.
+    pub arriving_soc: Quantiles,
+    /// The most that a slot draws.
+    pub slot_power_kw: f64,
+    /// The most that a slot gives, as a magnitude.
+    pub slot_discharge_kw: f64,
+    /// State of charge from which on a pack is handed out.
+    pub charged_soc: f64,
+    /// State of charge below which none is discharged.
+    pub floor_soc: f64,
+    /// How sure it is to have enough packs, standard deviations of the number of swaps: 1.645 for 95 %.
+    pub deviations: f64,
+    /// Share of the slots whose packs are kept full beyond that.
+    pub reserve_share: f64,
 }
 
 /// `[[event]]`: one call of a programme.
@@ -290,7 +319,10 @@ pub struct StationRow {
     /// Number of DC piles.
     #[serde(default)]
     pub dc: u32,
-    /// Session profile; without it the fleet's.
+    /// Number of slots: a swap station, without piles.
+    #[serde(default)]
+    pub slots: u32,
+    /// Session profile; without it the fleet's. Of a swap station, its swap profile.
     #[serde(default)]
     pub profile: Option<String>,
     /// Whether it is enrolled in frequency regulation.
@@ -320,6 +352,14 @@ impl Scenario {
         }
     }
 
+    /// The swap profile of a station; none of one with piles.
+    #[must_use]
+    pub fn swaps_of(&self, station: usize) -> Option<&SwapProfile> {
+        let row = self.fleet.stations.get(station)?;
+        let name = row.profile.as_ref().filter(|_| row.slots > 0)?;
+        self.swaps.get(name)
+    }
+
     /// The session profile of a station (position in `fleet.stations`, which is also its index in the built fleet).
     ///
     /// # Panics
@@ -327,6 +367,9 @@ impl Scenario {
     #[must_use]
     pub fn profile_of(&self, station: usize) -> &SessionProfile {
         let row = &self.fleet.stations[station];
+        if row.slots > 0 {
+            return &self.sessions[&self.fleet.profile];
+        }
         &self.sessions[row.profile.as_ref().unwrap_or(&self.fleet.profile)]
     }
 }

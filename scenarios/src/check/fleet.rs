@@ -13,6 +13,7 @@ struct Known<'a> {
     aggregators: BTreeSet<&'a str>,
     nodes: BTreeSet<&'a str>,
     profiles: BTreeSet<&'a str>,
+    swaps: BTreeSet<&'a str>,
 }
 
 impl Scenario {
@@ -21,6 +22,7 @@ impl Scenario {
             aggregators: self.aggregators.iter().map(|row| row.id.as_str()).collect(),
             nodes: self.nodes.iter().map(|row| row.id.as_str()).collect(),
             profiles: self.sessions.keys().map(String::as_str).collect(),
+            swaps: self.swaps.keys().map(String::as_str).collect(),
         };
         let profile = self.fleet.profile.as_str();
         if !known.profiles.contains(profile) {
@@ -52,17 +54,29 @@ fn check_references(findings: &mut Findings, i: usize, row: &StationRow, known: 
     if !known.nodes.contains(node) {
         findings.known(path("node"), "node", node, known.nodes.iter().copied());
     }
-    if let Some(profile) = row.profile.as_deref()
-        && !known.profiles.contains(profile)
-    {
-        let names = known.profiles.iter().copied();
-        findings.known(path("profile"), "session profile", profile, names);
+    let (what, profiles) = match row.slots {
+        0 => ("session profile", &known.profiles),
+        _ => ("swap profile", &known.swaps),
+    };
+    match row.profile.as_deref() {
+        Some(profile) if !profiles.contains(profile) => {
+            findings.known(path("profile"), what, profile, profiles.iter().copied());
+        }
+        None if row.slots > 0 => {
+            findings.add(path("profile"), "a station with slots needs a swap profile")
+        }
+        _ => {}
     }
 }
 
 fn check_figures(findings: &mut Findings, i: usize, row: &StationRow) {
     let path = |key: &str| format!("fleet.stations[{i}].{key}");
     let piles = u64::from(row.ac) + u64::from(row.dc);
+    if row.slots > 0 && piles > 0 {
+        let message = "piles and slots at one station; make it two";
+        findings.add(format!("fleet.stations[{i}]"), message);
+    }
+    let piles = piles + u64::from(row.slots);
     if piles == 0 || piles > MAX_PILES {
         let message = format!("{piles} piles, outside 1 to {MAX_PILES}");
         findings.add(format!("fleet.stations[{i}]"), message);

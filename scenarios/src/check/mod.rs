@@ -10,7 +10,7 @@ use vpp_core::units::MAX_KILOWATTS;
 use vpp_market_adapters::tariff::RulePack;
 
 use crate::draw::Quantiles;
-use crate::format::{FORMAT, Scenario, SessionProfile};
+use crate::format::{FORMAT, Scenario, SessionProfile, SwapProfile};
 use crate::problem::did_you_mean;
 
 /// One thing that is wrong, by key; the place is found later.
@@ -97,6 +97,9 @@ impl Scenario {
         }
         for (name, profile) in &self.sessions {
             check_profile(&mut findings, name, profile);
+        }
+        for (name, swaps) in &self.swaps {
+            check_swaps(&mut findings, name, swaps);
         }
         if self.aggregators.is_empty() {
             findings.add("aggregator", "no aggregator; at least 1 is needed");
@@ -249,6 +252,33 @@ fn check_profile(findings: &mut Findings, name: &str, profile: &SessionProfile) 
         &profile.dc_energy_kwh,
         1e4,
     );
+}
+
+fn check_swaps(findings: &mut Findings, name: &str, swaps: &SwapProfile) {
+    let path = |key: &str| format!("swaps.{name}.{key}");
+    if swaps.swap_shape.len() != 24 {
+        let message = format!("{} values, not 24", swaps.swap_shape.len());
+        findings.add(path("swap_shape"), message);
+    }
+    check_shares(findings, &path("swap_shape"), &swaps.swap_shape);
+    findings.within(
+        path("swaps_per_slot_day"),
+        swaps.swaps_per_slot_day,
+        0.0,
+        1000.0,
+    );
+    findings.positive(path("pack_kwh"), swaps.pack_kwh, 1e4);
+    findings.positive(path("slot_power_kw"), swaps.slot_power_kw, 1e4);
+    findings.within(path("slot_discharge_kw"), swaps.slot_discharge_kw, 0.0, 1e4);
+    check_quantiles(findings, &path("arriving_soc"), &swaps.arriving_soc, 1.0);
+    for (key, share) in [
+        ("charged_soc", swaps.charged_soc),
+        ("floor_soc", swaps.floor_soc),
+        ("reserve_share", swaps.reserve_share),
+    ] {
+        findings.within(path(key), share, 0.0, 1.0);
+    }
+    findings.within(path("deviations"), swaps.deviations, 0.0, 10.0);
 }
 
 /// Shares: none negative, in sum 1 but for the rounding of the figures.

@@ -139,6 +139,7 @@ pub(super) fn rows(
             place: station.place.map(|degrees| (degrees * 1e3).round() / 1e3),
             ac: station.ac,
             dc: station.dc,
+            slots: 0,
             profile: other.then(|| profile.to_string()),
             regulates: false,
             v2g_ac: None,

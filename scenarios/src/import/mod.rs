@@ -173,6 +173,7 @@ pub fn import(
         assumptions,
         warranty: Some(figures::warranty()),
         sessions,
+        swaps: std::collections::BTreeMap::new(),
         events: event.into_iter().collect(),
         regulation,
         aggregators,

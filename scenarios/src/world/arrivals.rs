@@ -111,9 +111,8 @@ pub(super) fn vehicle(
     let stay = visit.stay.num_milliseconds();
     let counted_on = (stay as f64 * PROMISED_SHARE_OF_STAY) as i64 - PROMISED_STAY_LESS_MS;
     let promised = battery.deliverable(pile.rated, counted_on, efficiency);
-    let id = format!("{}-{number}-{}", arrival / 1_000, model.station.id);
     Vehicle {
-        id: VehicleId::new(id.get(..MAX_ID_LENGTH).unwrap_or(&id)).expect("made of an identifier"),
+        id: name(model.station.id.as_str(), number, arrival),
         pile: number,
         departure: arrival + stay,
         wanted: stored + promised.min(battery.room()),
@@ -122,4 +121,10 @@ pub(super) fn vehicle(
         told: 0,
         power: 0,
     }
+}
+
+/// A name for a stay.
+pub(super) fn name(station: &str, pile: u32, arrival: i64) -> VehicleId {
+    let name = format!("{}-{pile}-{station}", arrival / 1_000);
+    VehicleId::new(name.get(..MAX_ID_LENGTH).unwrap_or(&name)).expect("made of an identifier")
 }

@@ -7,7 +7,7 @@ use vpp_core::{AggregatorId, Invalid, Station, Timestamp};
 
 use crate::Scenario;
 use crate::draw::Quantiles;
-use crate::format::{Assumptions, SessionProfile};
+use crate::format::{Assumptions, SessionProfile, SwapProfile};
 
 /// How long the world runs before the start, so that it begins with the vehicles that a usual day would have there.
 /// A night and a day: longer than almost any stay.
@@ -36,6 +36,8 @@ pub struct StationModel {
     pub station: Station,
     /// How vehicles come and stay.
     pub profile: Arc<SessionProfile>,
+    /// How packs are swapped, at a swap station; nobody plugs in there.
+    pub swaps: Option<Arc<SwapProfile>>,
     /// What vehicles and equipment are like.
     pub behaviour: Arc<Behaviour>,
 }
@@ -111,6 +113,7 @@ impl WorldConfig {
                     number,
                     station: station.clone(),
                     profile: profile_of(at),
+                    swaps: scenario.swaps_of(at).cloned().map(Arc::new),
                     behaviour: Arc::clone(&behaviour),
                 });
             }

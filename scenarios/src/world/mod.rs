@@ -11,6 +11,7 @@ mod battery;
 mod config;
 mod draws;
 mod station;
+mod swap;
 mod tally;
 mod vehicle;
 
@@ -61,7 +62,7 @@ impl World {
                 state.tick(begin + step * WARM_UP_STEP_MS, WARM_UP_STEP_MS);
             }
             state.tally = Tally::default();
-            state.read();
+            state.read(start);
             state
         };
         let states = config.stations.into_iter().map(warm).collect();
@@ -151,7 +152,7 @@ impl Sites for World {
             for step in 0..steps {
                 state.tick(self.now + step * STEP_MS, STEP_MS);
             }
-            state.read();
+            state.read(self.now + steps * STEP_MS);
         }
         self.now += steps * STEP_MS;
     }

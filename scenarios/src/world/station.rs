@@ -9,6 +9,7 @@ use super::arrivals::{Arrivals, vehicle};
 use super::battery::Efficiency;
 use super::config::StationModel;
 use super::draws::Draws;
+use super::swap::Swapping;
 use super::tally::Tally;
 use super::vehicle::{PileModel, Vehicle, instant};
 
@@ -23,7 +24,8 @@ pub(super) struct StationState {
     piles: Vec<PileModel>,
     draws: Draws,
     arrivals: Vec<Arrivals>,
-    /// In the order of their piles.
+    swapping: Option<Swapping>,
+    /// In the order of their piles; the packs of a swap station are vehicles that stay.
     vehicles: Vec<Vehicle>,
     /// Setpoints on their way to the piles, with the instant at which they take effect.
     underway: VecDeque<(i64, Vec<PileSetpoint>)>,
@@ -54,11 +56,18 @@ impl StationState {
         #[allow(clippy::cast_possible_truncation)] // seconds of a checked scenario
         let delay_ms = (draws.between(shortest, longest) * 1e3).round() as i64;
         let piles = piles(&model, &mut draws);
+        let swapping = Swapping::new(&model, now, &mut draws);
+        let vehicles = swapping.as_ref().map_or_else(Vec::new, |swapping| {
+            let slots = (0_u32..).zip(&piles);
+            let pack = |(slot, _): (u32, &PileModel)| swapping.first(slot, now, &mut draws);
+            slots.map(pack).collect()
+        });
         let kinds = [true, false].into_iter().filter_map(|is_ac| {
             let count = piles.iter().filter(|pile| pile.is_ac == is_ac).count();
             (count > 0).then_some((is_ac, count))
         });
         let arrivals = kinds
+            .filter(|_| swapping.is_none())
             .map(|(is_ac, count)| Arrivals::new(&model, is_ac, count, now, &mut draws))
             .collect();
         StationState {
@@ -70,7 +79,8 @@ impl StationState {
             piles,
             draws,
             arrivals,
-            vehicles: Vec::new(),
+            swapping,
+            vehicles,
             underway: VecDeque::new(),
             delay_ms,
             lease: None,
@@ -87,6 +97,9 @@ impl StationState {
     pub(super) fn tick(&mut self, now: i64, length_ms: i64) {
         self.depart(now);
         self.arrive(now);
+        if let Some(swapping) = &mut self.swapping {
+            swapping.swap(&mut self.vehicles, now, &mut self.draws, &mut self.tally);
+        }
         self.hear(now);
         if self
             .lease
@@ -112,8 +125,8 @@ impl StationState {
         Power::from_watts(self.vehicles.iter().map(|vehicle| vehicle.power).sum())
     }
 
-    /// Reads all piles anew.
-    pub(super) fn read(&mut self) {
+    /// Reads all piles anew, at an instant.
+    pub(super) fn read(&mut self, now: i64) {
         let StationState {
             readings,
             vehicles,
@@ -129,6 +142,15 @@ impl StationState {
             vehicle: Some(vehicle.id.clone()),
             battery: vehicle.reading(&piles[vehicle.pile as usize]),
         }));
+        if let Some(swapping) = &self.swapping {
+            swapping.read(
+                readings,
+                vehicles,
+                piles,
+                self.model.station.charge_efficiency,
+                instant(now),
+            );
+        }
     }
 
     /// What all batteries at the station hold.
@@ -226,7 +248,7 @@ impl StationState {
             }
             return;
         }
-        self.read();
+        self.read(now);
         self.local.split(
             &self.model.station,
             ceiling,

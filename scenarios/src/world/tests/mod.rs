@@ -3,6 +3,7 @@
 mod closed_loop;
 mod physics;
 mod scenario;
+mod swap;
 
 use std::sync::Arc;
 
@@ -98,6 +99,7 @@ fn config(seed: u64, numbers: std::ops::Range<u64>, behaviour: Behaviour) -> Wor
         number,
         station: station(number),
         profile: Arc::clone(&profile),
+        swaps: None,
         behaviour: Arc::clone(&behaviour),
     };
     WorldConfig {
