@@ -158,6 +158,9 @@ pub struct SessionProfile {
     pub dc_energy_kwh: Quantiles,
     /// What a vehicle stays at a DC pile beyond its charging time at full power, minutes.
     pub dc_dwell_minutes: f64,
+    /// Battery capacities, where they are not those of `[assumptions]`: quantiles.
+    #[serde(default)]
+    pub battery_capacity_kwh: Option<Quantiles>,
 }
 
 /// `[swaps.<profile>]`: one kind of swap station.

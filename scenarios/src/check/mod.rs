@@ -244,6 +244,9 @@ fn check_profile(findings: &mut Findings, name: &str, profile: &SessionProfile) 
     findings.within(path("arrivals_per_dc_pile_day"), dc, 0.0, 1000.0);
     let dwell = profile.dc_dwell_minutes;
     findings.within(path("dc_dwell_minutes"), dwell, 0.0, 1440.0);
+    if let Some(capacities) = &profile.battery_capacity_kwh {
+        check_quantiles(findings, &path("battery_capacity_kwh"), capacities, 1e4);
+    }
     check_quantiles(findings, &path("stay_h"), &profile.stay_h, 8_760.0);
     check_quantiles(findings, &path("energy_kwh"), &profile.energy_kwh, 1e4);
     check_quantiles(

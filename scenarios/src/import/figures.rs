@@ -140,6 +140,7 @@ pub(super) fn sessions(elaad: &Path) -> Result<BTreeMap<String, SessionProfile>,
             energy_kwh: conditional(&energies[i]).map_err(|e| data(&energies_path, 1, e))?,
             dc_energy_kwh: dc_energies(),
             dc_dwell_minutes: 5.0,
+            battery_capacity_kwh: None,
         };
         profiles.insert((*name).to_string(), profile);
     }

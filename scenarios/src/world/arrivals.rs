@@ -83,7 +83,9 @@ pub(super) fn vehicle(
 ) -> Vehicle {
     let (number, pile) = pile;
     let behaviour = &model.behaviour;
-    let capacity_kwh = behaviour.battery_capacity_kwh.at(draws.uniform()).max(1.0);
+    let capacities = model.profile.battery_capacity_kwh.as_ref();
+    let capacities = capacities.unwrap_or(&behaviour.battery_capacity_kwh);
+    let capacity_kwh = capacities.at(draws.uniform()).max(1.0);
     let power_kw = MAX_C_RATE * capacity_kwh;
     let shared_kw = power_kw.min(pile.rated as f64 / 1e3);
     let charge_efficiency = model.station.charge_efficiency;

@@ -48,6 +48,7 @@ fn profile() -> SessionProfile {
         energy_kwh: quantiles(&[2.0, 8.0, 15.0, 25.0, 60.0]),
         dc_energy_kwh: quantiles(&[5.0, 15.0, 25.0, 45.0]),
         dc_dwell_minutes: 10.0,
+        battery_capacity_kwh: None,
     }
 }
 
