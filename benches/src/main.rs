@@ -10,6 +10,7 @@ mod instances;
 mod optimizer;
 mod regd_day;
 mod regulate;
+mod reliability;
 mod save;
 mod settle_month;
 mod support;
@@ -63,6 +64,8 @@ enum Bench {
     Regulate(regulate::Arguments),
     /// A real regulation signal followed by stations that lag: the closed loop beside simpler ways.
     Tracking(tracking::Arguments),
+    /// How often promises of a forecast are kept, beside how often they say they will be.
+    Reliability(reliability::Arguments),
     /// A real day of regulation, from bid to score to money, beside what a study publishes for it.
     RegdDay(regd_day::Arguments),
     /// A month of a city's meter readings settled, beside `DuckDB`.
@@ -142,6 +145,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Optimizer(asked) => optimizer::measure(&asked, print)?,
         Bench::Decision(asked) => decision::measure(&asked, print)?,
         Bench::RegdDay(asked) => regd_day::measure(&asked, print)?,
+        Bench::Reliability(asked) => reliability::measure(&asked, print)?,
         Bench::SettleMonth(asked) => settle_month::measure(&asked, print)?,
         Bench::Tracking(asked) => tracking::measure(&asked, print)?,
         Bench::Regulate(asked) => regulate::measure(&asked, print)?,

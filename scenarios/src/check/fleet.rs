@@ -63,7 +63,7 @@ fn check_references(findings: &mut Findings, i: usize, row: &StationRow, known: 
             findings.known(path("profile"), what, profile, profiles.iter().copied());
         }
         None if row.slots > 0 => {
-            findings.add(path("profile"), "a station with slots needs a swap profile")
+            findings.add(path("profile"), "a station with slots needs a swap profile");
         }
         _ => {}
     }
