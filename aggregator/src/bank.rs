@@ -80,7 +80,14 @@ impl Bank {
     #[must_use]
     pub fn sessions(&self, packs: &[Pack], charge_efficiency: f64, now: Timestamp) -> Vec<Session> {
         let mut order: Vec<usize> = (0..packs.len()).collect();
-        order.sort_by_key(|at| (std::cmp::Reverse(packs[*at].stored), packs[*at].slot));
+        order.sort_by(|a, b| {
+            let soc = |at: &usize| {
+                packs[*at].stored.as_kilowatt_hours() / packs[*at].capacity.as_kilowatt_hours()
+            };
+            soc(b)
+                .total_cmp(&soc(a))
+                .then(packs[*a].slot.cmp(&packs[*b].slot))
+        });
         let mut sessions = vec![None; packs.len()];
         for (rank, at) in (1_u32..).zip(order) {
             let due = match rank.checked_sub(self.reserve).filter(|beyond| *beyond > 0) {

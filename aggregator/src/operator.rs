@@ -234,9 +234,14 @@ impl<S: Sites> Operator<S> {
         let registered = &self.sites.stations()[station];
         let setpoints = &mut self.setpoints;
         splitter.split(registered, in_force.setpoint, readings, now, setpoints);
-        let (read, length) = (self.sites.readings(station), lease.valid_until - now);
-        self.desk
-            .hold((station, registered), read, length, now, setpoints);
+        let length = lease.valid_until - now;
+        let place = (station, registered);
+        let until = self.desk.hold(place, readings, length, now, setpoints);
+        // Nobody is charged or discharged beyond a window because we fell silent.
+        let lease = Lease {
+            valid_until: until.map_or(lease.valid_until, |until| until.min(lease.valid_until)),
+            ..lease
+        };
         self.sites.apply(station, &self.setpoints, lease);
     }
 }

@@ -22,6 +22,9 @@ pub struct PileReading {
     pub battery: Option<BatteryReading>,
 }
 
+/// No battery holds more: 100 MWh.
+const LARGEST: Energy = Energy::from_watt_milliseconds(100_000 * 3_600_000_000);
+
 /// A vehicle's battery, as its pile reads it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatteryReading {
@@ -40,10 +43,10 @@ impl BatteryReading {
         self.stored.as_kilowatt_hours() / self.capacity.as_kilowatt_hours()
     }
 
-    /// Whether it can be true: a positive capacity, a state of charge from 0 to 1, a finite temperature.
+    /// Whether it can be true: a capacity up to 100 MWh, a state of charge from 0 to 1, a finite temperature.
     #[must_use]
     pub fn is_credible(&self) -> bool {
-        let full = self.capacity > Energy::ZERO;
+        let full = self.capacity > Energy::ZERO && self.capacity <= LARGEST;
         full && (0.0..=1.0).contains(&self.soc()) && self.temperature_c.is_none_or(f64::is_finite)
     }
 }

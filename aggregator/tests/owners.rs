@@ -374,7 +374,7 @@ async fn what_became_of_a_reservation_is_told_and_survives() {
         .unwrap();
     assert_eq!(there.state(), v1::ReservationState::PluggedIn);
     operator.sites_mut().readings[0].clear();
-    operator.control(at(120_000));
+    operator.control(at(3_660_000));
     served.stop().await;
     let mut again = serve(Some(folder.path()), 3).await;
     let over = again

@@ -18,9 +18,12 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use prost::Message;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Status;
-use vpp_core::{Booking, Invalid, InvalidKind, OwnerRequest, RequestId, Station, Timestamp};
+use vpp_core::{
+    Booking, Invalid, InvalidKind, OwnerRequest, RequestId, ReservationState, Station, Timestamp,
+};
 use vpp_proto::convert::refused;
 use vpp_proto::v1;
 use vpp_proto::v1::reservation_service_server::ReservationServiceServer;
@@ -35,6 +38,9 @@ const RECORD_PERIOD: Duration = Duration::from_secs(1);
 /// What ended so long ago is forgotten, once an hour.
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(7);
 const FORGET_EVERY: u32 = 3_600;
+
+/// How long open calls may take when the process stops.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Where now comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -91,19 +97,33 @@ impl Owners {
         listener: Option<TcpListener>,
         stopped: impl Future<Output = ()> + Send,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let recorder = tokio::spawn(self.clone().keep_record());
-        match listener {
-            Some(listener) => self.serve(listener, stopped).await?,
-            None => stopped.await,
-        }
-        recorder.abort();
-        Ok(self.record_what_happened().await?)
+        let (stop, stopping) = watch::channel(false);
+        let recorder = tokio::spawn(self.clone().keep_record(stopping.clone()));
+        let told = async {
+            stopped.await;
+            let _ = stop.send(true);
+        };
+        let served = match listener {
+            Some(listener) => {
+                let (served, ()) = tokio::join!(self.serve(listener, stopping), told);
+                served
+            }
+            None => {
+                told.await;
+                Ok(())
+            }
+        };
+        // Whatever became of the server, what happened is put on record.
+        let _ = stop.send(true);
+        let _ = recorder.await;
+        self.record_what_happened().await?;
+        served
     }
 
     async fn serve(
         &self,
         listener: TcpListener,
-        stopped: impl Future<Output = ()> + Send,
+        stopping: watch::Receiver<bool>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let (health, health_service) = tonic_health::server::health_reporter();
         health
@@ -115,23 +135,36 @@ impl Owners {
             .with_service_name("vpp.v1.ReservationService")
             .with_service_name("grpc.health.v1.Health")
             .build_v1()?;
-        tonic::transport::Server::builder()
+        let patience = {
+            let stopping = stopping.clone();
+            async move {
+                told(stopping).await;
+                tokio::time::sleep(LAST_WORDS).await;
+            }
+        };
+        let server = tonic::transport::Server::builder()
             .tcp_nodelay(true)
             .add_service(health_service)
             .add_service(reflection)
             .add_service(ReservationServiceServer::new(grpc::Reservations(
                 self.clone(),
             )))
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped)
-            .await?;
-        Ok(())
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), told(stopping));
+        // A client that watches our health for ever is not waited for.
+        tokio::select! {
+            served = server => Ok(served?),
+            () = patience => Ok(()),
+        }
     }
 
-    async fn keep_record(self) {
+    async fn keep_record(self, stopping: watch::Receiver<bool>) {
         let mut ticks = tokio::time::interval(RECORD_PERIOD);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         for tick in (0..FORGET_EVERY).cycle() {
             ticks.tick().await;
+            if *stopping.borrow() {
+                return;
+            }
             if let Err(error) = self.record_what_happened().await
                 && tick % 60 == 0
             {
@@ -139,7 +172,9 @@ impl Owners {
             }
             if tick == 0 {
                 let now = (self.clock)();
-                if let Err(error) = self.store.forget(now - FORGOTTEN_AFTER, now).await {
+                let days_only = lock(&self.guard).counts_days_only();
+                let forgotten = self.store.forget(now - FORGOTTEN_AFTER, now, days_only);
+                if let Err(error) = forgotten.await {
                     tracing::error!(%error, "old reservations are not forgotten");
                 }
             }
@@ -163,8 +198,23 @@ impl Owners {
         }
     }
 
-    /// Does what an owner asks for, once.
+    /// Does what an owner asks for, once; to its end, also when the caller goes away meanwhile.
     async fn ask<R>(
+        &self,
+        id: String,
+        validate_only: bool,
+        request: R,
+    ) -> Result<v1::Reservation, Status>
+    where
+        R: Message + TryInto<OwnerRequest, Error = Invalid> + Send + 'static,
+    {
+        let owners = self.clone();
+        let done = tokio::spawn(async move { owners.do_once(id, validate_only, request).await });
+        let failed = |error: tokio::task::JoinError| Status::internal(error.to_string());
+        done.await.map_err(failed)?
+    }
+
+    async fn do_once<R>(
         &self,
         id: String,
         validate_only: bool,
@@ -207,14 +257,20 @@ impl Owners {
     /// Meanwhile the vehicle may have come or left: that stays as it is.
     fn enter(&self, mut booking: Booking) {
         let mut book = lock(&self.book);
+        let kept = [ReservationState::PluggedIn, ReservationState::Over];
         if let Some(before) = book.get(&booking.reservation.id)
             && booking.is_open()
+            && kept.contains(&before.state)
         {
             booking.state = before.state;
             booking.violations.clone_from(&before.violations);
         }
         book.put(booking);
     }
+}
+
+async fn told(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 fn failed(error: StoreError) -> Status {

@@ -69,9 +69,15 @@ impl Store {
         let rows = sqlx::query("SELECT record FROM reservations ORDER BY ends_ms, id")
             .fetch_all(&self.pool)
             .await?;
-        rows.iter()
-            .map(|row| booking(row.try_get("record")?))
-            .collect()
+        let mut bookings = Vec::with_capacity(rows.len());
+        for row in rows {
+            match booking(row.try_get("record")?) {
+                Ok(booking) => bookings.push(booking),
+                // The others are kept all the same.
+                Err(error) => tracing::error!(%error, "a reservation on record cannot be read"),
+            }
+        }
+        Ok(bookings)
     }
 
     /// What was discharged out of each vehicle.
@@ -161,11 +167,13 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets what is too old to be asked for: reservations that ended before an instant, and requests.
+    /// Forgets what is too old to be asked for: reservations that ended before an instant, requests, and, where nothing counts
+    /// beyond a day, what was discharged before yesterday.
     pub(super) async fn forget(
         &self,
         ended_before: Timestamp,
         now: Timestamp,
+        days_only: bool,
     ) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM reservations WHERE ends_ms < $1")
             .bind(ended_before.timestamp_millis())
@@ -175,6 +183,13 @@ impl Store {
             .bind((now - REMEMBERED).timestamp_millis())
             .execute(&self.pool)
             .await?;
+        if days_only {
+            let day = (now - TimeDelta::days(2)).date_naive().to_string();
+            sqlx::query("DELETE FROM discharges WHERE day IS NULL OR day < $1")
+                .bind(day)
+                .execute(&self.pool)
+                .await?;
+        }
         Ok(())
     }
 }

@@ -15,6 +15,8 @@ const SETTLE: TimeDelta = TimeDelta::seconds(15);
 const UNDERWAY: TimeDelta = TimeDelta::seconds(4);
 /// A pile that did not export when told is not asked again for this long.
 const EXPORT_PAUSE: TimeDelta = TimeDelta::minutes(10);
+/// A free pile that obeyed nobody is remembered for so long.
+const REMEMBERED: TimeDelta = TimeDelta::hours(6);
 /// So much may be exported at first when vehicles begin to give for others, watts.
 const BEGINNING_W: i64 = 1_500;
 /// A station that stays above its ceiling is corrected by what it is above in this time.
@@ -127,6 +129,7 @@ struct Defiance {
     most: Power,
     /// Since when it has been drawing no more than told.
     obeys_since: Option<Timestamp>,
+    seen_at: Timestamp,
 }
 
 impl Memory {
@@ -164,10 +167,12 @@ impl Memory {
             self.defiant = Some(Defiance {
                 most: reading.session.max_charge.max(power),
                 obeys_since: None,
+                seen_at: now,
             });
             return Some(reading.active_power);
         }
         let defiance = self.defiant.as_mut()?;
+        defiance.seen_at = now;
         if now - *defiance.obeys_since.get_or_insert(now) >= SETTLE {
             self.defiant = None;
             return None;
@@ -238,7 +243,7 @@ impl Splitter {
         // A ceiling that is broken already asks nobody to export for it.
         let rest = match setpoint < Power::ZERO {
             true => setpoint - unruly,
-            false => (setpoint - unruly - correction - self.kept_free()).max(Power::ZERO),
+            false => (setpoint - unruly - correction - self.kept_free(now)).max(Power::ZERO),
         };
         self.shares.share(rest.as_watts());
         // An export is met more exactly when all move at once, and waiting would take it beyond the export limit.
@@ -252,14 +257,17 @@ impl Splitter {
         }
     }
 
-    /// Room for one vehicle at a free pile that obeys nobody.
-    fn kept_free(&self) -> Power {
+    /// Room for one vehicle at a free pile that obeys nobody; one that nobody used for long is not waited for.
+    fn kept_free(&self, now: Timestamp) -> Power {
         let free = self
             .piles
             .iter()
             .filter(|memory| memory.cycle != self.cycle);
-        let most = free.filter_map(|memory| Some(memory.defiant?.most)).max();
-        most.unwrap_or(Power::ZERO)
+        let most = free.filter_map(|memory| {
+            let defiance = memory.defiant?;
+            (now - defiance.seen_at < REMEMBERED).then_some(defiance.most)
+        });
+        most.max().unwrap_or(Power::ZERO)
     }
 
     /// Piles that drew more than told when last looked at, as far as they were among the readings.

@@ -17,6 +17,8 @@ const MADE_LATE: TimeDelta = TimeDelta::minutes(5);
 const MADE_AHEAD: TimeDelta = TimeDelta::days(60);
 /// Whoever plugs in so long before the agreed time has come for the reservation.
 const PLUGGED_IN_EARLY: TimeDelta = TimeDelta::minutes(30);
+/// A vehicle of which nothing was seen for so long after its departure has left.
+const UNWATCHED: TimeDelta = TimeDelta::minutes(10);
 /// What is over is remembered for so long.
 const REMEMBERED: TimeDelta = TimeDelta::days(7);
 
@@ -29,8 +31,9 @@ pub struct Book {
     piles: BTreeMap<StationId, BTreeMap<u32, Vec<ReservationId>>>,
     /// Open ones of each vehicle.
     vehicles: BTreeMap<VehicleId, Vec<ReservationId>>,
-    /// All, by their end.
-    ends: BTreeSet<(Timestamp, ReservationId)>,
+    /// Open ones by their end, and those that are over.
+    open_ends: BTreeSet<(Timestamp, ReservationId)>,
+    closed_ends: BTreeSet<(Timestamp, ReservationId)>,
     /// Changed by what happened at the piles, not yet on record.
     unrecorded: BTreeSet<ReservationId>,
 }
@@ -109,6 +112,11 @@ impl Book {
                         "station, pile and vehicle cannot be changed; cancel it and make another";
                     return Err(Invalid::new("reservation", problem));
                 }
+                let arrival = reservation.stay.start();
+                if booking.state == ReservationState::PluggedIn && before.stay.start() != arrival {
+                    let problem = "the vehicle is there already";
+                    return Err(Invalid::state("reservation.arrival_time", problem));
+                }
                 self.check(reservation, now)
                     .map_err(|invalid| invalid.within("reservation"))?;
                 Ok(Booking {
@@ -136,8 +144,9 @@ impl Book {
         if let Some(before) = self.bookings.remove(&id) {
             self.unlink(&before);
         }
-        self.ends.insert((booking.agreed_departure, id.clone()));
+        let end = (booking.agreed_departure, id.clone());
         if booking.is_open() {
+            self.open_ends.insert(end);
             let reservation = &booking.reservation;
             let piles = self.piles.entry(reservation.station.clone()).or_default();
             piles.entry(reservation.pile).or_default().push(id.clone());
@@ -145,6 +154,8 @@ impl Book {
                 let of = self.vehicles.entry(vehicle.clone()).or_default();
                 of.push(id.clone());
             }
+        } else {
+            self.closed_ends.insert(end);
         }
         self.bookings.insert(id, booking);
     }
@@ -164,33 +175,42 @@ impl Book {
         self.unrecorded.extend(ids);
     }
 
-    /// The reservation for which a vehicle stands at a pile.
+    /// The reservation for which a vehicle stands at a pile, there `since` an instant; `watched` is the one that it stood there
+    /// for at the last look.
     pub(super) fn at(
         &self,
-        station: &StationId,
-        pile: u32,
+        (station, pile): (&StationId, u32),
         vehicle: Option<&VehicleId>,
+        watched: Option<&ReservationId>,
+        since: Timestamp,
         now: Timestamp,
     ) -> Option<&Booking> {
         let open = self.piles.get(station)?.get(&pile)?;
         let bookings = open.iter().filter_map(|id| self.bookings.get(id));
-        let mut fitting = bookings.filter(|booking| {
+        let fitting = bookings.filter(|booking| {
             let reservation = &booking.reservation;
-            let other = |own: &VehicleId| vehicle.is_some_and(|vehicle| vehicle != own);
-            let came = booking.state == ReservationState::PluggedIn || now < reservation.stay.end();
-            came && now >= reservation.stay.start() - PLUGGED_IN_EARLY
-                && !reservation.vehicle.as_ref().is_some_and(other)
-        });
-        let first = fitting.next()?;
-        // Of several the one that is there, then the earliest.
-        let rank = |booking: &Booking| {
+            let (stay, known) = (&reservation.stay, &reservation.vehicle);
+            if known
+                .as_ref()
+                .is_some_and(|own| vehicle.is_some_and(|vehicle| vehicle != own))
+            {
+                return false;
+            }
+            if watched == Some(&reservation.id) {
+                return true;
+            }
+            // Whoever stood there before has come for something else, unless it is the very vehicle.
+            let named = known.is_some() && known.as_ref() == vehicle;
+            let earliest = stay.start() - PLUGGED_IN_EARLY;
             let there = booking.state == ReservationState::PluggedIn;
-            (!there, booking.reservation.stay.start())
-        };
-        Some(fitting.fold(
-            first,
-            |best, next| if rank(next) < rank(best) { next } else { best },
-        ))
+            now < stay.end() && (there || (now >= earliest && (named || since >= earliest)))
+        });
+        // Of several the one that is there, then the earliest.
+        fitting.min_by_key(|booking| {
+            let there = watched == Some(&booking.reservation.id);
+            let plugged = booking.state == ReservationState::PluggedIn;
+            (!there, !plugged, booking.reservation.stay.start())
+        })
     }
 
     /// Whether anybody has reserved at a station.
@@ -219,23 +239,29 @@ impl Book {
         self.unrecorded.insert(id.clone());
     }
 
-    /// Closes those for whom nobody came, forgets what was over long ago.
-    pub(super) fn sweep(&mut self, now: Timestamp) {
-        let ended: Vec<ReservationId> = (self.ends.iter())
-            .take_while(|(end, _)| *end <= now)
-            .map(|(_, id)| id.clone())
-            .collect();
-        for id in ended {
-            let Some(booking) = self.bookings.get(&id) else {
-                continue;
-            };
-            if booking.state == ReservationState::Booked {
-                self.turn(&id, ReservationState::Missed, Vec::new());
-            } else if !booking.is_open() && now - booking.agreed_departure > REMEMBERED {
-                let booking = booking.clone();
-                self.unlink(&booking);
-                self.bookings.remove(&id);
+    /// Closes those for whom nobody came, and those of vehicles that left while nobody looked; forgets what was over long ago.
+    pub(super) fn sweep(&mut self, now: Timestamp, watched: impl Fn(&ReservationId) -> bool) {
+        let ended = self.open_ends.iter().take_while(|(end, _)| *end <= now);
+        let ended: Vec<(Timestamp, ReservationId)> = ended.cloned().collect();
+        for (end, id) in ended {
+            match self.bookings.get(&id).map(|booking| booking.state) {
+                Some(ReservationState::Booked) => {
+                    self.turn(&id, ReservationState::Missed, Vec::new())
+                }
+                Some(ReservationState::PluggedIn) if now - end > UNWATCHED && !watched(&id) => {
+                    tracing::warn!(reservation = %id, "its vehicle left while nobody looked; what it left with is not known");
+                    self.turn(&id, ReservationState::Over, Vec::new());
+                }
+                _ => {}
             }
+        }
+        while let Some((end, id)) = self.closed_ends.first() {
+            if now - *end <= REMEMBERED {
+                break;
+            }
+            let id = id.clone();
+            self.closed_ends.pop_first();
+            self.bookings.remove(&id);
         }
     }
 
@@ -247,7 +273,9 @@ impl Book {
             vehicle,
             ..
         } = &booking.reservation;
-        self.ends.remove(&(booking.agreed_departure, id.clone()));
+        let end = (booking.agreed_departure, id.clone());
+        self.open_ends.remove(&end);
+        self.closed_ends.remove(&end);
         if let Some(piles) = self.piles.get_mut(station) {
             if let Some(open) = piles.get_mut(pile) {
                 open.retain(|other| other != id);

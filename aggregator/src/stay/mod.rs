@@ -6,7 +6,7 @@ mod warranty;
 mod watch;
 mod wishes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
@@ -24,8 +24,14 @@ pub use warranty::{Guard, Used, Warranties, Warranty};
 const SAME_TIME: TimeDelta = TimeDelta::seconds(10);
 /// So long it is not trusted.
 const DOUBTED: TimeDelta = TimeDelta::minutes(1);
-/// A vehicle that does not show in the readings for so long has left.
-const GONE: TimeDelta = TimeDelta::seconds(5);
+/// A vehicle that does not show in the readings for so long has left: before the agreed departure a pile may be out of reach for a
+/// while.
+const GONE_BEFORE: TimeDelta = TimeDelta::minutes(5);
+const GONE_AFTER: TimeDelta = TimeDelta::seconds(10);
+/// A battery that reads a little more than full is full.
+const OVERFULL: f64 = 1.02;
+/// What is over is closed so often.
+const SWEEP: TimeDelta = TimeDelta::seconds(30);
 
 /// What readings were not taken as they were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +55,17 @@ pub struct Desk {
     guard: Arc<Mutex<Guard>>,
     watches: BTreeMap<(usize, u32), Watched>,
     places: BTreeMap<VehicleId, Place>,
+    /// Since when somebody stands at a pile.
+    stands: BTreeMap<(usize, u32), Stand>,
+    swept_at: Option<Timestamp>,
     doubts: Doubts,
+}
+
+#[derive(Debug)]
+struct Stand {
+    since: Timestamp,
+    seen_at: Timestamp,
+    vehicle: Option<VehicleId>,
 }
 
 #[derive(Debug)]
@@ -75,6 +91,8 @@ impl Desk {
             guard,
             watches: BTreeMap::new(),
             places: BTreeMap::new(),
+            stands: BTreeMap::new(),
+            swept_at: None,
             doubts: Doubts::default(),
         }
     }
@@ -115,6 +133,12 @@ impl Desk {
                 continue;
             }
             let mut reading = reading.clone();
+            if let Some(battery) = &mut reading.battery
+                && battery.stored > battery.capacity
+                && battery.soc() <= OVERFULL
+            {
+                battery.stored = battery.capacity;
+            }
             if reading
                 .battery
                 .is_some_and(|battery| !battery.is_credible())
@@ -134,15 +158,21 @@ impl Desk {
                 self.doubts.doubled_vehicles += 1;
             }
             guard.observe(&reading, station, now);
-            if !doubted
-                && let Some(wished) = attend(
-                    &mut self.watches,
-                    &mut book,
-                    (index, station),
-                    &reading,
-                    now,
-                )
-            {
+            let since = stand(
+                &mut self.stands,
+                (index, reading.pile),
+                reading.vehicle.as_ref(),
+                now,
+            );
+            let wished = attend(
+                &mut self.watches,
+                &mut book,
+                (index, station),
+                &reading,
+                since,
+                now,
+            );
+            if let Some(wished) = wished {
                 reading.session = wished;
             }
             if let Some(limits) = guard.limits(&reading, now) {
@@ -153,15 +183,23 @@ impl Desk {
             }
             out.push(reading);
         }
-        let gone = |watched: &Watched| now - watched.seen_at > GONE;
-        let mut of_station = self.watches.range((index, 0)..(index + 1, 0));
-        if of_station.any(|(_, watched)| gone(watched)) {
-            leave(&mut self.watches, &mut book, index, now, gone);
+        let of_station = self.watches.range((index, 0)..(index + 1, 0));
+        let gone = of_station.filter(|(_, watched)| {
+            let stay = book
+                .get(&watched.reservation)
+                .map(|booking| booking.reservation.stay);
+            let before = stay.is_some_and(|stay| watched.seen_at < stay.end() && now < stay.end());
+            now - watched.seen_at > if before { GONE_BEFORE } else { GONE_AFTER }
+        });
+        let gone: Vec<(usize, u32)> = gone.map(|(key, _)| *key).collect();
+        for key in gone {
+            leave(&mut self.watches, &mut book, key);
         }
     }
 
     /// Cuts what the piles are to be told to what reservations and warranties allow, whatever has been shared out, and takes
-    /// note of it. `readings` are the raw ones.
+    /// note of it. `readings` are the prepared ones. Until when at most that may hold if nobody comes back: somebody's window ends
+    /// then.
     pub(crate) fn hold(
         &mut self,
         (index, station): (usize, &Station),
@@ -169,7 +207,8 @@ impl Desk {
         lease: TimeDelta,
         now: Timestamp,
         setpoints: &mut [PileSetpoint],
-    ) {
+    ) -> Option<Timestamp> {
+        let mut until: Option<Timestamp> = None;
         let book = lock(&self.book);
         let guard = lock(&self.guard);
         let reserved = book.has_any(&station.id);
@@ -181,9 +220,7 @@ impl Desk {
             let mut allowed = told.setpoint;
             if let Some(limits) = guard.limits(reading, now) {
                 allowed = allowed.max(-warranty::strongest_discharge(&limits, station, lease));
-                if limits.charge_kwh <= 0.0 {
-                    allowed = allowed.min(Power::ZERO);
-                }
+                allowed = allowed.min(warranty::strongest_charge(&limits, station, lease));
             }
             let watched = self.watches.get_mut(&(index, told.pile));
             if let Some(watched) = watched.filter(|_| reserved)
@@ -196,20 +233,37 @@ impl Desk {
                     allowed = allowed.min(Power::ZERO);
                 }
                 watched.watch.tell(allowed);
+                if allowed != Power::ZERO {
+                    let change = booking.reservation.next_change(now);
+                    until = Some(until.map_or(change, |until| until.min(change)));
+                }
             }
             if allowed != told.setpoint {
                 self.doubts.cut_setpoints += 1;
                 told.setpoint = allowed;
             }
         }
+        until.filter(|until| *until > now)
     }
 
     /// Once a round: what is over is closed.
     pub(crate) fn sweep(&mut self, now: Timestamp) {
-        lock(&self.book).sweep(now);
+        if self
+            .swept_at
+            .is_some_and(|at| now - at < SWEEP && now >= at)
+        {
+            return;
+        }
+        self.swept_at = Some(now);
+        let watched: BTreeSet<&ReservationId> = (self.watches.values())
+            .map(|watched| &watched.reservation)
+            .collect();
+        lock(&self.book).sweep(now, |id| watched.contains(id));
         lock(&self.guard).sweep(now);
         self.places
             .retain(|_, place| now - place.seen_at < DOUBTED || now < place.doubted_until);
+        self.stands
+            .retain(|_, stand| now - stand.seen_at < TimeDelta::hours(1));
     }
 }
 
@@ -218,28 +272,47 @@ pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The session as the owner wants it, if the vehicle at the pile has a reservation.
+/// Notes that somebody stands at a pile; since when.
+fn stand(
+    stands: &mut BTreeMap<(usize, u32), Stand>,
+    key: (usize, u32),
+    vehicle: Option<&VehicleId>,
+    now: Timestamp,
+) -> Timestamp {
+    let new = || Stand {
+        since: now,
+        seen_at: now,
+        vehicle: vehicle.cloned(),
+    };
+    let known = stands.entry(key).or_insert_with(new);
+    let other = vehicle.is_some() && known.vehicle.is_some() && known.vehicle.as_ref() != vehicle;
+    if other || now - known.seen_at > GONE_AFTER {
+        *known = new();
+    }
+    known.seen_at = now;
+    known.since
+}
+
+/// The session as the owner wants it, if the vehicle at the pile, there `since` an instant, has a reservation.
 fn attend(
     watches: &mut BTreeMap<(usize, u32), Watched>,
     book: &mut Book,
     (index, station): (usize, &Station),
     reading: &PileReading,
+    since: Timestamp,
     now: Timestamp,
 ) -> Option<Session> {
-    let booking = book.at(&station.id, reading.pile, reading.vehicle.as_ref(), now)?;
+    let key = (index, reading.pile);
+    let watched = watches.get(&key).map(|watched| &watched.reservation);
+    let vehicle = reading.vehicle.as_ref();
+    let booking = book.at((&station.id, reading.pile), vehicle, watched, since, now)?;
     let (reservation, comes) = (
         booking.reservation.clone(),
         booking.state == ReservationState::Booked,
     );
-    let key = (index, reading.pile);
-    if watches
-        .get(&key)
-        .is_none_or(|watched| watched.reservation != reservation.id)
-    {
+    if watched != Some(&reservation.id) {
         // Another's stay at this pile ended without a gap.
-        leave(watches, book, index, now, |watched| {
-            watched.seen_at < now && watched.reservation != reservation.id
-        });
+        leave(watches, book, key);
         let watched = Watched {
             reservation: reservation.id.clone(),
             watch: Watch::new(&reservation, reading, station, now),
@@ -260,35 +333,23 @@ fn attend(
     Some(wished)
 }
 
-/// Closes the stays at a station that `ended` names.
-fn leave(
-    watches: &mut BTreeMap<(usize, u32), Watched>,
-    book: &mut Book,
-    index: usize,
-    now: Timestamp,
-    ended: impl Fn(&Watched) -> bool,
-) {
-    let keys: Vec<(usize, u32)> = (watches.range((index, 0)..(index + 1, 0)))
-        .filter(|(_, watched)| ended(watched))
-        .map(|(key, _)| *key)
-        .collect();
-    for key in keys {
-        let Some(watched) = watches.remove(&key) else {
-            continue;
-        };
-        let Some(booking) = book.get(&watched.reservation) else {
-            continue;
-        };
-        if booking.state == ReservationState::PluggedIn {
-            let violations = watched.watch.close(booking, watched.seen_at.min(now));
-            for violation in &violations {
-                let (id, promise, cause) =
-                    (&watched.reservation, violation.promise, violation.cause);
-                tracing::warn!(reservation = %id, ?promise, ?cause, energy = %violation.energy, "a promise to an owner was not kept");
-            }
-            book.turn(&watched.reservation, ReservationState::Over, violations);
-        }
+/// Closes the stay at a pile, if one is watched.
+fn leave(watches: &mut BTreeMap<(usize, u32), Watched>, book: &mut Book, key: (usize, u32)) {
+    let Some(watched) = watches.remove(&key) else {
+        return;
+    };
+    let Some(booking) = book.get(&watched.reservation) else {
+        return;
+    };
+    if booking.state != ReservationState::PluggedIn {
+        return;
     }
+    let violations = watched.watch.close(booking, watched.seen_at);
+    for violation in &violations {
+        let (id, promise, cause) = (&watched.reservation, violation.promise, violation.cause);
+        tracing::warn!(reservation = %id, ?promise, ?cause, energy = %violation.energy, "a promise to an owner was not kept");
+    }
+    book.turn(&watched.reservation, ReservationState::Over, violations);
 }
 
 /// Notes where a vehicle stands; whether it is at two piles.

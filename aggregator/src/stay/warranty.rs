@@ -126,8 +126,10 @@ impl Used {
 /// The limits of one vehicle at an instant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Limits {
-    /// What may be taken out until somebody looks again, kWh at the battery.
+    /// What may be taken out, kWh at the battery.
     pub(super) discharge_kwh: f64,
+    /// What of it may be taken out before more is on record.
+    pub(super) recorded_kwh: f64,
     /// What may be put in, kWh at the battery.
     pub(super) charge_kwh: f64,
     /// The strongest discharge, kW at the plug.
@@ -137,8 +139,11 @@ pub(super) struct Limits {
 #[derive(Clone, Copy, Debug)]
 struct Vehicle {
     used: Used,
-    /// Up to here is on record, kWh in all.
+    /// Up to here is on record, kWh in all, and for which day.
     recorded_kwh: f64,
+    recorded_day: Option<NaiveDate>,
+    /// Whether it could be discharged at the last look.
+    could: bool,
     power: Power,
     seen_at: Timestamp,
 }
@@ -163,6 +168,8 @@ impl Guard {
             let vehicle = Vehicle {
                 used,
                 recorded_kwh: used.total_kwh,
+                recorded_day: used.day,
+                could: false,
                 power: Power::ZERO,
                 seen_at: Timestamp::MIN_UTC,
             };
@@ -186,6 +193,8 @@ impl Guard {
         let fresh = || Vehicle {
             used: Used::default(),
             recorded_kwh: if records { 0.0 } else { f64::INFINITY },
+            recorded_day: None,
+            could: false,
             power: Power::ZERO,
             seen_at: now,
         };
@@ -197,17 +206,21 @@ impl Guard {
         let taken = -strongest.as_kilowatts() * as_hours(length) / station.discharge_efficiency;
         vehicle.used.add(taken, now.date_naive());
         (vehicle.power, vehicle.seen_at) = (reading.active_power, now);
+        vehicle.could = reading.session.max_discharge > Power::ZERO;
+        vehicle.used = vehicle.used.on(now.date_naive());
     }
 
     /// What a vehicle's warranty leaves at `now`; none without one.
     pub(super) fn limits(&self, reading: &PileReading, now: Timestamp) -> Option<Limits> {
         let warranty = self.warranties.of(reading.vehicle.as_ref())?;
+        // A ceiling cannot be kept where the battery is not read.
         let nothing = Limits {
             discharge_kwh: 0.0,
+            recorded_kwh: 0.0,
             charge_kwh: f64::INFINITY,
             discharge_kw: 0.0,
         };
-        // What is not known is not risked.
+        // What is not known is not discharged.
         let (Some(battery), Some(id)) = (reading.battery, &reading.vehicle) else {
             return Some(nothing);
         };
@@ -234,10 +247,16 @@ impl Guard {
             warranty
                 .cycles
                 .map_or(f64::INFINITY, |cycles| cycles * capacity - used.total_kwh),
-            vehicle.recorded_kwh - used.total_kwh,
         ];
+        let discharge_kwh = left.into_iter().fold(f64::INFINITY, f64::min).max(0.0);
+        // A portion that was recorded for another day counts for that day.
+        let recorded = match vehicle.recorded_day == Some(now.date_naive()) || !self.records {
+            true => vehicle.recorded_kwh - used.total_kwh,
+            false => 0.0,
+        };
         Some(Limits {
-            discharge_kwh: left.into_iter().fold(f64::INFINITY, f64::min).max(0.0),
+            discharge_kwh,
+            recorded_kwh: recorded.clamp(0.0, discharge_kwh),
             charge_kwh,
             discharge_kw: warranty.discharge_kw.unwrap_or(f64::INFINITY),
         })
@@ -246,7 +265,8 @@ impl Guard {
     /// Vehicles whose next portion should be put on record: what is to be written for each.
     pub fn wanted(&self) -> Vec<(VehicleId, Used)> {
         let low = |(_, vehicle): &(&VehicleId, &Vehicle)| {
-            vehicle.recorded_kwh - vehicle.used.total_kwh < 0.5 * PORTION_KWH
+            let short = vehicle.recorded_kwh - vehicle.used.total_kwh < 0.5 * PORTION_KWH;
+            vehicle.could && (short || vehicle.recorded_day != vehicle.used.day)
         };
         let ahead = |(id, vehicle): (&VehicleId, &Vehicle)| {
             let mut used = vehicle.used;
@@ -263,11 +283,23 @@ impl Guard {
         for (id, used) in written {
             if let Some(vehicle) = self.vehicles.get_mut(id) {
                 vehicle.recorded_kwh = vehicle.recorded_kwh.max(used.total_kwh);
+                vehicle.recorded_day = used.day;
             }
         }
     }
 
-    /// Forgets who has not been seen for long, once a day.
+    /// Whether nothing is counted beyond a day: what was discharged before need not be kept.
+    #[must_use]
+    pub fn counts_days_only(&self) -> bool {
+        let all = self
+            .warranties
+            .vehicles
+            .values()
+            .chain(&self.warranties.usual);
+        all.into_iter().all(|warranty| warranty.cycles.is_none())
+    }
+
+    /// Forgets who has not been seen for long, once an hour.
     pub(super) fn sweep(&mut self, now: Timestamp) {
         if self
             .swept_at
@@ -304,6 +336,9 @@ pub(super) fn limited(
     if limited.max_discharge <= Power::ZERO || limited.energy_available <= Energy::ZERO {
         (limited.energy_available, limited.max_discharge) = (Energy::ZERO, Power::ZERO);
     }
+    limited.max_charge = limited
+        .max_charge
+        .min(strongest_charge(limits, station, lease));
     limited.energy_room = limited.energy_room.min(energy(limits.charge_kwh));
     limited.energy_needed = (limited.energy_needed)
         .min(limited.energy_room)
@@ -314,9 +349,16 @@ pub(super) fn limited(
 /// The strongest discharge that takes out no more than may be until the lease ends, at the plug.
 pub(super) fn strongest_discharge(limits: &Limits, station: &Station, lease: TimeDelta) -> Power {
     let hours = as_hours(lease.max(TimeDelta::seconds(1)));
-    let lasting = limits.discharge_kwh * station.discharge_efficiency / hours;
+    let lasting = limits.recorded_kwh * station.discharge_efficiency / hours;
     let most = lasting
         .min(limits.discharge_kw)
         .clamp(0.0, vpp_core::units::MAX_KILOWATTS);
     Power::floor_kilowatts(most)
+}
+
+/// The strongest charge that does not go beyond the ceiling until the lease ends, at the plug.
+pub(super) fn strongest_charge(limits: &Limits, station: &Station, lease: TimeDelta) -> Power {
+    let hours = as_hours(lease.max(TimeDelta::seconds(1)));
+    let lasting = limits.charge_kwh / station.charge_efficiency / hours;
+    Power::floor_kilowatts(lasting.clamp(0.0, vpp_core::units::MAX_KILOWATTS))
 }

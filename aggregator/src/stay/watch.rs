@@ -29,7 +29,8 @@ pub(super) struct Watch {
     too_short: bool,
     /// What it lacked at the last look, kWh.
     lacks_kwh: f64,
-    soc_unknown: bool,
+    /// Whether what it needs was ever known.
+    read: bool,
     told: Power,
     looked_at: Timestamp,
     /// What it did not get while it was urgent, kWh: because it was told less, because it drew less than told.
@@ -53,7 +54,7 @@ impl Watch {
         Watch {
             too_short: needed > most + NEGLIGIBLE_KWH,
             lacks_kwh: 0.0,
-            soc_unknown: false,
+            read: false,
             told: Power::ZERO,
             looked_at: now,
             held_kwh: 0.0,
@@ -74,8 +75,9 @@ impl Watch {
     ) {
         let length = as_hours((now - self.looked_at).clamp(TimeDelta::zero(), LONGEST_LOOK));
         self.looked_at = now;
-        self.soc_unknown = reservation.least_soc.is_some() && reading.battery.is_none();
-        if now < reservation.stay.end() || reading.active_power > STANDBY {
+        let blind = reservation.least_soc.is_some() && reading.battery.is_none();
+        self.read |= !blind;
+        if !blind && (now < reservation.stay.end() || reading.active_power > STANDBY) {
             self.lacks_kwh = wishes::needed(reservation, reading);
         }
         let stored = |power: Power| {
@@ -119,7 +121,7 @@ impl Watch {
             cause,
         };
         let mut violations = Vec::new();
-        if self.soc_unknown {
+        if !self.read {
             violations.push(violation(Promise::Departure, 0.0, Cause::SocUnknown));
         } else if self.lacks_kwh > NEGLIGIBLE_KWH {
             let cause = if now < booking.agreed_departure - EARLY {

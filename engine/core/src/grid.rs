@@ -51,18 +51,14 @@ impl BaseLoad {
     /// The smallest and the largest from one instant to another, both included.
     #[must_use]
     pub fn over(&self, from: Timestamp, to: Timestamp) -> (Power, Power) {
-        let first = self.at(from);
-        if to - from >= TimeDelta::days(1) {
-            let hours = self.0.iter();
-            return hours.fold((first, first), |(low, high), power| {
-                (low.min(*power), high.max(*power))
-            });
-        }
-        let (mut hour, last) = (from.hour() as usize, to.hour() as usize);
-        let (mut low, mut high) = (first, first);
-        while hour != last {
-            hour = (hour + 1) % 24;
-            (low, high) = (low.min(self.0[hour]), high.max(self.0[hour]));
+        let (mut low, mut high) = (self.at(from), self.at(from));
+        let mut at = from;
+        for _ in 0..self.0.len() {
+            at += TimeDelta::seconds(3_600 - at.timestamp().rem_euclid(3_600));
+            if at > to {
+                break;
+            }
+            (low, high) = (low.min(self.at(at)), high.max(self.at(at)));
         }
         (low, high)
     }
@@ -84,7 +80,7 @@ impl BaseLoad {
 /// as charging there is orderly. It holds only while commands are heard: defaults keep to the limit itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreement {
-    /// The most that may flow down then, base load included; not below the node's limit.
+    /// The most that may flow down then, base load included; where the node's own limit is higher, that holds.
     pub import_limit: Power,
     /// From when until when.
     pub interval: Interval,
@@ -117,7 +113,9 @@ impl Node {
             Some(Agreement {
                 import_limit,
                 interval,
-            }) if interval.start() <= from && to < interval.end() => *import_limit,
+            }) if interval.start() <= from && to < interval.end() => {
+                self.import_limit.max(*import_limit)
+            }
             _ => self.import_limit,
         }
     }
@@ -131,16 +129,7 @@ impl Node {
                 return Err(Invalid::new(field, format!("{limit} is negative")));
             }
         }
-        match &self.agreement {
-            Some(agreement) if agreement.import_limit < self.import_limit => {
-                let problem = format!(
-                    "{} is below the limit without it, {}",
-                    agreement.import_limit, self.import_limit
-                );
-                Err(Invalid::new("agreement.import_limit_kw", problem))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -279,15 +268,6 @@ mod tests {
             ..node("n", NodeKind::Feeder, None)
         };
         assert_eq!(tree.insert(negative).unwrap_err().field, "import_limit_kw");
-        let tight = Node {
-            agreement: Some(Agreement {
-                import_limit: Power::from_watts(999),
-                interval: Interval::new(at(0), at(1)).unwrap(),
-            }),
-            ..node("n", NodeKind::Feeder, None)
-        };
-        let field = tree.insert(tight).unwrap_err().field;
-        assert_eq!(field, "agreement.import_limit_kw");
         assert_eq!(tree.nodes().len(), 2, "nothing that was refused stays");
     }
 
@@ -335,6 +315,7 @@ mod tests {
         assert_eq!(watts(22 * 60, 25 * 60), (0, 230));
         assert_eq!(watts(30, 24 * 60 + 30), (0, 230));
         assert_eq!(watts(5 * 60, 24 * 60 + 4 * 60), (0, 230));
+        assert_eq!(watts(30, 24 * 60 + 10), (0, 230));
     }
 
     #[test]

@@ -195,7 +195,8 @@ impl Engine {
             more[self.fleet.node_of(*station)] += *power;
         }
         tree.sum_upwards(&mut more);
-        let base = tree.nodes().iter().map(|node| node.base_load.at(now));
+        let highest = |node: &vpp_core::Node| node.base_load.over(now, now + length).1;
+        let base = tree.nodes().iter().map(highest);
         let mut flow: Vec<Power> = base.collect();
         for (station, state) in self.states.iter().enumerate() {
             flow[self.fleet.node_of(station)] += state.active_power;

@@ -106,6 +106,19 @@ impl<'a> Guard<'a> {
             // It counts with its whole range, which proves nothing. Up to its default it is safe: all defaults fit.
             within = within.limited_to(Power::ZERO, limits.default_setpoint);
         }
+        if within > limits.default_setpoint {
+            // Where an agreement ends before the command would, it is not renewed as it was.
+            let over = largest(fleet, station, |node| {
+                let at = &fleet.tree().nodes()[node];
+                let falls = at.import_limit_over(*from, *from) > at.import_limit_over(*from, *to);
+                if falls {
+                    below_high[node] - at.import_limit_over(*from, *to)
+                } else {
+                    Power::ZERO
+                }
+            });
+            within = limits.default_setpoint.max(within - over);
+        }
         if within > high {
             let room = smallest(fleet, station, |node| {
                 fleet.tree().nodes()[node].import_limit_over(*from, *to) - below_high[node]
@@ -149,4 +162,10 @@ fn smallest(fleet: &Fleet, station: usize, room: impl Fn(usize) -> Power) -> Pow
         .min()
         .unwrap_or(Power::from_watts(i64::MAX / 4));
     least.max(Power::ZERO)
+}
+
+/// The largest of any node above a station; not below zero.
+fn largest(fleet: &Fleet, station: usize, over: impl Fn(usize) -> Power) -> Power {
+    let path = fleet.tree().path_to_root(fleet.node_of(station));
+    path.map(over).max().unwrap_or(Power::ZERO).max(Power::ZERO)
 }

@@ -117,6 +117,8 @@ impl Engine {
             let reason = match reason {
                 reason if unchanged && reason != Reason::Release => Reason::Renewal,
                 _ if setpoint.guarded => Reason::Limit,
+                // Others may be in an event meanwhile.
+                Reason::Event | Reason::Regulation if state.baseline.is_none() => Reason::Orderly,
                 reason => reason,
             };
             let station = &self.fleet.stations()[setpoint.station];
