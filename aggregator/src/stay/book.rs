@@ -246,7 +246,7 @@ impl Book {
         for (end, id) in ended {
             match self.bookings.get(&id).map(|booking| booking.state) {
                 Some(ReservationState::Booked) => {
-                    self.turn(&id, ReservationState::Missed, Vec::new())
+                    self.turn(&id, ReservationState::Missed, Vec::new());
                 }
                 Some(ReservationState::PluggedIn) if now - end > UNWATCHED && !watched(&id) => {
                     tracing::warn!(reservation = %id, "its vehicle left while nobody looked; what it left with is not known");
