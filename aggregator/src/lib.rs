@@ -2,12 +2,15 @@
 //! splits a station's setpoint over its piles, answers, and reports.
 //!
 //! [`agent`] is the state of one station's commands, [`mod@split`] shares a setpoint out, [`operator`] drives all stations of
-//! one aggregator through [`site::Sites`]; all three are pure and get the time from outside. [`kafka`] is the process.
+//! one aggregator through [`site::Sites`]; all three are pure and get the time from outside. [`kafka`] is the process,
+//! [`protocol`] the words that real piles speak.
 
 pub mod agent;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod operator;
+#[cfg(feature = "ocpp")]
+pub mod protocol;
 pub mod site;
 pub mod split;
 
