@@ -31,7 +31,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Some("SetChargingProfileResponse") => debug(answer::v2(payload)),
             other => Err(format!("{other:?} is not read")),
         };
-        println!("{}", json!({"ok": said.is_ok(), "says": said.unwrap_or_else(|refused| refused)}));
+        println!(
+            "{}",
+            json!({"ok": said.is_ok(), "says": said.unwrap_or_else(|refused| refused)})
+        );
     }
     Ok(())
 }
@@ -64,8 +67,12 @@ fn orders() -> Result<(), Box<dyn std::error::Error>> {
             };
             for version in ["1.6", "2.0.1", "2.1"] {
                 let line = match message(version, &connector, &order, now) {
-                    Ok(payload) => json!({"version": version, "setpoint_w": watts, "payload": payload}),
-                    Err(refused) => json!({"version": version, "setpoint_w": watts, "refused": refused.to_string()}),
+                    Ok(payload) => {
+                        json!({"version": version, "setpoint_w": watts, "payload": payload})
+                    }
+                    Err(refused) => {
+                        json!({"version": version, "setpoint_w": watts, "refused": refused.to_string()})
+                    }
                 };
                 println!("{line}");
             }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use vpp_core::{Energy, Invalid, Power, Timestamp};
 
 use super::figure::{Absent, Figure};
-use super::vehicle::{Message, Transfer};
+use super::vehicle::{Message, Transfer, V2x};
 use super::wire::read;
 use super::wiring::Connector;
 
@@ -76,10 +76,10 @@ impl Needs {
         {
             *energy = (*energy - charged).max(Energy::ZERO);
         }
-        if let Ok(energy) = &mut self.energy_available {
-            if self.max_discharge != Ok(Power::ZERO) {
-                *energy = (*energy + charged).max(Energy::ZERO);
-            }
+        if let Ok(energy) = &mut self.energy_available
+            && self.max_discharge != Ok(Power::ZERO)
+        {
+            *energy = (*energy + charged).max(Energy::ZERO);
         }
         self
     }
@@ -132,8 +132,8 @@ pub fn v2(payload: &Value, connector: &Connector) -> Result<Needs, Invalid> {
     if !transfer.both_ways {
         return Ok(one_way);
     }
-    let available = v2x.and_then(|v2x| v2x.energy_available());
-    let max_discharge = v2x.and_then(|v2x| v2x.max_discharge());
+    let available = v2x.and_then(V2x::energy_available);
+    let max_discharge = v2x.and_then(V2x::max_discharge);
     Ok(Needs {
         energy_available: available.unwrap_or(unknown.energy_available),
         max_discharge: max_discharge.unwrap_or(unknown.max_discharge),
