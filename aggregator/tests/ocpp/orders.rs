@@ -270,10 +270,11 @@ fn a_station_without_orders_keeps_its_own_fallback() {
             &mut station,
             &message(version, &pile, false, &order, at(0)).unwrap(),
         );
-        let watts = |ms| station.told(1, None, at(ms)).unwrap().watts();
+        let told =
+            |ms| Power::round_kilowatts(station.told(1, None, at(ms)).unwrap().watts() / 1e3);
         assert_eq!(
-            [watts(0), watts(60_499), watts(60_500)],
-            [50_000.0, 50_000.0, 20_000.0]
+            [told(0), told(60_499), told(60_500)],
+            [kw(50), kw(50), kw(20)]
         );
     }
 }

@@ -49,8 +49,11 @@ fn read(version: &str, payload: &Value) -> Reading {
     reading.unwrap()
 }
 
+/// Measurand, value, unit, and what else a sample says.
+type Said<'a> = (&'a str, &'a str, &'a str, Value);
+
 /// Power of samples of one instant, in any version.
-fn power(samples: &[(&str, &str, &str, Value)]) -> Result<i64, Absent> {
+fn power(samples: &[Said<'_>]) -> Result<i64, Absent> {
     let of = |version: &str| {
         let samples = samples.iter();
         let samples =
@@ -71,7 +74,7 @@ const EXPORT: &str = "Power.Active.Export";
 fn power_is_import_less_export() {
     let none = Value::Null;
     let phase = |phase: &str| json!({"phase": phase});
-    let cases: [(&[(&str, &str, &str, Value)], i64); 8] = [
+    let cases: [(&[Said<'_>], i64); 8] = [
         (&[(IMPORT, "6.9", "kW", none.clone())], 6_900),
         (&[(IMPORT, "6900.4", "W", none.clone())], 6_900),
         (&[(EXPORT, "5000", "W", none.clone())], -5_000),
@@ -122,7 +125,7 @@ fn power_is_import_less_export() {
 #[test]
 fn power_that_makes_no_sense_is_absent() {
     let none = Value::Null;
-    let reason = |samples: &[(&str, &str, &str, Value)]| power(samples).unwrap_err().to_string();
+    let reason = |samples: &[Said<'_>]| power(samples).unwrap_err().to_string();
     let first = "meterValue[0].sampledValue[0]";
     assert_eq!(
         reason(&[("SoC", "50", "Percent", none.clone())]),
