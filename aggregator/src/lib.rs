@@ -3,7 +3,7 @@
 //!
 //! [`agent`] is the state of one station's commands, [`mod@split`] shares a setpoint out, [`operator`] drives all stations of
 //! one aggregator through [`site::Sites`], [`stay`] keeps what owners and makers of vehicles were promised; all are pure and get
-//! the time from outside. [`kafka`] is the process.
+//! the time from outside. [`kafka`] is the process, [`protocol`] the words that real piles speak.
 
 pub mod agent;
 pub mod bank;
@@ -12,6 +12,8 @@ pub mod kafka;
 pub mod operator;
 #[cfg(feature = "owners")]
 pub mod owners;
+#[cfg(feature = "ocpp")]
+pub mod protocol;
 pub mod site;
 pub mod split;
 pub mod stay;
