@@ -51,6 +51,18 @@ fn switches(told: &[Vec<Power>], pile: usize) -> Vec<usize> {
 }
 
 #[test]
+fn what_nobody_can_begin_to_charge_with_is_not_fed_in() {
+    // Three give 5 kW each. What is left of it is less than the one who must charge can begin with.
+    let mut cars: Vec<PileReading> = (0..4).map(|pile| car(pile, 12.0, 0.0)).collect();
+    cars[0] = car(0, 1.0, 6.5);
+    cars[0].session.max_discharge = Power::ZERO;
+    let export = Power::from_watts(-14_500);
+    let told = run(&mut cars, 1, |_| export);
+    assert_eq!(told[0][0], Power::ZERO);
+    assert_eq!(told[0].iter().sum::<Power>(), export);
+}
+
+#[test]
 fn what_is_too_little_for_all_goes_by_turns() {
     // Room for two of three.
     let mut cars: Vec<PileReading> = (0..3).map(|pile| car(pile, 12.0, 40.0)).collect();

@@ -6,57 +6,88 @@
     clippy::cast_precision_loss
 )] // a garage is small
 
+mod fleet;
+mod garage;
+mod horizon;
+mod planned;
 mod plot;
 mod policies;
+mod run;
 mod sessions;
+mod surroundings;
+mod window;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use chrono::NaiveDate;
 use serde_json::{Value, json};
+use vpp_market_adapters::RulePack;
 
-use policies::{Controller, Policy, Vehicle};
+use fleet::Fleet;
+use garage::{Case, Garage, Limits, Prices};
+use policies::Policy;
 use sessions::{Session, Statistics};
+use surroundings::Surroundings;
 
-/// Sessions of a garage drawn from the statistics of real ones (ElaadNL), charged under a limit that falls: how much of what
-/// was asked for each way of sharing delivers, how many vehicles leave with less, and how often piles are switched.
+/// A Monday in the months with a sharp peak.
+const FIRST_DAY: (i32, u32, u32) = (2027, 7, 5);
+
+/// Sessions charged under a limit that falls: how much of what was asked for each way of sharing delivers, what that costs, and
+/// which limits it breaks. Three sets of them: a garage drawn from the statistics of real sessions (ElaadNL); the same with
+/// V2G, sun and houses; a bus depot (`spice_ev`).
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The folder of the statistics.
-    #[arg(long, default_value = "../shared/data/elaad-sessions")]
+    /// The folder of public data.
+    #[arg(long, default_value = "../shared/data")]
     data: PathBuf,
-    /// Whose: private, public or workplace.
+    /// Of garage, v2g, depot: only these.
+    #[arg(long, value_delimiter = ',', default_value = "garage,v2g,depot")]
+    only: Vec<String>,
+    /// Whose sessions the garage has: private, public or workplace.
     #[arg(long, default_value = "workplace")]
     place: String,
-    /// Piles.
+    /// Piles of the garage.
     #[arg(long, default_value_t = 54)]
     piles: usize,
     /// Vehicles a day, as far as a pile is free.
     #[arg(long, default_value_t = 60)]
     per_day: usize,
     /// Days.
-    #[arg(long, default_value_t = 28)]
+    #[arg(long, default_value_t = 14)]
     days: usize,
     /// Of the draws.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Limits, kW.
+    /// Limits of the garage, kW.
     #[arg(
         long,
         value_delimiter = ',',
         default_value = "20,30,40,50,60,80,100,150"
     )]
     limits_kw: Vec<f64>,
+    /// Limits of the garage with V2G, kW.
+    #[arg(long, value_delimiter = ',', default_value = "60,80,100,150")]
+    v2g_limits_kw: Vec<f64>,
+    /// The depot's fleet, in the folder of public data.
+    #[arg(long, default_value = "spiceev-scenarios/bus_scenario_D.json.gz")]
+    fleet: PathBuf,
+    /// Limits of the depot, kW.
+    #[arg(long, value_delimiter = ',', default_value = "20,30,40,60,80,120,200")]
+    depot_limits_kw: Vec<f64>,
     /// How long a share holds, minutes.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 5)]
     period_min: usize,
-    /// The least with which a pile charges, A; less is nothing.
+    /// The least with which a pile of the garage charges, A; less is nothing. 0: any pile charges with any power.
     #[arg(long, default_value_t = 6.0)]
     least_a: f64,
+    /// Share of the energy that is left on the way into a battery and out of it, with V2G.
+    #[arg(long, default_value_t = 0.95)]
+    efficiency: f64,
     /// Write the sessions here as JSON, for another program.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Draw them here as SVG.
+    /// Draw the rows here as SVG.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// With the rows of another program, one JSON object a line (`charging_peers.py`), beside them.
@@ -64,165 +95,193 @@ pub(crate) struct Arguments {
     peers: Option<PathBuf>,
 }
 
-/// What all policies have in common.
-pub(crate) struct Garage {
-    period_min: usize,
-    volts: f64,
-    most_a: f64,
-    least_a: f64,
-}
-
-impl Garage {
-    fn period_h(&self) -> f64 {
-        self.period_min as f64 / 60.0
-    }
-
-    fn pile_kw(&self) -> f64 {
-        self.most_a * self.volts / 1e3
-    }
-
-    fn least_kw(&self) -> f64 {
-        self.least_a * self.volts / 1e3
-    }
-
-    /// The most that a vehicle draws in a period: by its pile, or by what it still wants.
-    fn most_kw(&self, wants_kwh: f64) -> f64 {
-        self.pile_kw().min(wants_kwh / self.period_h())
-    }
-}
-
-/// What came of a policy.
-#[derive(Default)]
-struct Outcome {
-    asked_kwh: f64,
-    delivered_kwh: f64,
-    /// Vehicles that left with less than 99 % of what they asked for.
-    short: usize,
-    /// The worst share that a vehicle left with, of those in the worst twentieth: their mean.
-    worst_twentieth: f64,
-    peak_kw: f64,
-    /// Times that a pile was switched on or off in a session, without the first and the last.
-    switches: usize,
-    worst_excess_kw: f64,
-}
-
 pub(crate) fn measure(arguments: &Arguments, print: impl Fn(&Value)) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        arguments.period_min > 0 && 15 % arguments.period_min == 0,
+        "--period-min: {} does not divide a quarter of an hour",
+        arguments.period_min
+    );
+    anyhow::ensure!(
+        arguments.data.is_dir(),
+        "--data: there is no folder {}; the public data stand beside the project in ../shared/data",
+        arguments.data.display()
+    );
+    let made = |name: &String| match name.as_str() {
+        "garage" => garage(arguments, "garage"),
+        "v2g" => garage(arguments, "v2g"),
+        "depot" => depot(arguments),
+        other => anyhow::bail!("--only: {other:?} is none of garage, v2g, depot"),
+    };
+    let cases = (arguments.only.iter().map(made)).collect::<anyhow::Result<Vec<Case>>>()?;
+    if let Some(path) = &arguments.save {
+        let text = json!({"cases": cases.iter().map(saved).collect::<Vec<_>>()}).to_string();
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
+    }
+    let mut rows = Vec::new();
+    for case in &cases {
+        let v2g: &[Policy] = match case.surroundings {
+            Some(_) => &Policy::V2G,
+            None => &[],
+        };
+        for &transformer_kw in &case.limits_kw {
+            let limits = Limits {
+                transformer_kw,
+                surroundings: case.surroundings.as_ref(),
+            };
+            for &policy in Policy::CHARGING.iter().chain(v2g) {
+                let row = run::run(policy, case, limits)?;
+                print(&row);
+                rows.push(row);
+            }
+        }
+    }
+    match &arguments.plot {
+        Some(path) => plot::draw(path, &rows, &peers(arguments.peers.as_deref())?),
+        None => Ok(()),
+    }
+}
+
+/// Rows of another program.
+fn peers(path: Option<&Path>) -> anyhow::Result<Vec<Value>> {
+    let Some(path) = path else {
+        return Ok(Vec::new());
+    };
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    Ok(text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?)
+}
+
+/// A garage drawn from statistics; as `v2g` with vehicles that feed in, sun and houses.
+fn garage(arguments: &Arguments, name: &'static str) -> anyhow::Result<Case> {
+    let v2g = name == "v2g";
     let garage = Garage {
-        period_min: arguments.period_min.max(1),
+        period_min: arguments.period_min,
+        piles: arguments.piles,
         volts: 220.0,
         most_a: 32.0,
         least_a: arguments.least_a,
+        efficiency: if v2g { arguments.efficiency } else { 1.0 },
     };
-    let statistics = Statistics::load(&arguments.data, &arguments.place)?;
-    let sessions = statistics.draw(
+    anyhow::ensure!(
+        0.0 < garage.efficiency && garage.efficiency <= 1.0,
+        "--efficiency: {} is outside (0, 1]",
+        garage.efficiency
+    );
+    let statistics = Statistics::load(&arguments.data.join("elaad-sessions"), &arguments.place)?;
+    let mut sessions = statistics.draw(
         arguments.seed,
         arguments.days,
         arguments.piles,
         arguments.per_day,
         &garage,
     );
-    if let Some(path) = &arguments.save {
-        let text = json!({
-            "period_min": garage.period_min,
-            "volts": garage.volts,
-            "most_a": garage.most_a,
-            "least_a": garage.least_a,
-            "piles": arguments.piles,
-            "limits_kw": arguments.limits_kw,
-            "sessions": sessions,
-        });
-        std::fs::write(path, text.to_string()).with_context(|| path.display().to_string())?;
+    if !v2g {
+        sessions
+            .iter_mut()
+            .for_each(|session| session.discharge_kw = 0.0);
     }
-    let mut rows = Vec::new();
-    for &limit_kw in &arguments.limits_kw {
-        for policy in Policy::ALL {
-            let outcome = run(policy, &garage, limit_kw, &sessions);
-            let row = json!({
-                "policy": policy.name(),
-                "limit_kw": limit_kw,
-                "sessions": sessions.len(),
-                "delivered_share": outcome.delivered_kwh / outcome.asked_kwh,
-                "short_share": outcome.short as f64 / sessions.len() as f64,
-                "worst_twentieth": outcome.worst_twentieth,
-                "peak_kw": outcome.peak_kw,
-                "switches_a_session": outcome.switches as f64 / sessions.len() as f64,
-                "worst_excess_kw": outcome.worst_excess_kw,
-            });
-            print(&row);
-            rows.push(row);
+    let (year, month, day) = FIRST_DAY;
+    let day = NaiveDate::from_ymd_opt(year, month, day).context("no such day")?;
+    let periods = periods(&sessions);
+    let surroundings = match v2g {
+        true => {
+            let folder = arguments.data.join("loads-residential");
+            Some(Surroundings::load(
+                &folder,
+                day,
+                periods,
+                garage.period_min,
+            )?)
         }
-    }
-    let Some(path) = &arguments.plot else {
-        return Ok(());
+        false => None,
     };
-    let text = match &arguments.peers {
-        Some(peers) => {
-            std::fs::read_to_string(peers).with_context(|| peers.display().to_string())?
-        }
-        None => String::new(),
+    let limits_kw = if v2g {
+        &arguments.v2g_limits_kw
+    } else {
+        &arguments.limits_kw
     };
-    let peers = text
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<Vec<Value>, _>>()?;
-    plot::draw(path, &rows, &peers)
+    Ok(Case {
+        name,
+        prices: prices(day, periods, &garage)?,
+        garage,
+        sessions,
+        limits_kw: limits_kw.clone(),
+        surroundings,
+        timetable: false,
+    })
 }
 
-fn run(policy: Policy, garage: &Garage, limit_kw: f64, sessions: &[Session]) -> Outcome {
-    let mut controller = Controller::new(policy, garage);
-    let mut outcome = Outcome {
-        asked_kwh: sessions.iter().map(|session| session.kwh).sum(),
-        ..Outcome::default()
+/// A depot of buses, on the same weekday.
+fn depot(arguments: &Arguments) -> anyhow::Result<Case> {
+    const VOLTS: f64 = 400.0;
+    let fleet = Fleet::load(&arguments.data.join(&arguments.fleet))?;
+    let depot = fleet.depot(arguments.period_min)?;
+    let any_power = arguments.least_a <= 0.0;
+    let garage = Garage {
+        period_min: arguments.period_min,
+        piles: depot.piles,
+        volts: VOLTS,
+        most_a: depot.most_kw * 1e3 / VOLTS,
+        least_a: if any_power {
+            0.0
+        } else {
+            depot.least_kw * 1e3 / VOLTS
+        },
+        efficiency: 1.0,
     };
-    let mut left: Vec<f64> = sessions.iter().map(|session| session.kwh).collect();
-    let mut drew = vec![0.0; sessions.len()];
-    let end = sessions
+    let (year, month, day) = FIRST_DAY;
+    let monday = NaiveDate::from_ymd_opt(year, month, day).context("no such day")?;
+    let weekday = u64::from(chrono::Datelike::weekday(&depot.day).num_days_from_monday());
+    let day = monday + chrono::Days::new(weekday);
+    Ok(Case {
+        name: "depot",
+        prices: prices(day, periods(&depot.sessions), &garage)?,
+        garage,
+        sessions: depot.sessions,
+        limits_kw: arguments.depot_limits_kw.clone(),
+        surroundings: None,
+        timetable: true,
+    })
+}
+
+fn periods(sessions: &[Session]) -> usize {
+    sessions
         .iter()
         .map(|session| session.departure)
         .max()
-        .unwrap_or(0);
-    for period in 0..end {
-        // In the order of their piles, as a station reads them.
-        let mut here: Vec<usize> = (0..sessions.len())
-            .filter(|at| (sessions[*at].arrival..sessions[*at].departure).contains(&period))
-            .collect();
-        here.sort_by_key(|at| sessions[*at].pile);
-        let vehicles: Vec<Vehicle> = (here.iter())
-            .map(|&at| Vehicle {
-                pile: sessions[at].pile,
-                arrival: sessions[at].arrival,
-                stays: sessions[at].departure - period,
-                wants_kwh: left[at],
-                drew_kw: drew[at],
-            })
-            .collect();
-        let shares = controller.share(garage, period, limit_kw, &vehicles);
-        let mut total = 0.0;
-        for (&at, share) in here.iter().zip(shares) {
-            let draws = share.min(garage.most_kw(left[at]));
-            let was_on = drew[at] > 0.0;
-            // A watt-hour is not worth a session.
-            let wants = left[at] > 1e-3;
-            outcome.switches +=
-                usize::from(period > sessions[at].arrival && wants && was_on != (draws > 0.0));
-            drew[at] = draws;
-            left[at] -= draws * garage.period_h();
-            total += draws;
-        }
-        outcome.peak_kw = outcome.peak_kw.max(total);
-        outcome.worst_excess_kw = outcome.worst_excess_kw.max(total - limit_kw);
-    }
-    let mut shares: Vec<f64> = (sessions.iter().zip(&left))
-        .map(|(session, left)| 1.0 - left / session.kwh.max(1e-9))
-        .collect();
-    shares.sort_by(f64::total_cmp);
-    outcome.delivered_kwh = outcome.asked_kwh - left.iter().sum::<f64>();
-    let lacking = sessions
-        .iter()
-        .zip(&left)
-        .filter(|(session, left)| **left > 0.01 * session.kwh + 1e-3);
-    outcome.short = lacking.count();
-    let worst = (shares.len() / 20).max(1);
-    outcome.worst_twentieth = shares.iter().take(worst).sum::<f64>() / worst as f64;
-    outcome
+        .unwrap_or(0)
+}
+
+fn prices(day: NaiveDate, periods: usize, garage: &Garage) -> anyhow::Result<Prices> {
+    anyhow::ensure!(periods > 0, "there are no sessions");
+    let tariff = RulePack::guangdong_2025().tariff();
+    Prices::new(tariff, day, periods, garage.period_min)
+}
+
+/// For another program.
+fn saved(case: &Case) -> Value {
+    let garage = &case.garage;
+    let around = case.surroundings.as_ref();
+    json!({
+        "name": case.name,
+        "start": case.prices.start,
+        "period_min": garage.period_min,
+        "volts": garage.volts,
+        "most_a": garage.most_a,
+        "least_a": garage.least_a,
+        "piles": garage.piles,
+        "efficiency": garage.efficiency,
+        "limits_kw": case.limits_kw,
+        "sessions": case.sessions,
+        "drawn_cny_per_kwh": case.prices.drawn,
+        "fed_in_cny_per_kwh": case.prices.fed_in,
+        // As shares of what the transformer may draw.
+        "sun": around.map(|around| &around.sun),
+        "houses": around.map(|around| &around.houses),
+        "transformer_export": around.map(|around| around.export_kw(1.0)),
+        "feeder_import": around.map(|around| around.feeder(1.0).draw_kw),
+        "feeder_export": around.map(|around| around.feeder(1.0).feed_in_kw),
+    })
 }

@@ -413,7 +413,17 @@ impl Shares {
         }
         let charges = |load: &Load| load.told > 0 && load.told >= load.least;
         let rest = self.level(rest, |load| charges(load) && load.required > 0);
-        self.level(rest, charges);
+        let rest = self.level(rest, charges);
+        self.keep(rest);
+    }
+
+    /// What nobody can begin to charge with is not taken out of anybody: an export would exceed its limit.
+    fn keep(&mut self, mut rest: i64) {
+        for load in self.loads.iter_mut().filter(|load| load.told < 0) {
+            let kept = rest.min(-load.told);
+            load.told += kept;
+            rest -= kept;
+        }
     }
 
     /// Takes back from raises what others still draw or may still be about to draw, so that the sum keeps `setpoint` in

@@ -1,4 +1,4 @@
-//! What each way of sharing delivers under a falling limit, as SVG.
+//! What each way of sharing delivers under a falling limit, and at what cost, as SVG.
 
 use std::path::Path;
 
@@ -6,97 +6,191 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde_json::Value;
 
-use super::policies::Policy;
-
-const SIZE: (u32, u32) = (1_100, 520);
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(150, 150, 150),
-    RGBColor(230, 159, 0),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(0, 158, 115),
-    RGBColor(213, 94, 0),
-];
+const SIZE: (u32, u32) = (1_180, 960);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws rows of the bench as lines, and those of another program as circles.
+/// A line, or marks for another program's rows.
+struct Series {
+    policy: &'static str,
+    colour: RGBColor,
+    width: u32,
+}
+
+const fn series(policy: &'static str, colour: (u8, u8, u8), width: u32) -> Series {
+    let (red, green, blue) = colour;
+    Series {
+        policy,
+        colour: RGBColor(red, green, blue),
+        width,
+    }
+}
+
+const CHARGING: [Series; 7] = [
+    series("round robin", (230, 159, 0), 2),
+    series("rotation", (150, 150, 150), 2),
+    series("first come, first served", (204, 121, 167), 2),
+    series("earliest deadline first", (86, 180, 233), 2),
+    series("least laxity first", (0, 114, 178), 2),
+    series("window (vpp)", (0, 158, 115), 3),
+    series("plan (vpp)", (213, 94, 0), 3),
+];
+const V2G: [Series; 6] = [
+    series("round robin", (230, 159, 0), 2),
+    series("least laxity first", (0, 114, 178), 2),
+    series("least laxity first, V2G", (86, 180, 233), 2),
+    series("plan (vpp)", (213, 94, 0), 3),
+    series("plan, V2G (vpp)", (204, 121, 167), 3),
+    series("plan of vehicles, V2G (vpp)", (0, 158, 115), 3),
+];
+
+struct Panel<'a> {
+    case: &'a str,
+    title: &'a str,
+    field: &'a str,
+    series: &'a [Series],
+    /// The row of hindsight that bounds it.
+    bound: &'a str,
+    legend: bool,
+}
+
+/// Draws rows of the bench as lines, and those of other programs as marks: circles for acnportal, crosses for EV2Gym,
+/// triangles for the bounds of hindsight.
 pub(super) fn draw(path: &Path, rows: &[Value], peers: &[Value]) -> anyhow::Result<()> {
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
-    let (left, right) = root.split_horizontally(SIZE.0 / 2);
-    let delivered = "Energy delivered, share of what was asked for";
-    panel(&left, delivered, "delivered_share", rows, peers)?;
-    let worst = "What the worst-served twentieth got of it";
-    panel(&right, worst, "worst_twentieth", rows, peers)?;
+    let cost = "cost_cny_per_kwh";
+    let panel = |case, title, field, series, bound, legend| Panel {
+        case,
+        title,
+        field,
+        series,
+        bound,
+        legend,
+    };
+    let panels = [
+        panel(
+            "garage",
+            "Garage: energy delivered, share of what was asked for",
+            "delivered_share",
+            &CHARGING[..],
+            "hindsight",
+            true,
+        ),
+        panel(
+            "depot",
+            "Bus depot: energy delivered, share of what was asked for",
+            "delivered_share",
+            &CHARGING[..],
+            "hindsight",
+            false,
+        ),
+        panel(
+            "depot",
+            "Bus depot: cost of each kWh, CNY",
+            cost,
+            &CHARGING[..],
+            "hindsight",
+            false,
+        ),
+        panel(
+            "v2g",
+            "Garage with V2G, sun and houses: cost of each kWh, CNY",
+            cost,
+            &V2G[..],
+            "hindsight, V2G",
+            true,
+        ),
+    ];
+    for (area, panel) in root.split_evenly((2, 2)).iter().zip(&panels) {
+        if rows.iter().any(|row| row["case"] == panel.case) {
+            panel.draw(area, rows, peers)?;
+        }
+    }
     root.present()?;
     Ok(())
 }
 
-fn panel(
-    area: &Area<'_>,
-    title: &str,
-    field: &str,
-    rows: &[Value],
-    peers: &[Value],
-) -> anyhow::Result<()> {
-    let points = |rows: &[Value], policy: &str| -> Vec<(f64, f64)> {
-        let of = |row: &&Value| row["policy"] == policy;
-        let point = |row: &Value| Some((row["limit_kw"].as_f64()?, row[field].as_f64()?));
-        rows.iter().filter(of).filter_map(point).collect()
-    };
-    let limits = || rows.iter().filter_map(|row| row["limit_kw"].as_f64());
-    let (least, most) = (
-        limits().fold(f64::INFINITY, f64::min),
-        limits().fold(0.0, f64::max),
-    );
-    anyhow::ensure!(least < most, "a plot needs two limits");
-    let mut chart = ChartBuilder::on(area)
-        .caption(title, ("sans-serif", 18))
-        .margin(14)
-        .x_label_area_size(42)
-        .y_label_area_size(46)
-        .build_cartesian_2d(least..most, 0.0..1.02)?;
-    chart
-        .configure_mesh()
-        .x_desc("limit, kW")
-        .label_style(("sans-serif", 14))
-        .light_line_style(RGBColor(240, 240, 240))
-        .draw()?;
-    for (policy, colour) in Policy::ALL.into_iter().zip(COLOURS).skip(1) {
-        let width = if policy == Policy::Window { 3 } else { 2 };
-        chart
-            .draw_series(LineSeries::new(
-                points(rows, policy.name()),
-                colour.stroke_width(width),
-            ))?
-            .label(policy.name())
-            .legend(move |(x, y)| {
-                PathElement::new([(x, y), (x + 22, y)], colour.stroke_width(width))
-            });
-        let theirs = points(peers, policy.name());
-        chart.draw_series(
-            theirs
-                .into_iter()
-                .map(|at| Circle::new(at, 4, colour.stroke_width(1))),
-        )?;
+impl Panel<'_> {
+    fn points(&self, rows: &[Value], of: impl Fn(&Value) -> bool) -> Vec<(f64, f64)> {
+        let here = |row: &&Value| row["case"] == self.case && of(row);
+        let point = |row: &Value| Some((row["limit_kw"].as_f64()?, row[self.field].as_f64()?));
+        rows.iter().filter(here).filter_map(point).collect()
     }
-    let best = points(peers, "hindsight");
-    if !best.is_empty() {
+
+    fn draw(&self, area: &Area<'_>, rows: &[Value], peers: &[Value]) -> anyhow::Result<()> {
+        let drawn = |row: &Value| {
+            self.series
+                .iter()
+                .any(|series| row["policy"] == series.policy)
+        };
+        let mut all = self.points(rows, drawn);
+        let bound = self.points(peers, |row| row["policy"] == self.bound);
+        all.extend(&bound);
+        let range = |of: fn(&(f64, f64)) -> f64| {
+            let values = || all.iter().map(of);
+            (
+                values().fold(f64::INFINITY, f64::min),
+                values().fold(0.0, f64::max),
+            )
+        };
+        let ((least, most), (low, high)) = (range(|at| at.0), range(|at| at.1));
+        anyhow::ensure!(least < most, "a plot needs two limits");
+        let margin = 0.04 * (high - low);
+        // A falling line leaves no place for the legend.
+        let top = match self.legend && self.field != "delivered_share" {
+            true => high + 0.5 * (high - low),
+            false => high + margin,
+        };
+        let mut chart = ChartBuilder::on(area)
+            .caption(self.title, ("sans-serif", 18))
+            .margin(14)
+            .x_label_area_size(42)
+            .y_label_area_size(46)
+            .build_cartesian_2d(least..most, low - margin..top)?;
         chart
-            .draw_series(
-                best.into_iter()
-                    .map(|at| TriangleMarker::new(at, 5, BLACK.filled())),
-            )?
-            .label("most with hindsight")
+            .configure_mesh()
+            .x_desc("limit of the transformer, kW")
+            .x_label_formatter(&|limit| format!("{limit:.0}"))
+            .label_style(("sans-serif", 14))
+            .light_line_style(RGBColor(240, 240, 240))
+            .draw()?;
+        for series in self.series {
+            let (colour, width) = (series.colour, series.width);
+            let mine = self.points(rows, |row| row["policy"] == series.policy);
+            chart
+                .draw_series(LineSeries::new(mine, colour.stroke_width(width)))?
+                .label(series.policy)
+                .legend(move |(x, y)| {
+                    PathElement::new([(x, y), (x + 22, y)], colour.stroke_width(width))
+                });
+            let theirs = |program: &str| {
+                self.points(peers, |row| {
+                    row["policy"] == series.policy && row["program"] == program
+                })
+            };
+            let circles = theirs("acnportal").into_iter();
+            chart.draw_series(circles.map(|at| Circle::new(at, 5, colour.stroke_width(1))))?;
+            let crosses = theirs("EV2Gym").into_iter();
+            chart.draw_series(crosses.map(|at| Cross::new(at, 5, colour.stroke_width(2))))?;
+        }
+        chart
+            .draw_series((bound.into_iter()).map(|at| TriangleMarker::new(at, 5, BLACK.filled())))?
+            .label(self.bound)
             .legend(|(x, y)| TriangleMarker::new((x + 11, y), 5, BLACK.filled()));
+        if self.legend {
+            let position = match self.field {
+                "delivered_share" => SeriesLabelPosition::LowerRight,
+                _ => SeriesLabelPosition::UpperRight,
+            };
+            chart
+                .configure_series_labels()
+                .position(position)
+                .background_style(WHITE.mix(0.9))
+                .border_style(RGBColor(200, 200, 200))
+                .label_font(("sans-serif", 14))
+                .draw()?;
+        }
+        Ok(())
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE.mix(0.9))
-        .border_style(RGBColor(200, 200, 200))
-        .label_font(("sans-serif", 14))
-        .draw()?;
-    Ok(())
 }
