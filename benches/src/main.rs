@@ -104,6 +104,8 @@ struct Case {
     pilot: Option<usize>,
     #[arg(long)]
     instance: Option<PathBuf>,
+    #[arg(long, default_value_t = 0)]
+    stops: usize,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -158,7 +160,7 @@ fn main() -> anyhow::Result<()> {
                 _ => anyhow::bail!("one of --size with --seed, --pilot and --instance"),
             };
             let limit = Duration::from_secs(case.limit);
-            let found = optimizer::run_case(&source, case.solver, limit)?;
+            let found = optimizer::run_case(&source, case.solver, limit, case.stops)?;
             println!("{}", found.unwrap_or_default());
         }
     }

@@ -8,6 +8,7 @@ mod case;
 mod child;
 mod growth;
 mod plot;
+mod stop;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -66,6 +67,9 @@ pub(crate) struct Arguments {
     /// Only these solvers.
     #[arg(long, value_delimiter = ',')]
     solvers: Option<Vec<Solver>>,
+    /// Stop `fast` so often on its way, and see how late the answer is.
+    #[arg(long, default_value_t = 0)]
+    stops: usize,
     /// Draw time over stations, log-log, as SVG.
     #[arg(long)]
     plot: Option<PathBuf>,
@@ -96,7 +100,12 @@ pub(crate) fn measure(arguments: &Arguments, print: impl Fn(&Value)) -> anyhow::
             if late.iter().any(too_large) {
                 continue;
             }
-            let found = child::run(&source, solver, limit)?;
+            let stops = if solver == Solver::Fast {
+                arguments.stops
+            } else {
+                0
+            };
+            let found = child::run(&source, solver, limit, stops)?;
             if found.is_none() {
                 late.extend(source.cells().map(|cells| (solver, cells)));
             }
@@ -173,6 +182,11 @@ fn row(source: &Source, limit: Duration, results: &[(Solver, Option<Value>)]) ->
         "reference_memory_mib":
             field(reference.as_ref().map(|(.., found)| found), "peak_memory_mib"),
     });
+    for name in stop::FIELDS {
+        if let Some(value) = fast.and_then(|found| found.get(name)) {
+            row[name] = value.clone();
+        }
+    }
     for (solver, found) in results.iter().filter(|(solver, _)| solver.is_reference()) {
         row[format!("{solver}_seconds").replace('-', "_")] = seconds(found.as_ref(), limit);
     }

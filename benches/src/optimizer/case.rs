@@ -10,7 +10,7 @@ use vpp_optimizer::HighsMethod;
 use vpp_optimizer::reference::Program;
 use vpp_optimizer::{Backend, Problem, Status, check, solve};
 
-use super::{Size, round};
+use super::{Size, round, stop};
 use crate::{cycle, instances};
 
 /// Who solves.
@@ -123,6 +123,7 @@ pub(crate) fn run(
     source: &Source,
     solver: Solver,
     limit: Duration,
+    stops: usize,
 ) -> anyhow::Result<Option<Value>> {
     let problem = source.problem()?;
     let mut figures = json!({
@@ -144,6 +145,11 @@ pub(crate) fn run(
     figures["model_seconds"] = json!(round(median.model));
     figures["repeats"] = json!(times.len());
     figures["peak_memory_mib"] = json!(peak_memory_mib());
+    if stops > 0 && solver == Solver::Fast {
+        let late = stop::measure(&problem, stops)?;
+        let late = late.as_object().into_iter().flatten();
+        late.for_each(|(name, value)| figures[name] = value.clone());
+    }
     Ok(Some(figures))
 }
 
@@ -267,7 +273,7 @@ mod tests {
     fn solvers_agree_and_tell_their_figures() {
         let mut objectives = Vec::new();
         for &solver in Solver::ALL {
-            let found = run(&SMALL, solver, Duration::from_secs(60))
+            let found = run(&SMALL, solver, Duration::from_secs(60), 0)
                 .expect("runs")
                 .expect("in time");
             assert_eq!(found["stations"], 20);

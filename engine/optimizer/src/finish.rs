@@ -4,6 +4,7 @@ use crate::frame::Frame;
 use crate::repair::{Draft, repair};
 use crate::score::score;
 use crate::solution::{Prices, ResourceSchedule, Solution, Status};
+use crate::stop::Stop;
 
 /// Charging and discharging at once by more than this is worth a second solve, kW.
 const BOTH_KW: f64 = 1e-6;
@@ -18,7 +19,7 @@ pub(crate) fn finish(
     status: Status,
     bound: f64,
 ) -> Solution {
-    let scored = scored(frame, repair(frame, Draft::from_schedule(schedule)));
+    let scored = repaired(frame, schedule, &Stop::never()).expect("nobody says stop");
     let lost = scored.objective - bound;
     Solution {
         gap: lost.max(0.0),
@@ -29,10 +30,25 @@ pub(crate) fn finish(
     }
 }
 
-/// What a schedule costs and falls short of, of which nothing more is known than that it came by rules.
-pub(crate) fn scored(frame: &Frame<'_>, mut schedule: Vec<ResourceSchedule>) -> Solution {
-    let outcome = score(frame, &mut schedule);
-    Solution {
+/// Repairs and scores a schedule of which nothing is known. `None` when the caller says stop.
+pub(crate) fn repaired(
+    frame: &Frame<'_>,
+    schedule: &[ResourceSchedule],
+    stop: &Stop<'_>,
+) -> Option<Solution> {
+    let schedule = repair(frame, Draft::from_schedule(schedule, stop)?, stop)?;
+    scored(frame, schedule, stop)
+}
+
+/// What a schedule costs and falls short of, of which nothing more is known than that it came by rules. `None` when the
+/// caller says stop.
+pub(crate) fn scored(
+    frame: &Frame<'_>,
+    mut schedule: Vec<ResourceSchedule>,
+    stop: &Stop<'_>,
+) -> Option<Solution> {
+    let outcome = score(frame, &mut schedule, stop)?;
+    Some(Solution {
         schedule,
         shortfalls: outcome.shortfalls,
         overloads: outcome.overloads,
@@ -42,7 +58,7 @@ pub(crate) fn scored(frame: &Frame<'_>, mut schedule: Vec<ResourceSchedule>) -> 
         repair_cost: 0.0,
         status: Status::Rules,
         prices: None,
-    }
+    })
 }
 
 /// Whether the repair cost enough to solve once more with directions held.

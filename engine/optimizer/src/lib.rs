@@ -68,6 +68,7 @@ mod limits;
 mod reach;
 mod repair;
 mod score;
+mod stop;
 
 pub mod bid;
 pub mod check;

@@ -16,6 +16,7 @@ mod regulation;
 
 use crate::frame::Frame;
 use crate::solution::ResourceSchedule;
+use crate::stop::Stop;
 
 use flows::fit_nodes;
 use regulation::{cut_regulation, fit_regulation};
@@ -37,17 +38,21 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Nets charging and discharging.
-    pub(crate) fn from_schedule(schedule: &[ResourceSchedule]) -> Self {
-        let horizon = |plan: &ResourceSchedule| 0..plan.charge_kw.len();
-        Self {
-            net_kw: schedule
-                .iter()
-                .map(|s| horizon(s).map(|t| s.net_kw(t)).collect())
-                .collect(),
-            up_kw: schedule.iter().map(|plan| plan.up_kw.clone()).collect(),
-            down_kw: schedule.iter().map(|plan| plan.down_kw.clone()).collect(),
+    /// Nets charging and discharging. `None` when the caller says stop.
+    pub(crate) fn from_schedule(schedule: &[ResourceSchedule], stop: &Stop<'_>) -> Option<Self> {
+        let mut draft = Self {
+            net_kw: Vec::with_capacity(schedule.len()),
+            up_kw: Vec::with_capacity(schedule.len()),
+            down_kw: Vec::with_capacity(schedule.len()),
+        };
+        for plan in schedule {
+            stop.go_on()?;
+            let horizon = 0..plan.charge_kw.len();
+            draft.net_kw.push(horizon.map(|t| plan.net_kw(t)).collect());
+            draft.up_kw.push(plan.up_kw.clone());
+            draft.down_kw.push(plan.down_kw.clone());
         }
+        Some(draft)
     }
 
     fn into_schedule(self) -> Vec<ResourceSchedule> {
@@ -68,18 +73,28 @@ impl Draft {
 
 /// Repairs a draft. The result keeps all own limits. Flows above a node's limits remain where the draft had them on
 /// purpose (limits of two nodes can pull one resource apart, and the draft knows the better choice), and where step 2
-/// finds no resource that could still move.
-pub(crate) fn repair(frame: &Frame<'_>, mut draft: Draft) -> Vec<ResourceSchedule> {
+/// finds no resource that could still move. `None` when the caller says stop.
+pub(crate) fn repair(
+    frame: &Frame<'_>,
+    mut draft: Draft,
+    stop: &Stop<'_>,
+) -> Option<Vec<ResourceSchedule>> {
     let mut bounds = FlowBounds::new(frame);
     bounds.widen_to(frame, &draft.net_kw);
-    settle(frame, &bounds, &mut draft.net_kw);
-    hold(frame, draft)
+    settle(frame, &bounds, &mut draft.net_kw, stop)?;
+    hold(frame, draft, stop)
 }
 
 /// Steps 1 and 2, for net draw.
-pub(crate) fn settle(frame: &Frame<'_>, bounds: &FlowBounds, net: &mut [Vec<f64>]) {
+pub(crate) fn settle(
+    frame: &Frame<'_>,
+    bounds: &FlowBounds,
+    net: &mut [Vec<f64>],
+    stop: &Stop<'_>,
+) -> Option<()> {
     let problem = frame.problem;
     for (i, path) in net.iter_mut().enumerate() {
+        stop.go_on()?;
         own::project(
             &problem.resources[i],
             &frame.limits[i],
@@ -87,14 +102,19 @@ pub(crate) fn settle(frame: &Frame<'_>, bounds: &FlowBounds, net: &mut [Vec<f64>
             path,
         );
     }
-    fit_nodes(frame, bounds, net);
+    fit_nodes(frame, bounds, net, stop)
 }
 
 /// Step 3, for regulation over a settled net draw.
-pub(crate) fn hold(frame: &Frame<'_>, mut draft: Draft) -> Vec<ResourceSchedule> {
+pub(crate) fn hold(
+    frame: &Frame<'_>,
+    mut draft: Draft,
+    stop: &Stop<'_>,
+) -> Option<Vec<ResourceSchedule>> {
     for i in 0..frame.problem.resources.len() {
+        stop.go_on()?;
         cut_regulation(frame, &mut draft, i);
     }
-    fit_regulation(frame, &mut draft);
-    draft.into_schedule()
+    fit_regulation(frame, &mut draft, stop)?;
+    Some(draft.into_schedule())
 }

@@ -10,6 +10,7 @@ use crate::limits::{net_for_stored_kw, stored_kwh};
 use crate::problem::{Direction, Problem, Requirement};
 use crate::repair::{Draft, FlowBounds, hold, regulation_room, settle};
 use crate::solution::Solution;
+use crate::stop::Stop;
 use crate::validate::{ProblemError, validate};
 
 /// Schedules a problem by rules. Takes time in proportion to resources × depth of the forest × intervals.
@@ -22,16 +23,21 @@ pub fn rules(problem: &Problem) -> Result<Solution, ProblemError> {
     Ok(solve_frame(&Frame::new(problem)))
 }
 
+/// There is always a schedule by rules, so nobody can stop this.
 pub(crate) fn solve_frame(frame: &Frame<'_>) -> Solution {
+    whole(frame, &Stop::never()).expect("nobody says stop")
+}
+
+fn whole(frame: &Frame<'_>, stop: &Stop<'_>) -> Option<Solution> {
     let mut net_kw = plan_power(frame);
-    settle(frame, &FlowBounds::new(frame), &mut net_kw);
+    settle(frame, &FlowBounds::new(frame), &mut net_kw, stop)?;
     let (up_kw, down_kw) = plan_regulation(frame, &net_kw);
     let draft = Draft {
         net_kw,
         up_kw,
         down_kw,
     };
-    scored(frame, hold(frame, draft))
+    scored(frame, hold(frame, draft, stop)?, stop)
 }
 
 /// What a resource has before it as the intervals are walked through.

@@ -3,6 +3,7 @@
 use crate::frame::Frame;
 use crate::problem::{Node, Problem, Requirement, Resource};
 use crate::solution::{Overload, ResourceSchedule, Shortfall};
+use crate::stop::Stop;
 
 /// The outcome of a schedule.
 pub(crate) struct Score {
@@ -11,17 +12,22 @@ pub(crate) struct Score {
     pub(crate) objective: f64,
 }
 
-/// Fills in the unmet energy of each resource and adds up everything.
-pub(crate) fn score(frame: &Frame<'_>, schedule: &mut [ResourceSchedule]) -> Score {
+/// Fills in the unmet energy of each resource and adds up everything. `None` when the caller says stop.
+pub(crate) fn score(
+    frame: &Frame<'_>,
+    schedule: &mut [ResourceSchedule],
+    stop: &Stop<'_>,
+) -> Option<Score> {
     let problem = frame.problem;
     let dt = &problem.intervals_h;
     let mut objective = 0.0;
     for (resource, plan) in problem.resources.iter().zip(schedule.iter_mut()) {
+        stop.go_on()?;
         plan.unmet_kwh = unmet_kwh(resource, plan, dt);
         objective += own_cost(resource, plan, dt);
         objective += problem.penalties.unmet_energy * plan.unmet_kwh.iter().sum::<f64>();
     }
-    let overloads = overloads(frame, schedule);
+    let overloads = overloads(frame, schedule, stop)?;
     for over in &overloads {
         let kw = over
             .import_kw
@@ -31,19 +37,19 @@ pub(crate) fn score(frame: &Frame<'_>, schedule: &mut [ResourceSchedule]) -> Sco
         let kwh: f64 = kw.zip(dt).map(|(kw, dt)| kw * dt).sum();
         objective += problem.penalties.overload * kwh;
     }
-    let shortfalls: Vec<Shortfall> = problem
-        .requirements
-        .iter()
-        .map(|r| shortfall(frame, schedule, r))
-        .collect();
+    let mut shortfalls: Vec<Shortfall> = Vec::with_capacity(problem.requirements.len());
+    for requirement in &problem.requirements {
+        stop.go_on()?;
+        shortfalls.push(shortfall(frame, schedule, requirement));
+    }
     for (requirement, short) in problem.requirements.iter().zip(&shortfalls) {
         objective += shortfall_cost(problem, requirement, short);
     }
-    Score {
+    Some(Score {
         shortfalls,
         overloads,
         objective,
-    }
+    })
 }
 
 /// Battery-side energy gained by the end of each interval.
@@ -85,10 +91,17 @@ fn own_cost(resource: &Resource, plan: &ResourceSchedule, dt: &[f64]) -> f64 {
     flow - resource.terminal_value * held
 }
 
-fn overloads(frame: &Frame<'_>, schedule: &[ResourceSchedule]) -> Vec<Overload> {
+fn overloads(
+    frame: &Frame<'_>,
+    schedule: &[ResourceSchedule],
+    stop: &Stop<'_>,
+) -> Option<Vec<Overload>> {
     let net = frame.sums_below(|i, t| schedule[i].net_kw(t));
+    stop.go_on()?;
     let up = frame.sums_below(|i, t| schedule[i].up_kw[t]);
+    stop.go_on()?;
     let down = frame.sums_below(|i, t| schedule[i].down_kw[t]);
+    stop.go_on()?;
     let nodes = frame.problem.nodes.iter().enumerate();
     let over = |(n, limits): (usize, &Node)| {
         let flow = |t: usize| frame.forest.base_kw[n][t] + net[n][t];
@@ -100,7 +113,7 @@ fn overloads(frame: &Frame<'_>, schedule: &[ResourceSchedule]) -> Vec<Overload> 
             export_kw: intervals.map(export).collect(),
         }
     };
-    nodes.map(over).collect()
+    Some(nodes.map(over).collect())
 }
 
 /// Sum of a quantity over resources, for each interval: resource by resource, as they lie in memory.

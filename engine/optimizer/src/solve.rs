@@ -1,11 +1,12 @@
 //! The solver to use: a schedule at any moment, the best one given time.
 
-use crate::fast::{Begin, End, Found, find};
-use crate::finish::{Way, finish, hold_directions, lost_much};
+use crate::fast::{Begin, End, Found, drop_aside, find, is_large};
+use crate::finish::{Way, hold_directions, lost_much, repaired};
 use crate::frame::Frame;
 use crate::problem::Problem;
 use crate::rules::solve_frame;
 use crate::solution::{ResourceSchedule, Solution, Status};
+use crate::stop::Stop;
 use crate::validate::{ProblemError, schedules, validate};
 
 /// Solves a problem by the interior-point method that knows its structure.
@@ -33,23 +34,40 @@ pub fn solve(
     if let Some(warm_start) = warm_start {
         schedules(problem, warm_start)?;
     }
+    let stop = Stop::new(stop);
+    let large = is_large(problem);
     let frame = Frame::new(problem);
-    let mut best = solve_frame(&frame);
-    if let Some(warm_start) = warm_start.filter(|_| !stop()) {
-        offer(&mut best, &frame, warm_start);
+    let best = improve(&frame, warm_start, &stop);
+    let Frame { limits, forest, .. } = frame;
+    drop_aside((limits, forest), large);
+    Ok(best)
+}
+
+fn improve(
+    frame: &Frame<'_>,
+    warm_start: Option<&[ResourceSchedule]>,
+    stop: &Stop<'_>,
+) -> Solution {
+    let mut best = solve_frame(frame);
+    if let Some(warm_start) = warm_start {
+        offer(&mut best, frame, warm_start, stop);
     }
     let begin = if best.status == Status::Rules {
         Begin::Far
     } else {
         Begin::Near
     };
-    let Some(first) = search(&frame, &frame, begin, &mut best, stop) else {
-        return Ok(best);
+    let Some(first) = search(frame, frame, begin, &mut best, stop) else {
+        return best;
     };
     if first.end == End::Optimal && lost_much(best.objective, first.bound) {
-        let ways = Way::ALL.map(|way| hold_directions(&frame, &first.schedule, way));
-        for one_way in ways.iter().flatten() {
-            search(one_way, &frame, Begin::Near, &mut best, stop);
+        for way in Way::ALL {
+            if stop.now() {
+                break;
+            }
+            if let Some(one_way) = hold_directions(frame, &first.schedule, way) {
+                search(&one_way, frame, Begin::Near, &mut best, stop);
+            }
         }
     }
     best.gap = (best.objective - first.bound).max(0.0);
@@ -62,7 +80,9 @@ pub fn solve(
         End::Stopped => {}
     }
     best.prices = Some(first.prices);
-    Ok(best)
+    let Found { schedule, .. } = first;
+    drop_aside(schedule, is_large(frame.problem));
+    best
 }
 
 /// Searches in `frame`; of all that is seen keeps what is best for `asked`.
@@ -71,25 +91,47 @@ fn search(
     asked: &Frame<'_>,
     begin: Begin,
     best: &mut Solution,
-    stop: &(dyn Fn() -> bool + Sync),
+    stop: &Stop<'_>,
 ) -> Option<Found> {
+    let large = is_large(frame.problem);
     let schedule = best.schedule.clone();
-    let mut look = |seen: Vec<ResourceSchedule>| offer(best, asked, &seen);
-    let mut found = find(frame, &schedule, begin, stop, &mut look)?;
-    if found.end == End::Stuck && begin == Begin::Near {
+    let mut look = |seen: Vec<ResourceSchedule>| {
+        offer(best, asked, &seen, stop);
+        drop_aside(seen, large);
+    };
+    let mut found = find(frame, &schedule, begin, stop, &mut look);
+    if begin == Begin::Near && found.as_ref().is_some_and(|found| found.end == End::Stuck) {
         // It was not as near as it seemed.
-        found = find(frame, &schedule, Begin::Far, stop, &mut look)?;
+        found = find(frame, &schedule, Begin::Far, stop, &mut look);
     }
+    drop_aside(schedule, large);
+    let mut found = found?;
     // After a stop, what has been seen on the way must do: a repair takes time.
-    if found.end != End::Stopped {
-        offer(best, asked, &found.schedule);
+    if found.end != End::Stopped && !offer(best, asked, &found.schedule, stop) {
+        found.end = End::Stopped;
     }
     Some(found)
 }
 
-fn offer(best: &mut Solution, frame: &Frame<'_>, schedule: &[ResourceSchedule]) {
-    let other = finish(frame, schedule, None, Status::Feasible, f64::NEG_INFINITY);
-    if other.objective < best.objective {
-        *best = other;
-    }
+/// Takes a schedule, repaired, if it is better than the best so far. False when the caller said stop before that was known.
+fn offer(
+    best: &mut Solution,
+    frame: &Frame<'_>,
+    schedule: &[ResourceSchedule],
+    stop: &Stop<'_>,
+) -> bool {
+    let Some(other) = repaired(frame, schedule, stop) else {
+        return false;
+    };
+    let worse = if other.objective < best.objective {
+        let other = Solution {
+            status: Status::Feasible,
+            ..other
+        };
+        std::mem::replace(best, other)
+    } else {
+        other
+    };
+    drop_aside(worse, is_large(frame.problem));
+    true
 }

@@ -96,7 +96,7 @@ proptest! {
 
     /// Whenever it is stopped there is a schedule that keeps every limit, no worse than the rules', and a true bound.
     #[test]
-    fn stopped_at_any_moment_it_has_a_schedule(problem in random::problem(), after in 0_usize..400) {
+    fn stopped_at_any_moment_it_has_a_schedule(problem in random::problem(), after in 0_usize..3_000) {
         let asked = AtomicUsize::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) >= after;
         let found = solve(&problem, None, &stop)?;

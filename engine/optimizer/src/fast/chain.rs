@@ -88,7 +88,7 @@ macro_rules! kernels {
             impl Kernel for $kernel<'_> {
                 type Output = $output;
                 #[inline(always)]
-                fn run(self) -> $output {
+                fn run<const FUSED: bool>(self) -> $output {
                     shaped!(self.batch, $inner($(self.$argument),*))
                 }
             }

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 
 use super::chain::Batch;
 use super::lane::vectorized;
+use crate::stop::Stop;
 use eliminate::Eliminate;
 
 /// No port above.
@@ -87,9 +88,9 @@ struct Live {
     terms: Vec<Vec<(u32, f64)>>,
     up: Vec<u32>,
     maps: Vec<Vec<Entry>>,
-    /// Covariance of ports, lower triangle by rows.
+    /// Covariance of ports, lower triangle by rows; after elimination what is left for the parent.
     covariance: Vec<f64>,
-    /// Rows, then ports: upper triangle by rows; after elimination the factor, then what is left for the parent.
+    /// Rows against rows, upper triangle by rows, and against ports; after elimination the factor.
     matrix: Vec<f64>,
     /// What eliminated rows below leave at ports; prices of ports; the rows' values.
     left: Vec<f64>,
@@ -136,25 +137,34 @@ impl Fronts {
         }
     }
 
-    /// Runs `work` on all fronts of a level at a time, from the bottom up. It may read the fronts below.
-    fn upwards(&mut self, work: impl Fn(&mut Front, &[Front]) + Sync) {
+    /// Runs `work` on all fronts of a level at a time, from the bottom up. It may read the fronts below. Fronts that are
+    /// left when the caller says stop are left as they are: what is found then is of no use.
+    fn upwards(&mut self, stop: &Stop<'_>, work: impl Fn(&mut Front, &[Front]) + Sync) {
         for level in &self.levels {
             let (below, rest) = self.fronts.split_at_mut(level.start);
             let level = &mut rest[..level.len()];
+            let run = |front: &mut Front| {
+                if !stop.now() {
+                    work(front, below);
+                }
+            };
             if self.parallel && level.len() > 1 {
-                level.par_iter_mut().for_each(|front| work(front, below));
+                level.par_iter_mut().for_each(run);
             } else {
-                level.iter_mut().for_each(|front| work(front, below));
+                level.iter_mut().for_each(run);
             }
         }
     }
 
-    /// From the top down. It may read the fronts above.
-    fn downwards(&mut self, work: impl Fn(&mut Front, Option<&Front>) + Sync) {
+    /// As [`Self::upwards`], from the top down. It may read the fronts above.
+    fn downwards(&mut self, stop: &Stop<'_>, work: impl Fn(&mut Front, Option<&Front>) + Sync) {
         for level in self.levels.iter().rev() {
             let (rest, above) = self.fronts.split_at_mut(level.end);
             let parent = |front: &Front| front.parent.map(|parent| parent - level.end);
             let run = |front: &mut Front| {
+                if stop.now() {
+                    return;
+                }
                 let parent = parent(front).map(|parent| &above[parent]);
                 work(front, parent);
             };
@@ -173,18 +183,16 @@ impl Fronts {
     /// A row far from its limit has a diagonal much larger than the variance of its flow: it hardly answers, and what
     /// it does answer matters to nobody else. Such rows are left out of the elimination, which makes it many times
     /// smaller; each is solved by itself, and what that misses shows as a residual in the next iteration.
-    ///
-    /// What is found after `stop` has said so is of no use.
     pub(super) fn factor(
         &mut self,
         batches: &[Batch],
         diagonal: &[f64],
         heights: &[f64],
         keep: impl Fn(usize) -> bool,
-        stop: &(dyn Fn() -> bool + Sync),
+        stop: &Stop<'_>,
     ) {
         let mut variance = vec![0.0; diagonal.len()];
-        self.flows(batches, Of::Variance, &mut variance);
+        self.flows(batches, Of::Variance, &mut variance, stop);
         let rows = diagonal.iter().zip(&variance).enumerate();
         self.weak = rows
             .map(|(row, (diagonal, variance))| {
@@ -192,19 +200,18 @@ impl Fronts {
             })
             .collect();
         let weak = std::mem::take(&mut self.weak);
-        self.downwards(|front, parent| front.enliven(&weak, parent));
-        self.upwards(|front, below| {
-            if stop() {
-                return;
-            }
-            front.gather(batches, below);
+        self.downwards(stop, |front, parent| front.enliven(&weak, parent));
+        self.upwards(stop, |front, below| {
+            front.gather(batches, below, stop);
             front.assemble(&diagonal[front.rows.clone()], heights);
             let live = &mut front.live;
             vectorized(Eliminate {
-                size: live.terms.len() + live.ports,
                 pivots: live.terms.len(),
                 positive: live.rows.len(),
-                matrix: &mut live.matrix,
+                rows: &mut live.matrix,
+                covariance: &mut live.covariance,
+                ports: live.ports,
+                stop,
             });
         });
         self.weak = weak;
@@ -216,8 +223,8 @@ impl Fronts {
     }
 
     /// For each coupling row what flows through it; of variances an upper bound.
-    pub(super) fn flows(&mut self, batches: &[Batch], of: Of, flows: &mut [f64]) {
-        self.upwards(|front, below| front.sum(batches, of, below));
+    pub(super) fn flows(&mut self, batches: &[Batch], of: Of, flows: &mut [f64], stop: &Stop<'_>) {
+        self.upwards(stop, |front, below| front.sum(batches, of, below));
         for front in &self.fronts {
             for (flow, terms) in flows[front.rows.clone()].iter_mut().zip(&front.terms) {
                 *flow = terms
@@ -236,7 +243,7 @@ impl Fronts {
     }
 
     /// Solves `(D + Σ C) · values = right` and its peaks, in place; nearly so for rows that are not live.
-    pub(super) fn solve(&mut self, values: &mut [f64], peaks: &mut [f64]) {
+    pub(super) fn solve(&mut self, values: &mut [f64], peaks: &mut [f64], stop: &Stop<'_>) {
         for front in &mut self.fronts {
             let own = &values[front.rows.clone()];
             let Live { rows, solved, .. } = &mut front.live;
@@ -244,8 +251,8 @@ impl Fronts {
             solved.extend(rows.iter().map(|&row| own[row]));
             solved.extend(front.peaks.iter().map(|peak| peaks[peak.index]));
         }
-        self.upwards(Front::solve_upwards);
-        self.downwards(Front::solve_downwards);
+        self.upwards(stop, Front::solve_upwards);
+        self.downwards(stop, Front::solve_downwards);
         for (value, weak) in values.iter_mut().zip(&self.weak) {
             *value /= weak.unwrap_or(1.0);
         }
@@ -262,8 +269,8 @@ impl Fronts {
     }
 
     /// Spreads prices of coupling rows to the ports below them.
-    pub(super) fn spread(&mut self, prices: &[f64]) {
-        self.downwards(|front, parent| {
+    pub(super) fn spread(&mut self, prices: &[f64], stop: &Stop<'_>) {
+        self.downwards(stop, |front, parent| {
             front.take_prices(parent);
             for (value, terms) in prices[front.rows.clone()].iter().zip(&front.terms) {
                 for &(port, factor) in terms {

@@ -7,12 +7,11 @@ mod direct;
 mod stand;
 mod start;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use rayon::prelude::*;
 
 use super::chain::{Batch, Reach, Standing};
 use super::program::Program;
+use crate::stop::Stop;
 
 /// Iterations after which it gives up. Good problems take 15 to 40.
 const ITERATIONS: usize = 120;
@@ -91,8 +90,7 @@ pub(super) struct Interior<'a> {
     coupling: Coupling,
     peaks: Peaks,
     parallel: bool,
-    stop: &'a (dyn Fn() -> bool + Sync),
-    stopped: AtomicBool,
+    stop: &'a Stop<'a>,
     pub(super) iterations: usize,
     /// A lower bound on the optimum, and the cost at the point, without what is fixed.
     pub(super) bound: f64,
@@ -100,11 +98,7 @@ pub(super) struct Interior<'a> {
 }
 
 impl<'a> Interior<'a> {
-    pub(super) fn new(
-        program: Program,
-        parallel: bool,
-        stop: &'a (dyn Fn() -> bool + Sync),
-    ) -> Self {
+    pub(super) fn new(program: Program, parallel: bool, stop: &'a Stop<'a>) -> Self {
         let rows = program.rows.len();
         let peaks = program.peaks.len();
         let zero = vec![0.0; rows];
@@ -137,7 +131,6 @@ impl<'a> Interior<'a> {
             program,
             parallel,
             stop,
-            stopped: AtomicBool::new(false),
             iterations: 0,
             bound: f64::NEG_INFINITY,
             cost: f64::INFINITY,
@@ -153,9 +146,10 @@ impl<'a> Interior<'a> {
         let mut next_look = LOOK;
         let tolerance = if self.parallel { TOLERANCE } else { FINE };
         let mut bad = 0;
+        let mut step = None;
         for iteration in 0..ITERATIONS {
             self.iterations = iteration;
-            let standing = self.stand();
+            let standing = self.stand(step);
             if self.asked_to_stop() {
                 return End::Stopped;
             }
@@ -171,11 +165,12 @@ impl<'a> Interior<'a> {
                 seen(self);
                 next_look = LOOK * gap / scale;
             }
-            let step = self.iterate(&standing);
+            let (primal, dual) = self.iterate(&standing);
             if self.asked_to_stop() {
                 return End::Stopped;
             }
-            bad = if step < 1e-3 { bad + 1 } else { 0 };
+            step = Some((primal, dual));
+            bad = if primal.min(dual) < 1e-3 { bad + 1 } else { 0 };
             if bad >= 5 {
                 let fine = gap <= ACCEPTABLE * scale && standing.primal_off <= 10.0 * OFF;
                 return if fine { End::Optimal } else { End::Stuck };
@@ -185,7 +180,7 @@ impl<'a> Interior<'a> {
     }
 
     fn asked_to_stop(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
+        self.stop.said()
     }
 
     /// Does something to every batch; not to those that are left when the caller says stop.
@@ -206,12 +201,11 @@ impl<'a> Interior<'a> {
         zero: T,
         join: impl Fn(T, T) -> T + Sync,
     ) -> T {
-        let (stop, stopped) = (self.stop, &self.stopped);
+        let stop = self.stop;
         let task = |batches: &mut [Batch]| {
             let mut sum = zero;
             for batch in batches {
-                if stopped.load(Ordering::Relaxed) || stop() {
-                    stopped.store(true, Ordering::Relaxed);
+                if stop.now() {
                     return sum;
                 }
                 sum = join(sum, work(batch));
@@ -227,18 +221,17 @@ impl<'a> Interior<'a> {
         parts.into_iter().fold(zero, join)
     }
 
-    /// One step: predictor, then corrector.
-    fn iterate(&mut self, standing: &Standing) -> f64 {
+    /// One step: predictor, then corrector. The coupling has gone it then, the batches will in [`Self::stand`].
+    fn iterate(&mut self, standing: &Standing) -> (f64, f64) {
         self.factor();
         if self.asked_to_stop() {
-            return 0.0;
+            return (0.0, 0.0);
         }
         let mean = standing.complementarity / standing.rows.max(1.0);
-        self.direct();
+        let reach = self.answer();
         if self.asked_to_stop() {
-            return 0.0;
+            return (0.0, 0.0);
         }
-        let reach = self.measure();
         let (primal, dual) = (reach.primal.min(1.0), reach.dual.min(1.0));
         let [now, slack, price, both] = reach.sums;
         let after = now + primal * slack + dual * price + primal * dual * both;
@@ -247,21 +240,26 @@ impl<'a> Interior<'a> {
         // Second order counts the more, the further the step that it was found for could go. Measured: the root of that
         // takes a tenth fewer iterations than the step itself or the whole.
         self.aim(target, primal.min(dual).sqrt());
-        self.direct();
         if self.asked_to_stop() {
-            return 0.0;
+            return (0.0, 0.0);
         }
-        let reach = self.measure();
+        let reach = self.answer();
         let near = 0.999;
         let (primal, dual) = ((near * reach.primal).min(1.0), (near * reach.dual).min(1.0));
         if !self.asked_to_stop() {
             self.advance(primal, dual);
         }
-        primal.min(dual)
+        (primal, dual)
     }
 
+    /// Wants other complementarities, and begins with the direction towards them.
     fn aim(&mut self, target: f64, weight: f64) {
-        self.each(|batch| batch.aim(target, weight));
+        self.pull_prices(false);
+        self.each(|batch| {
+            batch.aim(target, weight);
+            batch.gather();
+            batch.respond(true);
+        });
         let peaks = &mut self.peaks;
         let Coupling {
             aim, aim_over, by, ..
@@ -275,8 +273,13 @@ impl<'a> Interior<'a> {
         }
     }
 
+    /// Ends the direction with what the coupling's prices change, and measures it.
     fn measure(&mut self) -> Reach {
-        let mut reach = self.sum(Batch::measure, Reach::NONE, Reach::join);
+        let of_batch = |batch: &mut Batch| {
+            batch.respond(false);
+            batch.measure()
+        };
+        let mut reach = self.sum(of_batch, Reach::NONE, Reach::join);
         let Coupling {
             slack,
             price,
@@ -303,7 +306,6 @@ impl<'a> Interior<'a> {
     }
 
     fn advance(&mut self, primal: f64, dual: f64) {
-        self.each(|batch| batch.advance(primal, dual));
         self.coupling.aim.fill(0.0);
         self.coupling.aim_over.fill(0.0);
         self.peaks.aim.fill(0.0);

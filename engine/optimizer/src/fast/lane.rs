@@ -114,8 +114,8 @@ impl SubAssign for Lane {
 pub(super) trait Kernel {
     type Output;
     /// Must be `#[inline(always)]`, and all that it calls in its loops too: only then is it compiled anew for each kind
-    /// of processor.
-    fn run(self) -> Self::Output;
+    /// of processor. `FUSED` where the processor multiplies and adds in one instruction.
+    fn run<const FUSED: bool>(self) -> Self::Output;
 }
 
 struct Wide<K>(K);
@@ -124,8 +124,19 @@ impl<K: Kernel> pulp::WithSimd for Wide<K> {
     type Output = K::Output;
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> K::Output {
-        self.0.run()
+        // All of pulp's vector instruction sets have it.
+        if size_of::<S::f64s>() > size_of::<f64>() {
+            self.0.run::<true>()
+        } else {
+            self.0.run::<false>()
+        }
     }
+}
+
+/// `a·b + c`, in one instruction where there is one. Without, the library would work out its exact digits, slowly.
+#[inline(always)]
+pub(super) fn multiply_add<const FUSED: bool>(a: f64, b: f64, c: f64) -> f64 {
+    if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// Runs a kernel with the widest vector instructions that the processor has.

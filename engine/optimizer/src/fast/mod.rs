@@ -11,7 +11,9 @@ mod program;
 mod rows;
 
 use crate::frame::Frame;
+use crate::problem::Problem;
 use crate::solution::{NodePrices, Prices, RequirementPrices, ResourceSchedule};
+use crate::stop::Stop;
 pub(crate) use interior::End;
 use interior::Interior;
 use program::{Origin, Program};
@@ -49,17 +51,29 @@ impl Begin {
 /// Below this many resources × intervals one core is faster than several.
 const PARALLEL: usize = 4_000;
 
+/// Whether several cores are of use.
+pub(crate) fn is_large(problem: &Problem) -> bool {
+    problem.resources.len() * problem.horizon() >= PARALLEL
+}
+
+/// Gives memory back. Of a large problem that takes milliseconds, and nobody who said stop waits for it.
+pub(crate) fn drop_aside<T: Send + 'static>(value: T, large: bool) {
+    if large {
+        rayon::spawn(move || drop(value));
+    }
+}
+
 /// Searches for the optimum from a schedule that keeps all limits. Shows `look` some of the points on the way, in case
 /// the search does not come to its end. `None` when the caller says stop before it has begun.
 pub(crate) fn find(
     frame: &Frame<'_>,
     schedule: &[ResourceSchedule],
     begin: Begin,
-    stop: &(dyn Fn() -> bool + Sync),
+    stop: &Stop<'_>,
     look: impl FnMut(Vec<ResourceSchedule>) + Send,
 ) -> Option<Found> {
     let problem = frame.problem;
-    if problem.resources.len() * problem.horizon() < PARALLEL {
+    if !is_large(problem) {
         return search(frame, schedule, begin, stop, look, false);
     }
     // On a thread of the pool from the start: handing it each step would cost more than many a step does.
@@ -70,36 +84,45 @@ fn search(
     frame: &Frame<'_>,
     schedule: &[ResourceSchedule],
     begin: Begin,
-    stop: &(dyn Fn() -> bool + Sync),
+    stop: &Stop<'_>,
     mut look: impl FnMut(Vec<ResourceSchedule>),
     parallel: bool,
 ) -> Option<Found> {
     let (inwards, target) = begin.settings();
     let program = Program::new(frame, schedule, inwards, parallel, stop)?;
     let mut interior = Interior::new(program, parallel, stop);
-    let end = interior.run(target, |interior| look(read(frame, &interior.program)));
+    let end = interior.run(target, |interior| {
+        if let Some(seen) = read(frame, &interior.program, stop) {
+            look(seen);
+        }
+    });
+    let schedule = if end == End::Stopped {
+        None
+    } else {
+        read(frame, &interior.program, stop)
+    };
+    let end = if schedule.is_some() {
+        end
+    } else {
+        End::Stopped
+    };
     let found = Found {
-        schedule: if end == End::Stopped {
-            Vec::new()
-        } else {
-            read(frame, &interior.program)
-        },
+        schedule: schedule.unwrap_or_default(),
         prices: prices(frame, &interior),
         bound: interior.bound,
         end,
     };
     let begun = end != End::Stopped || interior.iterations > 0;
-    if parallel {
-        // Giving back so much memory takes milliseconds: nobody who said stop waits for that.
-        let Interior { program, .. } = interior;
-        rayon::spawn(move || drop(program));
-    }
+    let Interior { program, .. } = interior;
+    drop_aside(program, parallel);
     begun.then_some(found)
 }
 
-fn read(frame: &Frame<'_>, program: &Program) -> Vec<ResourceSchedule> {
+/// `None` when the caller says stop.
+fn read(frame: &Frame<'_>, program: &Program, stop: &Stop<'_>) -> Option<Vec<ResourceSchedule>> {
     let horizon = frame.problem.horizon();
     let one = |&(batch, lane): &(u32, u32)| {
+        stop.go_on()?;
         let batch = &program.batches[batch as usize];
         let controls = batch.shape.controls();
         let series = |j: usize| -> Vec<f64> {
@@ -110,13 +133,13 @@ fn read(frame: &Frame<'_>, program: &Program) -> Vec<ResourceSchedule> {
                 .map(|t| batch.controls[t * controls + j].0[lane as usize])
                 .collect()
         };
-        ResourceSchedule {
+        Some(ResourceSchedule {
             charge_kw: series(0),
             discharge_kw: series(1),
             up_kw: series(2),
             down_kw: series(3),
             unmet_kwh: vec![0.0; horizon],
-        }
+        })
     };
     program.places.iter().map(one).collect()
 }

@@ -8,9 +8,11 @@ mod tree;
 use rayon::prelude::*;
 
 use super::chain::Batch;
+use super::drop_aside;
 use super::fronts::Fronts;
 use crate::frame::Frame;
 use crate::solution::ResourceSchedule;
+use crate::stop::Stop;
 use batches::batches;
 use resource::Chain;
 use seats::{FrontBuilder, Seat};
@@ -59,22 +61,34 @@ impl Program {
         begin: &[ResourceSchedule],
         inwards: f64,
         parallel: bool,
-        stop: &(dyn Fn() -> bool + Sync),
+        stop: &Stop<'_>,
     ) -> Option<Self> {
         let count = frame.problem.resources.len();
-        let chain = |i: usize| (!stop()).then(|| Chain::new(frame, i, &begin[i], inwards));
+        let chain = |i: usize| Some((stop.go_on()?, Chain::new(frame, i, &begin[i], inwards)).1);
         let chains: Option<Vec<Chain>> = if parallel {
             (0..count).into_par_iter().map(chain).collect()
         } else {
             (0..count).map(chain).collect()
         };
         let chains = chains?;
-        let mut tree = Tree::new(frame, &chains);
+        let program = Self::of_chains(frame, &chains, parallel, stop);
+        drop_aside(chains, parallel);
+        program
+    }
+
+    fn of_chains(
+        frame: &Frame<'_>,
+        chains: &[Chain],
+        parallel: bool,
+        stop: &Stop<'_>,
+    ) -> Option<Self> {
+        let mut tree = Tree::new(frame, chains, stop)?;
         let rows = tree.take_rows();
         let mut builder = FrontBuilder::new(frame, &rows);
-        let seats = builder.seat(frame, &chains);
-        let (batches, places) = batches(frame, &chains, &seats, parallel);
-        let (fronts, rows, seats) = builder.finish(rows, seats, &places, parallel);
+        stop.go_on()?;
+        let seats = builder.seat(frame, chains, stop)?;
+        let (batches, places) = batches(frame, chains, &seats, parallel, stop)?;
+        let (fronts, rows, seats) = builder.finish(rows, seats, &places, parallel, stop)?;
         Some(Self {
             batches,
             fronts,

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::check::{HardLimit, violations};
 use crate::finish::scored;
+use crate::stop::Stop;
 
 #[path = "../../tests/random/mod.rs"]
 mod random;
@@ -30,7 +31,7 @@ fn close_in_cost(a: f64, b: f64) -> bool {
 
 /// The solver's answer as a solution, nothing repaired.
 fn unrepaired(frame: &Frame<'_>, raw: &Raw) -> Solution {
-    scored(frame, raw.schedule.clone())
+    scored(frame, raw.schedule.clone(), &Stop::never()).expect("nobody says stop")
 }
 
 fn overload_kwh(problem: &Problem, solution: &Solution) -> f64 {

@@ -4,6 +4,7 @@ use super::SETTLED;
 use super::own::{down_room, up_room};
 use crate::frame::Frame;
 use crate::problem::Node;
+use crate::stop::Stop;
 
 /// Flows beyond a limit by more than this are no noise of a solver: the draft weighed them against something else.
 const ON_PURPOSE_KW: f64 = 1e-4;
@@ -58,11 +59,18 @@ fn flow_kw(frame: &Frame<'_>, net: &[Vec<f64>], node: usize, t: usize) -> f64 {
 }
 
 /// Sweeps from the bottom up until all flows are within their bounds, or nothing more can be done.
-pub(super) fn fit_nodes(frame: &Frame<'_>, bounds: &FlowBounds, net: &mut [Vec<f64>]) {
+/// `None` when the caller says stop.
+pub(super) fn fit_nodes(
+    frame: &Frame<'_>,
+    bounds: &FlowBounds,
+    net: &mut [Vec<f64>],
+    stop: &Stop<'_>,
+) -> Option<()> {
     let nodes = &frame.problem.nodes;
     for _ in 0..SWEEPS {
         let mut settled = true;
         for t in 0..frame.problem.horizon() {
+            stop.go_on()?;
             // Each node's flow is its own part and those of the nodes right below, which have been visited before.
             let mut flows = frame.sums_at(|i| net[i][t]);
             for &node in &frame.forest.upwards {
@@ -77,9 +85,10 @@ pub(super) fn fit_nodes(frame: &Frame<'_>, bounds: &FlowBounds, net: &mut [Vec<f
             }
         }
         if settled {
-            return;
+            break;
         }
     }
+    Some(())
 }
 
 /// Brings one flow into its limits as far as the resources below can. True if nothing had to be done.

@@ -4,6 +4,7 @@ use super::{Draft, NOISE_KW};
 use crate::frame::Frame;
 use crate::limits::{OwnLimits, stored_kwh};
 use crate::problem::Resource;
+use crate::stop::Stop;
 
 /// At the resource: regulation within what power and stored energy leave (see `reference::model` for the rows).
 pub(super) fn cut_regulation(frame: &Frame<'_>, draft: &mut Draft, i: usize) {
@@ -77,15 +78,17 @@ impl SustainLoss {
     }
 }
 
-/// At the nodes: scales regulation down to the room that flows leave, from the bottom up.
-pub(super) fn fit_regulation(frame: &Frame<'_>, draft: &mut Draft) {
+/// At the nodes: scales regulation down to the room that flows leave, from the bottom up. `None` when the caller says
+/// stop.
+pub(super) fn fit_regulation(frame: &Frame<'_>, draft: &mut Draft, stop: &Stop<'_>) -> Option<()> {
     if frame.regulation.iter().all(Option::is_none) {
-        return;
+        return Some(());
     }
     let nodes = &frame.problem.nodes;
     let net = frame.sums_below(|i, t| draft.net_kw[i][t]);
     let flow_kw = |node: usize, t: usize| frame.forest.base_kw[node][t] + net[node][t];
     for t in 0..frame.problem.horizon() {
+        stop.go_on()?;
         let mut down = frame.sums_at(|i| draft.down_kw[i][t]);
         let mut up = frame.sums_at(|i| draft.up_kw[i][t]);
         for &node in &frame.forest.upwards {
@@ -101,6 +104,7 @@ pub(super) fn fit_regulation(frame: &Frame<'_>, draft: &mut Draft) {
             }
         }
     }
+    Some(())
 }
 
 /// Scales what is held in total into the room; returns the total then.

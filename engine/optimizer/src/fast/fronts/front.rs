@@ -4,6 +4,7 @@ use super::super::chain::{Batch, Ports};
 use super::super::lane::vectorized;
 use super::gather::Gather;
 use super::{Entry, Front, Live, Member, NO_PORT, Of};
+use crate::stop::Stop;
 
 impl Front {
     /// Makes room once all rows and ports are known.
@@ -69,25 +70,24 @@ impl Front {
         }
     }
 
-    pub(super) fn gather(&mut self, batches: &[Batch], below: &[Front]) {
+    pub(super) fn gather(&mut self, batches: &[Batch], below: &[Front], stop: &Stop<'_>) {
         let mine = &mut self.live;
         mine.covariance.clear();
         mine.covariance.resize(mine.ports * mine.ports, 0.0);
         for &child in &self.children {
+            if stop.now() {
+                return;
+            }
             let child = &below[child].live;
-            let (rows, ports) = (child.terms.len(), child.ports);
-            let size = rows + ports;
-            for i in 0..ports {
-                let to = child.up[i];
+            for (i, &to) in child.up.iter().enumerate() {
                 if to == NO_PORT {
                     continue;
                 }
-                let row = &child.matrix[(rows + i) * size + rows..(rows + i + 1) * size];
-                for j in i..ports {
-                    let other = child.up[j];
+                let row = &child.covariance[i * child.ports..i * child.ports + i + 1];
+                for (&other, value) in child.up.iter().zip(row) {
                     if other != NO_PORT {
                         let (low, high) = (to.min(other) as usize, to.max(other) as usize);
-                        mine.covariance[high * mine.ports + low] += row[j];
+                        mine.covariance[high * mine.ports + low] += value;
                     }
                 }
             }
@@ -96,6 +96,7 @@ impl Front {
             members: &self.members,
             live: &mut self.live,
             batches,
+            stop,
         });
     }
 
@@ -105,12 +106,7 @@ impl Front {
         let (rows, ports) = (live.terms.len(), live.ports);
         let size = rows + ports;
         live.matrix.clear();
-        live.matrix.resize(size * size, 0.0);
-        for i in 0..ports {
-            for j in i..ports {
-                live.matrix[(rows + i) * size + rows + j] = live.covariance[j * ports + i];
-            }
-        }
+        live.matrix.resize(rows * size, 0.0);
         for (row, terms) in live.terms.iter().enumerate() {
             for &(port, factor) in terms {
                 let port = port as usize;

@@ -1,16 +1,23 @@
 //! The Newton direction: factored once an iteration, solved for twice.
+//!
+//! What a batch does between two looks at the coupling it does at once, as long as it is in the cache: memory is what
+//! limits the batches' part.
 
 use rayon::prelude::*;
-use std::sync::atomic::Ordering;
 
-use super::super::chain::{Batch, DELTA};
+use super::super::chain::{Batch, DELTA, Reach};
 use super::super::fronts::{Fronts, Of};
 use super::super::program::Program;
 use super::{Interior, TASK};
 
 impl Interior<'_> {
+    /// Factors, and begins with the direction: the batches' part without the coupling's answer.
     pub(super) fn factor(&mut self) {
-        self.each(Batch::factor);
+        self.each(|batch| {
+            batch.factor();
+            batch.gather();
+            batch.respond(true);
+        });
         if self.asked_to_stop() {
             return;
         }
@@ -21,12 +28,6 @@ impl Interior<'_> {
                 coupling.diagonal[r] += coupling.over[r] / coupling.spare[r];
             }
         }
-        let (stop, stopped) = (self.stop, &self.stopped);
-        let ask = || {
-            let now = stopped.load(Ordering::Relaxed) || stop();
-            stopped.store(now, Ordering::Relaxed);
-            now
-        };
         let Program {
             fronts,
             batches,
@@ -37,26 +38,18 @@ impl Interior<'_> {
         let heights: Vec<f64> = (self.peaks.spare.iter().zip(&self.peaks.height))
             .map(|(spare, height)| spare / height)
             .collect();
-        fronts.factor(batches, &coupling.diagonal, &heights, keep, &ask);
+        fronts.factor(batches, &coupling.diagonal, &heights, keep, self.stop);
     }
 
-    /// The direction towards the complementarities aimed at.
-    pub(super) fn direct(&mut self) {
-        if self.asked_to_stop() {
-            return;
-        }
-        self.pull_prices(false);
-        self.each(|batch| {
-            batch.gather();
-            batch.respond(true);
-        });
-        if self.asked_to_stop() {
-            return;
-        }
+    /// The coupling's answer to the batches' part of the direction, and how far the whole may go.
+    pub(super) fn answer(&mut self) -> Reach {
         let mut flow_by = std::mem::take(&mut self.coupling.flow_by);
-        self.program
-            .fronts
-            .flows(&self.program.batches, Of::Direction, &mut flow_by);
+        self.program.fronts.flows(
+            &self.program.batches,
+            Of::Direction,
+            &mut flow_by,
+            self.stop,
+        );
         self.coupling.flow_by = flow_by;
         let mut right = std::mem::take(&mut self.coupling.right);
         for (r, row) in self.program.rows.iter().enumerate() {
@@ -73,7 +66,9 @@ impl Interior<'_> {
         for (peak, value) in by.peak.iter_mut().enumerate() {
             *value = -wanted(peak) / peaks.height[peak];
         }
-        self.program.fronts.solve(&mut right, &mut by.peak);
+        self.program
+            .fronts
+            .solve(&mut right, &mut by.peak, self.stop);
         for (peak, value) in by.peak_spare.iter_mut().enumerate() {
             *value = (wanted(peak) - peaks.spare[peak] * by.peak[peak]) / peaks.height[peak];
         }
@@ -90,7 +85,7 @@ impl Interior<'_> {
         }
         self.coupling.right = right;
         self.pull_prices(true);
-        self.each(|batch| batch.respond(false));
+        self.measure()
     }
 
     /// Puts the coupling's prices (or their change) before the batches.
@@ -106,9 +101,13 @@ impl Interior<'_> {
         } else {
             &self.coupling.price
         };
-        fronts.spread(prices);
+        fronts.spread(prices, self.stop);
         let fronts: &Fronts = fronts;
+        let stop = self.stop;
         let pull = |batch: &mut Batch| {
+            if stop.now() {
+                return;
+            }
             let ports = batch.shape.ports();
             for (lane, resource) in batch.resources.iter().enumerate() {
                 let Some((front, map)) = resource.and_then(|i| seats[i]) else {

@@ -6,15 +6,25 @@ use super::super::program::Row;
 use super::{Interior, OFF};
 
 impl Interior<'_> {
-    /// Looks at where the point stands; spreads the coupling's prices to the batches on the way.
-    pub(super) fn stand(&mut self) -> Standing {
-        let coupling = &mut self.coupling;
-        self.program
-            .fronts
-            .flows(&self.program.batches, Of::Point, &mut coupling.flow);
-        self.close_gaps();
+    /// Goes the batches' part of a step, primal and dual, and looks at where the point stands then; spreads the coupling's
+    /// prices to the batches on the way.
+    pub(super) fn stand(&mut self, step: Option<(f64, f64)>) -> Standing {
         self.pull_prices(false);
-        let mut standing = self.sum(Batch::stand, Standing::default(), Standing::join);
+        let of_batch = |batch: &mut Batch| {
+            if let Some((primal, dual)) = step {
+                batch.advance(primal, dual);
+            }
+            batch.stand()
+        };
+        let mut standing = self.sum(of_batch, Standing::default(), Standing::join);
+        let coupling = &mut self.coupling;
+        self.program.fronts.flows(
+            &self.program.batches,
+            Of::Point,
+            &mut coupling.flow,
+            self.stop,
+        );
+        self.close_gaps();
         let coupling = &self.coupling;
         for (r, row) in self.program.rows.iter().enumerate() {
             let off = self.off(r, row);

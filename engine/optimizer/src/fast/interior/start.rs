@@ -7,9 +7,12 @@ impl Interior<'_> {
     pub(super) fn start(&mut self, target: f64) {
         self.each(|batch| batch.start(target));
         let coupling = &mut self.coupling;
-        self.program
-            .fronts
-            .flows(&self.program.batches, Of::Point, &mut coupling.flow);
+        self.program.fronts.flows(
+            &self.program.batches,
+            Of::Point,
+            &mut coupling.flow,
+            self.stop,
+        );
         let mut peak_prices = vec![0.0; self.peaks.height.len()];
         for (r, row) in self.program.rows.iter().enumerate() {
             if let Some(peak) = row.peak() {

@@ -8,14 +8,19 @@ use super::index;
 use super::resource::Chain;
 use super::seats::Seat;
 use crate::frame::Frame;
+use crate::stop::Stop;
 
-/// Sorts resources into batches of one shape, neighbours together.
+/// A resource's batch and lane.
+type Place = (u32, u32);
+
+/// Sorts resources into batches of one shape, neighbours together. `None` when the caller says stop.
 pub(super) fn batches(
     frame: &Frame<'_>,
     chains: &[Chain],
     seats: &[Option<Seat>],
     parallel: bool,
-) -> (Vec<Batch>, Vec<(u32, u32)>) {
+    stop: &Stop<'_>,
+) -> Option<(Vec<Batch>, Vec<Place>)> {
     let mut order: Vec<usize> = (0..chains.len()).collect();
     order.sort_by_key(|&i| (chains[i].shape, seats[i], i));
     let mut groups: Vec<&[usize]> = Vec::new();
@@ -23,6 +28,7 @@ pub(super) fn batches(
         groups.extend(same.chunks(WIDTH));
     }
     let build = |group: &&[usize]| {
+        stop.go_on()?;
         let mut batch = Batch::new(chains[group[0]].shape, &frame.problem.intervals_h);
         for &i in *group {
             for (mask, rows) in batch.kinds.iter_mut().zip(&chains[i].rows) {
@@ -42,7 +48,7 @@ pub(super) fn batches(
         for (lane, &i) in group.iter().enumerate() {
             chains[i].write(frame, i, &mut batch, lane);
         }
-        batch
+        Some(batch)
     };
     let mut places = vec![(0, 0); chains.len()];
     for (b, group) in groups.iter().enumerate() {
@@ -50,10 +56,10 @@ pub(super) fn batches(
             places[i] = (index(b), index(lane));
         }
     }
-    let batches = if parallel {
+    let batches: Option<Vec<Batch>> = if parallel {
         groups.par_iter().map(build).collect()
     } else {
         groups.iter().map(build).collect()
     };
-    (batches, places)
+    Some((batches?, places))
 }

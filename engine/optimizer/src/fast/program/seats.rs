@@ -7,6 +7,7 @@ use super::resource::Chain;
 use super::{Origin, Row, index};
 use crate::frame::Frame;
 use crate::problem::Requirement;
+use crate::stop::Stop;
 
 /// Resources that one front gathers alone; more are split among helpers that stand below it.
 const CROWD: usize = 256;
@@ -104,8 +105,13 @@ impl FrontBuilder {
         }
     }
 
-    /// For each resource the front where it hangs and the map it uses there.
-    pub(super) fn seat(&mut self, frame: &Frame<'_>, chains: &[Chain]) -> Vec<Option<(u32, u32)>> {
+    /// For each resource the front where it hangs and the map it uses there. `None` when the caller says stop.
+    pub(super) fn seat(
+        &mut self,
+        frame: &Frame<'_>,
+        chains: &[Chain],
+        stop: &Stop<'_>,
+    ) -> Option<Vec<Option<Seat>>> {
         let problem = frame.problem;
         let mut counts: Vec<Vec<usize>> = vec![Vec::new(); problem.resources.len()];
         for (r, requirement) in problem.requirements.iter().enumerate() {
@@ -121,6 +127,7 @@ impl FrontBuilder {
         let mut class_sets: Vec<Vec<u32>> = Vec::new();
         let mut seats = Vec::with_capacity(counts.len());
         for (i, counted_by) in counts.into_iter().enumerate() {
+            stop.go_on()?;
             let class = match classes.get(&counted_by) {
                 Some(&class) => class,
                 None => {
@@ -142,7 +149,7 @@ impl FrontBuilder {
                 (index(front), map)
             }));
         }
-        seats
+        Some(seats)
     }
 
     fn sets_of(&mut self, counted_by: &[usize]) -> Vec<u32> {
@@ -199,13 +206,15 @@ impl FrontBuilder {
         map
     }
 
+    /// `None` when the caller says stop.
     pub(super) fn finish(
         mut self,
         rows: Vec<Vec<Row>>,
         seats: Vec<Option<Seat>>,
         places: &[(u32, u32)],
         parallel: bool,
-    ) -> (Fronts, Vec<Row>, Vec<Option<Seat>>) {
+        stop: &Stop<'_>,
+    ) -> Option<(Fronts, Vec<Row>, Vec<Option<Seat>>)> {
         let mut ordered = Vec::new();
         for child in 0..self.fronts.len() {
             if let Some(parent) = self.fronts[child].parent {
@@ -213,6 +222,7 @@ impl FrontBuilder {
             }
         }
         for front in 0..self.fronts.len() {
+            stop.go_on()?;
             self.number_ports(front);
             self.place_rows(front, &rows[self.nodes[front]], &mut ordered);
         }
@@ -230,7 +240,7 @@ impl FrontBuilder {
             .into_iter()
             .map(|seat| seat.map(|(front, map)| (index(moved[front as usize]), map)))
             .collect();
-        (fronts, ordered, seats)
+        Some((fronts, ordered, seats))
     }
 
     /// Numbers the ports of a front, which has all those of its children that count further up.

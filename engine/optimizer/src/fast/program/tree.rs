@@ -4,6 +4,7 @@ use super::resource::Chain;
 use super::{Origin, Row};
 use crate::frame::Frame;
 use crate::problem::{Direction, Requirement};
+use crate::stop::Stop;
 
 /// The coupling rows, before they are put into fronts.
 pub(super) struct Tree {
@@ -13,13 +14,15 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn new(frame: &Frame<'_>, chains: &[Chain]) -> Self {
+    /// `None` when the caller says stop.
+    pub(super) fn new(frame: &Frame<'_>, chains: &[Chain], stop: &Stop<'_>) -> Option<Self> {
         let problem = frame.problem;
         let (horizon, nodes) = (problem.horizon(), problem.nodes.len());
         // Highest and lowest flows below each node: at a moment, and of schedules.
         let mut sums = vec![[0.0; 3]; nodes * horizon];
         for (i, resource) in problem.resources.iter().enumerate() {
             let Some(node) = resource.node else { continue };
+            stop.go_on()?;
             for t in 0..horizon {
                 let sum = &mut sums[node * horizon + t];
                 sum[0] += frame.limits[i].high_kw[t];
@@ -42,12 +45,14 @@ impl Tree {
             peaks: Vec::new(),
         };
         for node in 0..nodes {
+            stop.go_on()?;
             tree.limits(frame, node, &sums[node * horizon..(node + 1) * horizon]);
         }
         for requirement in 0..problem.requirements.len() {
+            stop.go_on()?;
             tree.requirement(frame, chains, requirement, &sums);
         }
-        tree
+        Some(tree)
     }
 
     pub(super) fn take_rows(&mut self) -> Vec<Vec<Row>> {
