@@ -31,7 +31,7 @@ pub trait Forecast {
     fn quantile(&self, at: Timestamp, share: f64) -> Option<f64>;
 }
 
-/// Quantiles of what was seen in the same quarters of the week, over the last [`WEEKS`] weeks.
+/// Quantiles of what was seen in the same quarters of the week, over the last twelve weeks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimeOfWeek {
     quarters: Vec<VecDeque<f64>>,
