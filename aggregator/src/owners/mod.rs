@@ -15,7 +15,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -28,17 +27,15 @@ use vpp_proto::convert::refused;
 use vpp_proto::v1;
 use vpp_proto::v1::reservation_service_server::ReservationServiceServer;
 
-use crate::stay::{Book, Desk, Guard, Warranties, lock};
+use crate::stay::{Book, Desk, Guard, REMEMBERED, Warranties, lock};
 use store::Store;
 
 pub use store::StoreError;
 
 /// What happened at the piles is put on record so often.
 const RECORD_PERIOD: Duration = Duration::from_secs(1);
-/// What ended so long ago is forgotten, once an hour.
-const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(7);
+/// What is too old is forgotten once in so many periods: an hour.
 const FORGET_EVERY: u32 = 3_600;
-
 /// How long open calls may take when the process stops.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -173,7 +170,7 @@ impl Owners {
             if tick == 0 {
                 let now = (self.clock)();
                 let days_only = lock(&self.guard).counts_days_only();
-                let forgotten = self.store.forget(now - FORGOTTEN_AFTER, now, days_only);
+                let forgotten = self.store.forget(now - REMEMBERED, now, days_only);
                 if let Err(error) = forgotten.await {
                     tracing::error!(%error, "old reservations are not forgotten");
                 }
@@ -206,30 +203,27 @@ impl Owners {
         request: R,
     ) -> Result<v1::Reservation, Status>
     where
-        R: Message + TryInto<OwnerRequest, Error = Invalid> + Send + 'static,
-    {
-        let owners = self.clone();
-        let done = tokio::spawn(async move { owners.do_once(id, validate_only, request).await });
-        let failed = |error: tokio::task::JoinError| Status::internal(error.to_string());
-        done.await.map_err(failed)?
-    }
-
-    async fn do_once<R>(
-        &self,
-        id: String,
-        validate_only: bool,
-        request: R,
-    ) -> Result<v1::Reservation, Status>
-    where
         R: Message + TryInto<OwnerRequest, Error = Invalid>,
     {
         let id = RequestId::new(id).map_err(refused)?;
         // With the kind of the request: two kinds may be the same on the wire.
         let mut asked = std::any::type_name::<R>().as_bytes().to_vec();
-        request
-            .encode(&mut asked)
-            .map_err(|error| Status::internal(error.to_string()))?;
+        let encoded = request.encode(&mut asked);
+        encoded.map_err(|error| Status::internal(error.to_string()))?;
         let request = request.try_into().map_err(refused)?;
+        let owners = self.clone();
+        let done = async move { owners.do_once(&id, &asked, &request, validate_only).await };
+        let failed = |error: tokio::task::JoinError| Status::internal(error.to_string());
+        tokio::spawn(done).await.map_err(failed)?
+    }
+
+    async fn do_once(
+        &self,
+        id: &RequestId,
+        asked: &[u8],
+        request: &OwnerRequest,
+        validate_only: bool,
+    ) -> Result<v1::Reservation, Status> {
         let _turn = self.turn.lock().await;
         if let Some(done) = self.store.done(id.as_str()).await.map_err(failed)? {
             if done.asked == asked {
@@ -242,11 +236,11 @@ impl Owners {
             }));
         }
         let now = (self.clock)();
-        let booking = lock(&self.book).decide(&request, now).map_err(refused)?;
+        let booking = lock(&self.book).decide(request, now).map_err(refused)?;
         let answer = v1::Reservation::from(&booking);
         if !validate_only {
             self.store
-                .record(id.as_str(), &asked, &booking, now)
+                .record(id.as_str(), asked, &booking, now)
                 .await
                 .map_err(failed)?;
             self.enter(booking);

@@ -20,7 +20,7 @@ const PLUGGED_IN_EARLY: TimeDelta = TimeDelta::minutes(30);
 /// A vehicle of which nothing was seen for so long after its departure has left.
 const UNWATCHED: TimeDelta = TimeDelta::minutes(10);
 /// What is over is remembered for so long.
-const REMEMBERED: TimeDelta = TimeDelta::days(7);
+pub(crate) const REMEMBERED: TimeDelta = TimeDelta::days(7);
 
 /// All reservations.
 #[derive(Clone, Debug, Default)]

@@ -18,6 +18,8 @@ use crate::site::{PileReading, PileSetpoint};
 use watch::Watch;
 
 pub use book::Book;
+#[cfg(feature = "owners")]
+pub(crate) use book::REMEMBERED;
 pub use warranty::{Guard, Used, Warranties, Warranty};
 
 /// A vehicle that was seen elsewhere so shortly before is at two piles.

@@ -1,7 +1,6 @@
 //! What a maker's warranty lets be done with a vehicle's battery, and how much of it is used up.
 //!
-//! Hard: the limits come off what a session offers before anything is shared out, and what a pile is told is cut to them again,
-//! by code of its own. They hold also when nobody is heard any more: a discharge is never stronger than what may still be taken
+//! Hard: the limits come off what a session offers before anything is shared out, and what a pile is told is cut to them again. They hold also when nobody is heard any more: a discharge is never stronger than what may still be taken
 //! out until the station's lease ends.
 
 use std::collections::BTreeMap;
