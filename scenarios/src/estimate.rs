@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Timelike as _};
 use vpp_core::{Invalid, Pile, PileKind, Timestamp};
 
 use crate::Scenario;
@@ -16,7 +16,7 @@ use crate::format::SessionProfile;
 pub struct Estimate {
     /// Draw of all AC piles.
     pub ac_kw: f64,
-    /// Draw of all DC piles.
+    /// Draw of all DC piles, and of swap stations, which charge what the hour's swaps bring back.
     pub dc_kw: f64,
     /// Vehicles plugged in.
     pub plugged: f64,
@@ -56,6 +56,12 @@ impl Scenario {
         let mut total = Estimate::default();
         for (position, station) in fleet.stations().iter().enumerate() {
             let row = &self.fleet.stations[position];
+            if let Some(swaps) = self.swaps_of(position) {
+                let per_hour = swaps.bank(row.slots).swaps_per_hour[at.hour() as usize];
+                let kwh = (1.0 - swaps.arriving_soc.mean()) * swaps.pack_kwh;
+                total.dc_kw += per_hour * kwh / station.charge_efficiency;
+                continue;
+            }
             let name = row.profile.as_ref().unwrap_or(&self.fleet.profile);
             let profile = self.profile_of(position);
             for kind in [PileKind::Ac, PileKind::Dc] {
@@ -141,6 +147,23 @@ fn loss(load: f64, piles: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// 24 slots of four swaps a day, with packs of 60 kWh.
+    #[test]
+    fn a_swap_station_draws_what_its_swaps_bring_back() {
+        let mut scenario = Scenario::parse(include_str!("../baiyun-scenes.toml")).unwrap();
+        let at = scenario.start();
+        let with = scenario.estimate(at).unwrap();
+        scenario.fleet.stations.retain(|row| row.slots == 0);
+        let without = scenario.estimate(at).unwrap();
+        let profile = &scenario.swaps["taxis"];
+        let expected =
+            96.0 * profile.swap_shape[18] * 60.0 * (1.0 - profile.arriving_soc.mean()) / 0.94;
+        let drawn = with.dc_kw - without.dc_kw;
+        assert!((drawn - expected).abs() < 1e-6, "{drawn} and {expected} kW");
+        assert!((200.0..320.0).contains(&drawn), "{drawn} kW");
+        assert!((with.plugged - without.plugged).abs() < 1e-9);
+    }
 
     #[test]
     fn losses_follow_the_tables_of_erlang() {
