@@ -3,13 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod support;
+
 use chrono::TimeDelta;
 use vpp_aggregator::{Operator, Sites};
 use vpp_core::{Node, Power, Timestamp};
-use vpp_dispatch::Config;
 use vpp_replay::Plant;
 use vpp_scenarios::Scenario;
 use vpp_scenarios::world::World;
+
+use support::plant;
 
 fn scenario(start: &str, disobeying: f64) -> Scenario {
     let text = include_str!("../../../scenarios/pilot-community.toml");
@@ -26,26 +29,6 @@ fn scenario(start: &str, disobeying: f64) -> Scenario {
         agreement.duration_s = end - later - agreement.start_offset_s;
     }
     scenario
-}
-
-fn plant(scenario: &Scenario) -> Plant<World> {
-    let operators = scenario
-        .aggregators
-        .iter()
-        .map(|row| World::operated(scenario, &row.id).unwrap());
-    let config = Config {
-        telemetry_period: TimeDelta::seconds(1),
-        ..Config::default()
-    };
-    let fleet = scenario.fleet().unwrap();
-    Plant::new(
-        config,
-        &fleet,
-        operators.collect(),
-        Vec::new(),
-        scenario.start(),
-    )
-    .unwrap()
 }
 
 /// What flows through each node, by the stations' own meters.

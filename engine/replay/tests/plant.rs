@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use chrono::TimeDelta;
-use vpp_aggregator::Operator;
 use vpp_core::{EventOutcome, EventRequest, Interval, Power, Programme, RegulationAward, Scope};
-use vpp_dispatch::{Answer, Config, Request};
+use vpp_dispatch::{Answer, Request};
 use vpp_replay::Plant;
 use vpp_scenarios::Scenario;
 use vpp_scenarios::world::World;
@@ -13,26 +14,7 @@ use vpp_scenarios::world::World;
 fn pilot() -> Plant<World> {
     let text = include_str!("../../../scenarios/guangzhou-pilot.toml");
     let scenario = Scenario::parse(text).unwrap();
-    let operator = |id: &vpp_core::AggregatorId| {
-        Operator::new(
-            id.clone(),
-            World::from_scenario(&scenario, Some(id)).unwrap(),
-        )
-    };
-    let operators = scenario.aggregators.iter().map(|row| operator(&row.id));
-    let config = Config {
-        telemetry_period: TimeDelta::seconds(1),
-        ..Config::default()
-    };
-    let fleet = scenario.fleet().unwrap();
-    let mut plant = Plant::new(
-        config,
-        &fleet,
-        operators.collect(),
-        Vec::new(),
-        scenario.start(),
-    )
-    .unwrap();
+    let mut plant = support::plant(&scenario);
     for _ in 0..60 {
         plant.advance();
     }

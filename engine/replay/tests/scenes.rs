@@ -3,10 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-use chrono::TimeDelta;
+mod support;
+
 use vpp_aggregator::Sites;
 use vpp_core::{EventOutcome, StationKind};
-use vpp_dispatch::{Config, Request};
+use vpp_dispatch::Request;
 use vpp_replay::Plant;
 use vpp_scenarios::Scenario;
 use vpp_scenarios::world::World;
@@ -27,22 +28,7 @@ fn eight_scenes_answer_a_call() {
             .iter()
             .any(|station| station.kind == StationKind::Swap)
     );
-    let operators = scenario
-        .aggregators
-        .iter()
-        .map(|row| World::operated(&scenario, &row.id).unwrap());
-    let config = Config {
-        telemetry_period: TimeDelta::seconds(1),
-        ..Config::default()
-    };
-    let mut plant = Plant::new(
-        config,
-        &fleet,
-        operators.collect(),
-        Vec::new(),
-        scenario.start(),
-    )
-    .unwrap();
+    let mut plant = support::plant(&scenario);
     for _ in 0..60 {
         plant.advance();
     }
