@@ -9,6 +9,7 @@ pub mod estimate;
 pub mod format;
 pub mod import;
 pub mod problem;
+pub mod sweep;
 pub mod world;
 
 mod build;
