@@ -7,6 +7,7 @@
 //! stations' own. Two runs of the same plant are the same, on however many threads.
 
 pub mod market_day;
+pub mod record;
 pub mod run;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -37,6 +38,7 @@ pub struct Plant<S> {
     next_request: u64,
     last_plan: Vec<ResourceSchedule>,
     counts: Counts,
+    before_cycle: Counts,
 }
 
 /// What has happened since the start.
@@ -97,6 +99,7 @@ impl<S: Sites> Plant<S> {
             next_request: 0,
             last_plan: Vec::new(),
             counts: Counts::default(),
+            before_cycle: Counts::default(),
         };
         for aggregator in fleet.aggregators() {
             plant.request(Request::RegisterAggregator(aggregator.clone()))?;
@@ -136,6 +139,12 @@ impl<S: Sites> Plant<S> {
         self.counts
     }
 
+    /// The same, when the last control cycle began.
+    #[must_use]
+    pub fn counts_before_cycle(&self) -> Counts {
+        self.before_cycle
+    }
+
     /// A step of one second. The report of the control cycle, if one ran.
     pub fn advance(&mut self) -> Option<CycleReport> {
         self.advance_by(STEP)
@@ -155,6 +164,7 @@ impl<S: Sites> Plant<S> {
         if now < self.next_cycle {
             return None;
         }
+        self.before_cycle = self.counts;
         self.next_cycle += self.engine.config().cycle;
         let report = self.step(Input::CycleStarted).report;
         self.counts.cycles += 1;

@@ -8,7 +8,7 @@ mod calls;
 mod prices;
 
 use chrono::TimeDelta;
-use vpp_core::{EventId, Invalid, Station, Timestamp};
+use vpp_core::{Event, EventId, EventRequest, Invalid, Station, Timestamp};
 use vpp_dispatch::{Achieved, Answer, Config, CycleReport, Request};
 use vpp_scenarios::Scenario;
 use vpp_scenarios::format::Orderly;
@@ -39,8 +39,10 @@ pub struct Step {
     pub cycle: Option<CycleReport>,
     /// What the value of the signal at its end led to.
     pub signal: Option<Achieved>,
-    /// What was called at its end: the scenario's name, and what the engine answered.
-    pub called: Vec<(EventId, Result<vpp_core::Event, Invalid>)>,
+    /// What was called at its end: the scenario's name, and the engine's event.
+    pub called: Vec<(EventId, Event)>,
+    /// What was called and refused, with why.
+    pub refused: Vec<(EventId, EventRequest, Invalid)>,
     /// Why regulation did not begin.
     pub refused_regulation: Option<Invalid>,
 }
@@ -93,6 +95,11 @@ impl Run {
     #[must_use]
     pub fn end(&self) -> Timestamp {
         self.end
+    }
+
+    /// What energy costs.
+    pub(crate) fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     /// Whether all of it is over.
@@ -150,12 +157,11 @@ impl Run {
             self.plant.price(told);
         }
         while let Some((id, request)) = self.events.pop(now) {
-            let answer = self.plant.request(Request::SubmitEvent(request));
-            let event = answer.and_then(|answer| match answer {
-                Answer::Event(event) => Ok(event),
-                _ => Err(Invalid::state("event", "was not answered with one")),
-            });
-            step.called.push((id, event));
+            match self.plant.request(Request::SubmitEvent(request.clone())) {
+                Ok(Answer::Event(event)) => step.called.push((id, event)),
+                Ok(_) => {}
+                Err(refused) => step.refused.push((id, request, refused)),
+            }
         }
         self.regulate(now, step);
     }

@@ -1,6 +1,6 @@
 //! What energy costs, told to the engine day by day.
 
-use chrono::TimeDelta;
+use chrono::{NaiveDateTime, TimeDelta};
 use vpp_core::{Interval, Price, Timestamp};
 use vpp_dispatch::PricePoint;
 use vpp_market_adapters::Tariff;
@@ -66,9 +66,9 @@ impl Prices {
         self.tariff.period_at(at, self.is_sharp(at))
     }
 
-    /// The day of the place whose tariff it is, as an instant's offset from midnight.
-    pub(crate) fn local_date(&self, at: Timestamp) -> chrono::NaiveDate {
-        at.with_timezone(&self.tariff.zone()).date_naive()
+    /// The time of the place whose tariff it is.
+    pub(crate) fn local_time(&self, at: Timestamp) -> NaiveDateTime {
+        at.with_timezone(&self.tariff.zone()).naive_local()
     }
 
     /// Whether the day is declared hot.
