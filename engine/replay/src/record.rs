@@ -108,7 +108,11 @@ impl Recorder {
         for (id, event) in &step.called {
             self.events.called(id, event, run.plant().engine().fleet());
             if event.refused > Power::ZERO {
-                let text = format!("{} asked, {} promised", event.accepted + event.refused, event.accepted);
+                let text = format!(
+                    "{} asked, {} promised",
+                    event.accepted + event.refused,
+                    event.accepted
+                );
                 self.alarm(now, "warning", id.as_str(), &text)?;
             }
         }
@@ -193,7 +197,9 @@ impl Recorder {
         self.open = Some(Open {
             start: run.now(),
             callable: promises::callable(run),
-            prices: binding.filter(|(_, price)| price.abs() > LEAST_PRICE).collect(),
+            prices: binding
+                .filter(|(_, price)| price.abs() > LEAST_PRICE)
+                .collect(),
             counts: run.plant().counts_before_cycle(),
             decision: name(report.decision).into(),
             objective: plan.map(|plan| plan.objective),
@@ -282,7 +288,10 @@ impl Recorder {
             }
         }
         // Of the budget that is left everybody gets the same share.
-        let subsidised: f64 = sums.iter().map(|(_, export, _)| export * open.subsidy_cny_per_kwh).sum();
+        let subsidised: f64 = sums
+            .iter()
+            .map(|(_, export, _)| export * open.subsidy_cny_per_kwh)
+            .sum();
         let paid = if subsidised > open.subsidy_left_cny {
             open.subsidy_left_cny / subsidised
         } else {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use vpp_core::time::as_hours;
 use vpp_core::{
-    AggregatorId, Event, EventId, EventOutcome, EventRequest, Fleet, Interval, Power, Programme, Scope,
-    Timestamp,
+    AggregatorId, Event, EventId, EventOutcome, EventRequest, Fleet, Interval, Power, Programme,
+    Scope, Timestamp,
 };
 use vpp_dispatch::{Engine, capability};
 use vpp_results::{Text, rows};
@@ -113,7 +113,9 @@ impl Called {
                 aggregator: commitment.aggregator.as_str().into(),
                 start: self.interval.start(),
                 end: self.interval.end(),
-                asked_kw: asked.scaled(commitment.power, event.accepted).as_kilowatts(),
+                asked_kw: asked
+                    .scaled(commitment.power, event.accepted)
+                    .as_kilowatts(),
                 promised_kw,
                 delivered_kwh,
                 shortfall_kwh,

@@ -144,7 +144,10 @@ impl Meters {
         let Some(day) = self.day.take() else {
             return Vec::new();
         };
-        self.meters.iter_mut().map(|meter| meter.day_over(day)).collect()
+        self.meters
+            .iter_mut()
+            .map(|meter| meter.day_over(day))
+            .collect()
     }
 }
 

@@ -24,7 +24,9 @@ pub(super) fn callable(run: &Run) -> Vec<(Power, Power)> {
     let aggregators = engine.fleet().aggregators().iter();
     let callable = aggregators.map(|aggregator| {
         let scope = Scope::Aggregator(aggregator.id.clone());
-        let capability = engine.capability(run.now(), &scope, LENGTH).unwrap_or_default();
+        let capability = engine
+            .capability(run.now(), &scope, LENGTH)
+            .unwrap_or_default();
         (capability.up.callable, capability.down.callable)
     });
     callable.collect()
@@ -93,7 +95,8 @@ impl Promises {
 
 impl Promised {
     fn settle(&mut self, start: Timestamp, actual: f64, rows: &mut Vec<rows::Promise>) {
-        while let Some((time, promise)) = self.open.pop_front_if(|(time, _)| *time <= start) {
+        while let Some(&(time, promise)) = self.open.front().filter(|(time, _)| *time <= start) {
+            self.open.pop_front();
             // One whose quarter was not looked at is neither kept nor broken.
             if time < start {
                 continue;
