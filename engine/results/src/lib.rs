@@ -31,6 +31,7 @@ mod reader;
 mod writer;
 
 mod summary;
+pub mod sweep;
 
 pub use error::Error;
 pub use reader::{Reader, read};
