@@ -13,8 +13,11 @@ pub mod world;
 
 mod build;
 mod check;
+mod merge;
 mod parse;
+mod sources;
 
 pub use format::Scenario;
 pub use parse::{LoadError, MAX_FILE_BYTES};
 pub use problem::Problem;
+pub use sources::{MAX_FILES, MAX_INCLUDE_DEPTH};

@@ -1,7 +1,6 @@
 //! From text to a checked [`Scenario`], or to all that is wrong with it.
 
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset};
@@ -9,8 +8,9 @@ use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
 use crate::format::Scenario;
 use crate::problem::{Locator, Problem, did_you_mean};
+use crate::sources::{Sources, text_of};
 
-/// The largest scenario file: many times the largest fleet that one machine steps, and small enough to hold in memory.
+/// The largest scenario, all its files together: many times the largest fleet that one machine steps, and small enough to hold in memory.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// A scenario file that could not be used.
@@ -30,32 +30,68 @@ pub enum LoadError {
         /// Which file.
         path: PathBuf,
     },
-    /// The file was read, and something in it is wrong.
-    #[error("{}", listed(path, problems))]
+    /// The file was read, and something in it or in a file that it includes is wrong.
+    #[error("{}", listed(problems))]
     Problems {
-        /// Which file.
+        /// Which file was asked for; each problem says in which it is.
         path: PathBuf,
         /// All that is wrong.
         problems: Vec<Problem>,
     },
 }
 
-fn listed(path: &Path, problems: &[Problem]) -> String {
-    let line = |problem: &Problem| format!("{}: {problem}", path.display());
-    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+fn listed(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(Problem::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 impl Scenario {
-    /// Reads a scenario from the text of a file and checks it as a whole. A byte-order mark and CRLF line ends are fine.
+    /// Reads a scenario from the text of a file and checks it as a whole. A byte-order mark and CRLF line ends are fine. It
+    /// includes no other file: those are found beside a file alone.
     ///
     /// # Errors
     /// The first place where the text is no TOML or does not have the format's shape; when the shape is right,
     /// everything that is wrong with the values.
     pub fn parse(text: &str) -> Result<Scenario, Vec<Problem>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let locator = Locator::new(text);
-        let scenario: Scenario =
-            toml::from_str(text).map_err(|e| vec![shape(text, &locator, &e)])?;
+        Scenario::read(&Sources::of_text(text)?)
+    }
+
+    /// Reads a scenario from bytes, which must be UTF-8.
+    ///
+    /// # Errors
+    /// As [`Scenario::parse`]; the place of the first byte that is not UTF-8.
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Scenario, Vec<Problem>> {
+        let text = text_of(bytes.to_vec(), None).map_err(|problem| vec![problem])?;
+        Scenario::parse(&text)
+    }
+
+    /// Reads a scenario file with the files that it includes.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is too large; otherwise as [`Scenario::parse`], each problem with the file in which
+    /// it stands.
+    pub fn load(path: impl AsRef<Path>) -> Result<Scenario, LoadError> {
+        let path = path.as_ref();
+        Scenario::read(&Sources::load(path)?).map_err(|problems| LoadError::Problems {
+            path: path.into(),
+            problems,
+        })
+    }
+
+    fn read(sources: &Sources) -> Result<Scenario, Vec<Problem>> {
+        let merged = sources.merged()?;
+        let locator = Locator::new(sources, Some(merged.get_ref().clone()));
+        // A file of something else (`*.toml` matches many) is not blamed for its first unknown key.
+        if !merged.get_ref().contains_key("scenario") {
+            let message = "not a scenario: there is no [scenario] table".into();
+            return Err(vec![locator.at_offset(0, message, String::new())]);
+        }
+        let scenario = Scenario::deserialize(toml::de::Deserializer::from(merged))
+            .map_err(|error| vec![shape(&locator, &error)])?;
         let findings = scenario.check();
         if findings.is_empty() {
             return Ok(scenario);
@@ -64,64 +100,24 @@ impl Scenario {
             .into_iter()
             .map(|finding| locator.at_path(&finding.path, finding.message, finding.hint))
             .collect();
-        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems.sort_by(|a, b| {
+            let place = |problem: &Problem| (problem.file.clone(), problem.line, problem.column);
+            place(a).cmp(&place(b))
+        });
         Err(problems)
-    }
-
-    /// Reads a scenario from bytes, which must be UTF-8.
-    ///
-    /// # Errors
-    /// As [`Scenario::parse`]; the place of the first byte that is not UTF-8.
-    pub fn parse_bytes(bytes: &[u8]) -> Result<Scenario, Vec<Problem>> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Scenario::parse(text),
-            Err(error) => {
-                let offset = error.valid_up_to();
-                let valid = String::from_utf8_lossy(&bytes[..offset]);
-                let message = format!("byte 0x{:02x} is not UTF-8", bytes[offset]);
-                let hint = "save the file as UTF-8".into();
-                Err(vec![Locator::new(&valid).at_offset(offset, message, hint)])
-            }
-        }
-    }
-
-    /// Reads a scenario file.
-    ///
-    /// # Errors
-    /// A file that cannot be read or is too large; otherwise as [`Scenario::parse`].
-    pub fn load(path: impl AsRef<Path>) -> Result<Scenario, LoadError> {
-        let path = path.as_ref();
-        let io = |source| LoadError::Io {
-            path: path.into(),
-            source,
-        };
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(io)?;
-        // One byte more than allowed tells a file that is too large without reading it all.
-        let mut limited = file.take(MAX_FILE_BYTES + 1);
-        limited.read_to_end(&mut bytes).map_err(io)?;
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(LoadError::TooLarge { path: path.into() });
-        }
-        Scenario::parse_bytes(&bytes).map_err(|problems| LoadError::Problems {
-            path: path.into(),
-            problems,
-        })
     }
 }
 
 /// The problem behind a refusal of the TOML reader.
-fn shape(text: &str, locator: &Locator<'_>, error: &toml::de::Error) -> Problem {
-    // A file of something else (`*.toml` matches many) is not blamed for its first unknown key.
-    if toml::from_str::<toml::Table>(text).is_ok_and(|table| !table.contains_key("scenario")) {
-        let message = "not a scenario: there is no [scenario] table".into();
-        return locator.at_offset(0, message, String::new());
-    }
+fn shape(locator: &Locator<'_>, error: &toml::de::Error) -> Problem {
     let message = error.message().trim().replace('\n', "; ");
     let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
     let hint = match words.split_first() {
-        Some((word, known)) if unknown => did_you_mean(word, known.iter().copied()),
+        // `include` is taken before the rest is read.
+        Some((word, known)) if unknown => {
+            did_you_mean(word, known.iter().copied().chain(["include"]))
+        }
         _ if message.contains("date-time") => {
             "write it bare and with its offset: 2025-07-15T16:00:00+08:00".into()
         }

@@ -2,13 +2,18 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::sources::Sources;
+
 /// One thing that is wrong with a scenario file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// In which file; none in a text by itself.
+    pub file: Option<PathBuf>,
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
@@ -23,6 +28,9 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}: ", file.display())?;
+        }
         write!(f, "line {}, column {}: ", self.line, self.column)?;
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
@@ -35,23 +43,15 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Finds the place of a key in the text, and the key at a place.
+/// Finds the place of a key in the files, and the key at a place.
 pub(crate) struct Locator<'a> {
-    text: &'a str,
-    line_starts: Vec<usize>,
-    root: Option<Spanned<DeTable<'a>>>,
+    sources: &'a Sources,
+    root: Option<DeTable<'a>>,
 }
 
 impl<'a> Locator<'a> {
-    pub(crate) fn new(text: &'a str) -> Locator<'a> {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        Locator {
-            text,
-            line_starts: std::iter::once(0)
-                .chain(breaks.map(|(offset, _)| offset + 1))
-                .collect(),
-            root: DeTable::parse(text).ok(),
-        }
+    pub(crate) fn new(sources: &'a Sources, root: Option<DeTable<'a>>) -> Locator<'a> {
+        Locator { sources, root }
     }
 
     /// A problem with the key at `path`; where the key is missing, its table's place is given.
@@ -60,20 +60,25 @@ impl<'a> Locator<'a> {
         self.problem(offset, path.into(), message, hint)
     }
 
-    /// A problem at a place in the text.
+    /// A problem at a place in the files.
     pub(crate) fn at_offset(&self, offset: usize, message: String, hint: String) -> Problem {
         let path = self.path_at(offset);
         self.problem(offset, path, message, hint)
     }
 
-    fn problem(&self, offset: usize, path: String, message: String, hint: String) -> Problem {
-        let offset = offset.min(self.text.len());
-        let line = self.line_starts.partition_point(|&start| start <= offset);
-        let start = self.line_starts[line - 1];
-        let before = self.text.get(start..offset).unwrap_or_default();
+    /// A problem at a place, with the key at `path`.
+    pub(crate) fn problem(
+        &self,
+        offset: usize,
+        path: String,
+        message: String,
+        hint: String,
+    ) -> Problem {
+        let place = self.sources.place(offset);
         Problem {
-            line,
-            column: before.chars().count() + 1,
+            file: place.path.map(Into::into),
+            line: place.line,
+            column: place.column,
             path,
             message,
             hint,
@@ -81,7 +86,7 @@ impl<'a> Locator<'a> {
     }
 
     fn span_of(&self, path: &str) -> Option<Range<usize>> {
-        let table = self.root.as_ref()?.get_ref();
+        let table = self.root.as_ref()?;
         let mut steps = path.split(['.', '[']).filter(|step| !step.is_empty());
         let mut at = table.get(steps.next()?)?;
         for step in steps {
@@ -102,7 +107,7 @@ impl<'a> Locator<'a> {
     fn path_at(&self, offset: usize) -> String {
         let mut path = String::new();
         let Some(root) = &self.root else { return path };
-        let mut table = Some(root.get_ref());
+        let mut table = Some(root);
         let mut array = None;
         loop {
             let inner = match (table.take(), array.take()) {
@@ -197,7 +202,9 @@ mod tests {
     #[test]
     fn keys_and_places_find_each_other() {
         let text = "a = 1\n[t]\nb = [\n  { c = 2 },\n  { c = 3 },\n]\n[[n]]\nx = 1\n[[n]]\nx = 2\n";
-        let locator = Locator::new(text);
+        let sources = Sources::of_text(text).unwrap();
+        let root = sources.merged().unwrap().into_inner();
+        let locator = Locator::new(&sources, Some(root));
         for (path, line, column) in [("t.b[1].c", 5, 9), ("n[1].x", 10, 5), ("n[1].none", 9, 1)] {
             let problem = locator.at_path(path, String::new(), String::new());
             assert_eq!((problem.line, problem.column), (line, column), "{path}");
