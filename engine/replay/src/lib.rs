@@ -6,6 +6,7 @@
 //! command is taken and answered in the instant in which it is sent, and the optimizer takes no time at all; delays are the
 //! stations' own. Two runs of the same plant are the same, on however many threads.
 
+pub mod folder;
 pub mod market_day;
 pub mod record;
 pub mod run;

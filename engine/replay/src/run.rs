@@ -97,6 +97,11 @@ impl Run {
         self.end
     }
 
+    /// Lets it end sooner.
+    pub fn end_at(&mut self, end: Timestamp) {
+        self.end = self.end.min(end);
+    }
+
     /// What energy costs.
     pub(crate) fn prices(&self) -> &Prices {
         &self.prices

@@ -33,6 +33,8 @@ mod writer;
 mod summary;
 pub mod sweep;
 
+pub mod report;
+
 pub use error::Error;
 pub use reader::{Reader, read};
 pub use schema::{Date, Text, Timestamp};

@@ -1,13 +1,13 @@
 //! A station in long steps.
 //!
-//! A long step is cut at the whole seconds at which somebody comes, a lease ends, or, while vehicles are discharged, one of
-//! the station is empty, full or gone; in between nothing changes but what batteries hold, and that is exact. Four rules stand
+//! A long step is cut at the whole seconds at which somebody comes, a lease ends, or, while vehicles are discharged, one of the
+//! station is empty, full or gone; in between nothing changes but what batteries hold, and that is exact. Four rules stand
 //! for what happens in seconds:
 //!
 //! - Delays and ramps are left out.
-//! - Who leaves, leaves at its own instant. Who is full or empty stops then; what it leaves free stays free until the next cut.
-//! - Who comes gets what the station's setpoint leaves beside all others, if that is enough to switch the pile on, and no more
-//!   than its maker allows; nothing while the station exports. The next look shares out anew.
+//! - Who leaves, leaves at its own instant; who is full or empty stops then. What they leave free, others get at the next look.
+//! - Who comes gets what all others leave of the station's setpoint, if that is enough to switch the pile on, and no more than
+//!   its maker allows; nothing while the station exports. The next look shares out anew, by needs.
 //! - Where a station is off its setpoint at a cut, because piles obey nobody or somebody left or is full or empty, its
 //!   controller takes what is too much, drawn or given, off those that obey, as the aggregator's feedback does within seconds.
 
@@ -108,25 +108,27 @@ impl StationState {
         self.lease.map_or(default, told).as_watts()
     }
 
-    /// Lets who has just come charge with what is left.
+    /// Lets who has just come charge with what the others leave of the setpoint.
     fn receive(&mut self, now: i64, end: i64) {
-        let ceiling = self.ceiling(now);
-        for vehicle in &mut self.vehicles {
-            if vehicle.came == now {
-                vehicle.told = 0;
-            }
+        let came = self
+            .vehicles
+            .iter_mut()
+            .filter(|vehicle| vehicle.came == now);
+        for vehicle in came {
+            vehicle.told = 0;
         }
-        let mut left = ceiling - self.draw();
-        for vehicle in &mut self.vehicles {
+        let mut left = self.ceiling(now) - self.draw();
+        let soc = self.model.behaviour.soc_ceiling;
+        for vehicle in self
+            .vehicles
+            .iter_mut()
+            .filter(|vehicle| vehicle.came == now)
+        {
             let pile = &self.piles[vehicle.pile as usize];
-            if vehicle.came != now || !pile.obeys {
-                continue;
-            }
-            let most =
-                vehicle.may_charge(self.model.behaviour.soc_ceiling, end - now, self.efficiency);
+            let most = vehicle.may_charge(soc, end - now, self.efficiency);
             let told = left.min(most).clamp(0, pile.rated);
             vehicle.told = if told < pile.least { 0 } else { told };
-            left -= vehicle.goal(pile);
+            left -= if pile.obeys { vehicle.goal(pile) } else { 0 };
         }
     }
 

@@ -1,6 +1,7 @@
 //! The world by itself, and under an operator.
 
 mod closed_loop;
+mod coarse;
 mod physics;
 mod scenario;
 mod swap;
