@@ -201,11 +201,17 @@ impl Sweep {
         &self.settings
     }
 
+    /// How many seeds each set of parameters has.
+    #[must_use]
+    pub fn seeds(&self) -> usize {
+        self.seeds.len().max(1)
+    }
+
     /// How many variants there are.
     #[must_use]
     pub fn len(&self) -> usize {
         let counts = self.settings.iter().map(|setting| setting.values.len());
-        self.seeds.len().max(1) * counts.product::<usize>()
+        self.seeds() * counts.product::<usize>()
     }
 
     /// Never: the scenario as it is, is one.
@@ -227,7 +233,7 @@ impl Sweep {
             rest /= base;
             digit
         };
-        let seed = digit(self.seeds.len().max(1));
+        let seed = digit(self.seeds());
         let mut values: Vec<Value> = (self.settings.iter().rev())
             .map(|setting| setting.values[digit(setting.values.len())].clone())
             .collect();

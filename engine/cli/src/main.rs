@@ -17,6 +17,7 @@ mod serve;
 mod settle;
 mod statements;
 mod summary;
+mod sweep;
 mod table;
 mod tariff;
 mod view;
@@ -37,6 +38,7 @@ struct Arguments {
 enum Command {
     Run(run::Arguments),
     Replay(replay::Arguments),
+    Sweep(sweep::Arguments),
     Serve(serve::Arguments),
     Aggregator(aggregator::Arguments),
     Register(register::Arguments),
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run(arguments) => run::main(arguments),
         Command::Replay(arguments) => replay::main(&arguments),
+        Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Serve(arguments) => serve::main(arguments),
         Command::Aggregator(arguments) => aggregator::main(&arguments),
         Command::Register(arguments) => register::main(&arguments),

@@ -55,9 +55,24 @@ pub(crate) struct Arguments {
 
 /// Where to stop.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Until {
+pub(crate) enum Until {
     Offset(TimeDelta),
     Time(DateTime<FixedOffset>),
+}
+
+impl Until {
+    /// The instant in a scenario, after its start.
+    pub(crate) fn of(self, scenario: &Scenario) -> anyhow::Result<Timestamp> {
+        let start = scenario.start();
+        let end = match self {
+            Until::Offset(offset) => start + offset,
+            Until::Time(time) => time.to_utc(),
+        };
+        if end <= start {
+            bail!("--until: {end} is not after the start, {start}");
+        }
+        Ok(end)
+    }
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -69,7 +84,7 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
-fn until(text: &str) -> Result<Until, String> {
+pub(crate) fn until(text: &str) -> Result<Until, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(Until::Time(time));
     }
@@ -136,13 +151,9 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn replay(scenario: &Scenario, folder: &Path, arguments: &Arguments) -> anyhow::Result<Done> {
     let start = scenario.start();
     let end = match arguments.until {
+        Some(until) => until.of(scenario)?,
         None => scenario.end(),
-        Some(Until::Offset(offset)) => start + offset,
-        Some(Until::Time(time)) => time.to_utc(),
     };
-    if end <= start {
-        bail!("--until: {end} is not after the start, {start}");
-    }
     let options = Options {
         until: Some(end),
         force: arguments.force,

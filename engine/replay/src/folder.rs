@@ -75,7 +75,7 @@ pub fn replay(
     if let Some(until) = options.until {
         run.end_at(until);
     }
-    let _marker = claim(folder, &digest(scenario, run.end()), options.force)?;
+    let _marker = claim(folder, &digest(scenario, run.end(), ""), options.force)?;
     let header = header(scenario, &run);
     let mut recorder = Recorder::new(scenario, &run, Tables::create(folder)?);
     let step = run.begin();
@@ -135,10 +135,14 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + use<> {
     move |source| FolderError::Io { path, source }
 }
 
-/// What makes a run: the scenario with all its figures, its end, and the program.
-fn digest(scenario: &Scenario, end: Timestamp) -> String {
+/// What makes a run: the scenario with all its figures, its end, the program, and what else somebody adds to it.
+#[must_use]
+pub fn digest(scenario: &Scenario, end: Timestamp, more: &str) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!("{scenario:?}{end}{}", env!("CARGO_PKG_VERSION")));
+    hash.update(format!(
+        "{scenario:?}{end}{}{more}",
+        env!("CARGO_PKG_VERSION")
+    ));
     hash.finalize()
         .iter()
         .map(|byte| format!("{byte:02x}"))

@@ -9,6 +9,7 @@ mod fleet;
 mod limits;
 mod programmes;
 mod stations;
+pub mod sweep;
 
 mod page;
 

@@ -117,6 +117,7 @@ pub struct DispatchConfig {
     pub signal_timeout_s: f64,
     pub regulation_reserve_s: f64,
     pub regulation_delay_s: f64,
+    pub orderly: bool,
 }
 
 /// The solvers to choose from.
@@ -180,6 +181,7 @@ impl Default for DispatchConfig {
             signal_timeout_s: seconds(config.signal_timeout),
             regulation_reserve_s: seconds(config.regulation_reserve),
             regulation_delay_s: seconds(config.regulation_delay),
+            orderly: config.orderly,
         }
     }
 }
@@ -266,6 +268,7 @@ impl DispatchConfig {
             signal_timeout: length("dispatch.signal_timeout_s", self.signal_timeout_s)?,
             regulation_reserve: length("dispatch.regulation_reserve_s", self.regulation_reserve_s)?,
             regulation_delay: length("dispatch.regulation_delay_s", self.regulation_delay_s)?,
+            orderly: self.orderly,
         })
     }
 }

@@ -17,19 +17,23 @@ pub enum Language {
 pub(crate) enum Kind {
     /// One run.
     Report,
-    /// Several runs.
+    /// Two runs side by side.
     Compare,
+    /// Many runs of one scenario.
+    Sweep,
 }
 
 const STYLE: &str = include_str!("assets/style.css");
 const CHARTS: &str = include_str!("assets/charts.js");
 const REPORT: &str = include_str!("assets/report.js");
 const COMPARE: &str = include_str!("assets/compare.js");
+const SWEEP: &str = include_str!("assets/sweep.js");
 const ENGLISH: &str = include_str!("assets/en.json");
 const CHINESE: &str = include_str!("assets/zh.json");
 
 /// Nothing is fetched, whatever a scenario's text says.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
 /// The page. Text of the scenario is data in it, never markup.
 pub(crate) fn page(title: &str, kind: Kind, language: Language, model: &impl Serialize) -> String {
@@ -40,6 +44,7 @@ pub(crate) fn page(title: &str, kind: Kind, language: Language, model: &impl Ser
     let script = match kind {
         Kind::Report => REPORT,
         Kind::Compare => COMPARE,
+        Kind::Sweep => SWEEP,
     };
     let title = escape(title);
     // A model has only strings as keys and finite numbers: it can always be written.
@@ -88,7 +93,9 @@ mod tests {
         let evil = "</script><script>alert(1)</script>\"&";
         let page = page(evil, Kind::Report, Language::English, &evil);
         assert!(!page.contains("alert(1)</script>"));
-        assert!(page.contains("<title>&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;&quot;&amp;</title>"));
+        assert!(page.contains(
+            "<title>&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;&quot;&amp;</title>"
+        ));
         assert!(page.contains("\\u003c/script>\\u003cscript>alert(1)"));
     }
 
@@ -97,6 +104,11 @@ mod tests {
         let words = |text| serde_json::from_str::<BTreeMap<String, String>>(text).expect("words");
         let (english, chinese) = (words(ENGLISH), words(CHINESE));
         assert!(english.keys().eq(chinese.keys()), "other keys");
-        assert!(english.values().chain(chinese.values()).all(|word| !word.is_empty()));
+        assert!(
+            english
+                .values()
+                .chain(chinese.values())
+                .all(|word| !word.is_empty())
+        );
     }
 }
