@@ -1,7 +1,7 @@
 //! From the tables of a scenario to draws. Nothing here holds a generator: the caller hands in uniform numbers of
 //! `[0, 1)`, so that who draws, and in which order, stays in one place.
 
-use chrono::{TimeDelta, Timelike};
+use chrono::{Datelike, TimeDelta, Timelike, Weekday};
 use chrono_tz::Asia::Shanghai;
 use serde::Deserialize;
 use vpp_core::{Invalid, Timestamp};
@@ -100,17 +100,28 @@ impl Quantiles {
     }
 }
 
-/// The next arrival after `now` of a source that brings `per_day` a day, with the share of each local hour in `shape`, by
-/// thinning: proposals at the peak rate, each kept with the share of its own hour. `uniform` yields numbers of `[0, 1)`. None
+/// The next arrival after `now` of a source that brings `per_day` a day, with the share of each local hour in `shape`. None
 /// when it would come after `until`.
 pub fn next_arrival(
     shape: &[f64],
     per_day: f64,
     now: Timestamp,
     until: Timestamp,
+    uniform: impl FnMut() -> f64,
+) -> Option<Timestamp> {
+    let share_at = |at: Timestamp| shape[at.with_timezone(&Shanghai).hour() as usize];
+    thinned(largest(shape), share_at, per_day, now, until, uniform)
+}
+
+/// Thinning: proposals at the peak rate, each kept with the share of its own hour. `uniform` yields numbers of `[0, 1)`.
+fn thinned(
+    peak: f64,
+    share_at: impl Fn(Timestamp) -> f64,
+    per_day: f64,
+    now: Timestamp,
+    until: Timestamp,
     mut uniform: impl FnMut() -> f64,
 ) -> Option<Timestamp> {
-    let peak = shape.iter().copied().fold(0.0, f64::max);
     if per_day * peak <= 0.0 {
         return None;
     }
@@ -124,10 +135,14 @@ pub fn next_arrival(
         if at >= until {
             return None;
         }
-        if uniform() * peak < shape[at.with_timezone(&Shanghai).hour() as usize] {
+        if uniform() * peak < share_at(at) {
             return Some(at);
         }
     }
+}
+
+fn largest(shape: &[f64]) -> f64 {
+    shape.iter().copied().fold(0.0, f64::max)
 }
 
 /// One vehicle's wish: how long it stays and what its battery shall receive.
@@ -152,20 +167,32 @@ impl SessionProfile {
         self.arrivals_per_dc_pile_day * self.arrival_share(at)
     }
 
-    /// Share of the day's arrivals that fall into the local hour of `at`.
+    /// Share of a weekday's arrivals that come in an hour like the local one of `at`: on Saturdays and Sundays by the
+    /// weekend's shape and factor.
     #[must_use]
     pub fn arrival_share(&self, at: Timestamp) -> f64 {
-        self.arrival_shape[at.with_timezone(&Shanghai).hour() as usize]
+        let local = at.with_timezone(&Shanghai);
+        let hour = local.hour() as usize;
+        match local.weekday() {
+            Weekday::Sat | Weekday::Sun => self.weekend_shape()[hour] * self.weekend_factor,
+            _ => self.arrival_shape[hour],
+        }
+    }
+
+    fn weekend_shape(&self) -> &[f64] {
+        let own = self.weekend_arrival_shape.as_ref();
+        own.unwrap_or(&self.arrival_shape)
     }
 
     /// The largest hourly share: the rate of the proposals for thinning.
     #[must_use]
     pub fn peak_share(&self) -> f64 {
-        self.arrival_shape.iter().copied().fold(0.0, f64::max)
+        let weekend = largest(self.weekend_shape()) * self.weekend_factor;
+        largest(&self.arrival_shape).max(weekend)
     }
 
-    /// The next arrival after `now` of a source that brings `per_day` vehicles a day with this profile's shape; see
-    /// [`next_arrival`].
+    /// The next arrival after `now` of a source that brings `per_day` vehicles on a weekday, with this profile's shapes. None
+    /// when it would come after `until`.
     pub fn next_arrival(
         &self,
         per_day: f64,
@@ -173,7 +200,8 @@ impl SessionProfile {
         until: Timestamp,
         uniform: impl FnMut() -> f64,
     ) -> Option<Timestamp> {
-        next_arrival(&self.arrival_shape, per_day, now, until, uniform)
+        let share_at = |at| self.arrival_share(at);
+        thinned(self.peak_share(), share_at, per_day, now, until, uniform)
     }
 
     /// A visit to an AC pile of `power_kw` from two uniform numbers. Stay and energy are drawn apart; what the stay

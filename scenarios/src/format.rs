@@ -150,6 +150,12 @@ pub struct SessionProfile {
     pub arrivals_per_dc_pile_day: f64,
     /// Share of the day's arrivals in each hour, **local** (`Asia/Shanghai`), 24 values that add up to 1.
     pub arrival_shape: Vec<f64>,
+    /// The same of Saturdays and Sundays; without it that of the other days.
+    #[serde(default)]
+    pub weekend_arrival_shape: Option<Vec<f64>>,
+    /// Arrivals on a Saturday or Sunday over those of another day.
+    #[serde(default = "one")]
+    pub weekend_factor: f64,
     /// Stay at an AC pile, hours: quantiles at even steps from 0 % to 100 %.
     pub stay_h: Quantiles,
     /// Energy wanted at an AC pile, at the battery: quantiles. What the stay cannot hold at full power is cut.
@@ -161,6 +167,10 @@ pub struct SessionProfile {
     /// Battery capacities, where they are not those of `[assumptions]`: quantiles.
     #[serde(default)]
     pub battery_capacity_kwh: Option<Quantiles>,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// `[swaps.<profile>]`: one kind of swap station.

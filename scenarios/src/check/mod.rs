@@ -236,6 +236,14 @@ fn check_profile(findings: &mut Findings, name: &str, profile: &SessionProfile) 
         findings.add(path("arrival_shape"), format!("{hours} values, not 24"));
     }
     check_shares(findings, &path("arrival_shape"), &profile.arrival_shape);
+    if let Some(shape) = &profile.weekend_arrival_shape {
+        if shape.len() != 24 {
+            let message = format!("{} values, not 24", shape.len());
+            findings.add(path("weekend_arrival_shape"), message);
+        }
+        check_shares(findings, &path("weekend_arrival_shape"), shape);
+    }
+    findings.within(path("weekend_factor"), profile.weekend_factor, 0.0, 100.0);
     let (ac, dc) = (
         profile.arrivals_per_ac_pile_day,
         profile.arrivals_per_dc_pile_day,
