@@ -319,7 +319,7 @@ impl Dealer {
     }
 
     /// How many of the next `count` piles belong to each class.
-    fn deal(&mut self, count: u32) -> Vec<u32> {
+    pub(crate) fn deal(&mut self, count: u32) -> Vec<u32> {
         let mut counts = vec![0; self.shares.len()];
         for _ in 0..count {
             counts[self.next_class()] += 1;

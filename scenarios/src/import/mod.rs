@@ -3,6 +3,7 @@
 //!
 //! The same data, options and seed give the same bytes.
 
+mod city;
 mod figures;
 mod grid;
 mod read;
@@ -13,12 +14,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset};
-use vpp_core::{AggregatorId, EventId, Invalid};
+use vpp_core::{AggregatorId, EventId, Invalid, Power};
 use vpp_market_adapters::RulePack;
 
 use crate::format::{EventKind, EventRow, FORMAT, FleetRows, Header, Regulation, TariffChoice};
 use crate::{Problem, Scenario};
 use sample::Draws;
+
+pub use city::{City, import_city};
 
 /// The most aggregators: one letter each.
 pub const MAX_AGGREGATORS: u32 = 26;
@@ -146,7 +149,7 @@ pub fn import(
     check_options(options, known.len())?;
     let sampled = sample::by_size(&known, options.stations as usize, &mut draws);
     progress(Stage::Grid);
-    let grouping = grid::group(&sampled, &mut draws);
+    let grouping = grid::group(&sampled, grid::Numbered::default(), &mut draws);
     let aggregators = grid::aggregators(options.aggregators)?;
     let operators = grid::operators(sampled.len(), &aggregators, &mut draws);
     progress(Stage::Sessions);
@@ -184,7 +187,11 @@ pub fn import(
         },
     };
     grid::enrol(&mut scenario);
-    grid::limit(&mut scenario, &grouping);
+    let imports: Vec<Power> = (scenario.stations().iter())
+        .map(|station| station.import_limit)
+        .collect();
+    let (nodes, stations) = (&mut scenario.nodes, &mut scenario.fleet.stations);
+    grid::limit(nodes, stations, &imports, &grouping);
     progress(Stage::Check);
     let text = write::text(&scenario).map_err(|problem| Invalid::new("scenario", problem))?;
     match Scenario::parse(&text) {
