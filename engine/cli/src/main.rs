@@ -5,7 +5,6 @@ mod baselines;
 mod capability;
 mod check;
 mod droop;
-mod files;
 mod import;
 mod market_day;
 mod plant;
