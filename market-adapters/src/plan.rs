@@ -36,6 +36,26 @@ pub struct Bilingual {
     pub zh: String,
 }
 
+/// A language of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    English,
+    /// Chinese.
+    Chinese,
+}
+
+impl Bilingual {
+    /// The text in a language.
+    #[must_use]
+    pub fn text(&self, language: Language) -> &str {
+        match language {
+            Language::English => &self.en,
+            Language::Chinese => &self.zh,
+        }
+    }
+}
+
 /// One figure that the plan wants.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
