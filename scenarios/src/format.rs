@@ -39,6 +39,9 @@ pub struct Scenario {
     /// `[swaps.<profile>]`: how packs are swapped at swap stations.
     #[serde(default)]
     pub swaps: BTreeMap<String, SwapProfile>,
+    /// `[dispatch]`: how the dispatcher runs in a replay.
+    #[serde(default)]
+    pub dispatch: Dispatch,
     /// `[[event]]`: what the grid calls.
     #[serde(rename = "event", default)]
     pub events: Vec<EventRow>,
@@ -197,6 +200,42 @@ pub struct SwapProfile {
     pub deviations: f64,
     /// Share of the slots whose packs are kept full beyond that.
     pub reserve_share: f64,
+}
+
+/// `[dispatch]`: how the dispatcher runs in a replay.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dispatch {
+    /// From one plan to the next, seconds; a whole number of steps.
+    pub cycle_s: u32,
+    /// How often the world moves and piles are set, seconds.
+    pub step_s: u32,
+    /// Lengths of the intervals of the plan, minutes.
+    pub horizon_minutes: Vec<u32>,
+    /// Which stations are planned all the time.
+    pub orderly: Orderly,
+}
+
+/// Which stations' charging is planned all the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Orderly {
+    /// Those below a node with an agreement; all others in events only.
+    #[default]
+    Agreements,
+    /// All.
+    All,
+}
+
+impl Default for Dispatch {
+    fn default() -> Dispatch {
+        Dispatch {
+            cycle_s: 900,
+            step_s: 300,
+            horizon_minutes: vec![15, 15, 30, 60, 120, 240, 480],
+            orderly: Orderly::default(),
+        }
+    }
 }
 
 /// `[[event]]`: one call of a programme.

@@ -10,6 +10,7 @@ mod import;
 mod market_day;
 mod plant;
 mod register;
+mod replay;
 mod rules;
 mod run;
 mod score;
@@ -36,6 +37,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Replay(replay::Arguments),
     Serve(serve::Arguments),
     Aggregator(aggregator::Arguments),
     Register(register::Arguments),
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         .init();
     let outcome = match arguments.command {
         Command::Run(arguments) => run::main(arguments),
+        Command::Replay(arguments) => replay::main(&arguments),
         Command::Serve(arguments) => serve::main(arguments),
         Command::Aggregator(arguments) => aggregator::main(&arguments),
         Command::Register(arguments) => register::main(&arguments),

@@ -32,6 +32,8 @@ mod writer;
 
 mod summary;
 
+pub mod report;
+
 pub use error::Error;
 pub use reader::{Reader, read};
 pub use schema::{Date, Text, Timestamp};

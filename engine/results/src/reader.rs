@@ -30,6 +30,15 @@ pub fn read<R: Row>(folder: &Path) -> Result<R::Columns, Error> {
     Ok(columns)
 }
 
+/// Every group of rows of a table, one in memory at a time.
+pub(crate) fn each<R: Row>(folder: &Path, mut take: impl FnMut(R::Columns)) -> Result<(), Error> {
+    let mut reader = Reader::<R>::open(folder)?;
+    while let Some(columns) = reader.next_group()? {
+        take(columns);
+    }
+    Ok(())
+}
+
 impl<R: Row> Reader<R> {
     /// Opens the table of a run's folder.
     ///

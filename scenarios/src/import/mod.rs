@@ -17,7 +17,9 @@ use chrono::{DateTime, FixedOffset};
 use vpp_core::{AggregatorId, EventId, Invalid, Power};
 use vpp_market_adapters::RulePack;
 
-use crate::format::{EventKind, EventRow, FORMAT, FleetRows, Header, Regulation, TariffChoice};
+use crate::format::{
+    Dispatch, EventKind, EventRow, FORMAT, FleetRows, Header, Regulation, TariffChoice,
+};
 use crate::{Problem, Scenario};
 use sample::Draws;
 
@@ -177,6 +179,7 @@ pub fn import(
         warranty: Some(figures::warranty()),
         sessions,
         swaps: std::collections::BTreeMap::new(),
+        dispatch: Dispatch::default(),
         events: event.into_iter().collect(),
         regulation,
         aggregators,

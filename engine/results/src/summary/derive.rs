@@ -6,9 +6,9 @@ use std::path::Path;
 use super::{
     Energy, Events, Header, Limits, Messages, Money, Regulation, Reliability, Summary, Vehicles,
 };
-use crate::reader::{Reader, read};
+use crate::reader::{each, read};
 use crate::rows;
-use crate::schema::{Row, Text};
+use crate::schema::Text;
 use crate::{Error, FORMAT};
 
 impl Summary {
@@ -54,15 +54,6 @@ impl Summary {
         }
         Ok(summary)
     }
-}
-
-/// Every group of rows of a table.
-fn each<R: Row>(folder: &Path, mut take: impl FnMut(R::Columns)) -> Result<(), Error> {
-    let mut reader = Reader::<R>::open(folder)?;
-    while let Some(columns) = reader.next_group()? {
-        take(columns);
-    }
-    Ok(())
 }
 
 /// A count as a divisor.
