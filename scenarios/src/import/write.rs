@@ -314,6 +314,9 @@ pub(super) fn regulation(out: &mut String, regulation: Option<&Regulation>) -> f
     writeln!(out, "capacity_down_kw = {}", regulation.capacity_down_kw)?;
     writeln!(out, "start_offset_s = {}", regulation.start_offset_s)?;
     writeln!(out, "duration_s = {}", regulation.duration_s)?;
+    if let Some(days) = regulation.every_days {
+        writeln!(out, "every_days = {days}")?;
+    }
     writeln!(out, "period_s = {}", regulation.period_s)?;
     writeln!(
         out,

@@ -409,18 +409,16 @@ impl First<'_> {
             "# An hour every four weeks, from 14 January 15:00 on; {} stations, the plan wants 10.",
             figures::REGULATING_STATIONS
         )?;
-        let mut text = String::new();
         let sampled = Regulation {
             capacity_up_kw: 1_000.0,
             capacity_down_kw: 1_000.0,
             start_offset_s: (13 * 24 + 15) * 3_600,
             duration_s: 3_600,
+            every_days: Some(28),
             period_s: 4.0,
             signal: self.signal.clone(),
         };
-        regulation(&mut text, Some(&sampled))?;
-        out.push_str(&text.replace("period_s", "every_days = 28\nperiod_s"));
-        Ok(())
+        regulation(out, Some(&sampled))
     }
 }
 
