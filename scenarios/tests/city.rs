@@ -63,13 +63,12 @@ fn every_year_has_the_plan_s_numbers() {
         assert!(stations.iter().filter(|station| station.regulates).count() >= 10);
         let length = i64::from(scenario.header.duration_minutes);
         assert_eq!(TimeDelta::minutes(length), TimeDelta::days(365));
-        assert!(
-            scenario
-                .header
-                .start
-                .to_rfc3339()
-                .contains("-01-01T00:00:00+08:00")
-        );
+        let mut calls = scenario.events.iter();
+        let city_call = calls.find(|row| row.id.as_str() == "dr-city").unwrap();
+        let offset = TimeDelta::seconds(i64::from(city_call.start_offset_s));
+        let called = (scenario.header.start + offset).to_rfc3339();
+        assert!(called.ends_with("-07-15T13:00:00+08:00"), "{called}");
+        assert_eq!(city_call.reduction_kw, Some(20_000.0));
         // A connection is no more than its piles could use, but for the rounding of ratings that are dealt out.
         for station in stations {
             let piles = station.piles.iter();

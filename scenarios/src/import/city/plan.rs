@@ -3,6 +3,10 @@
 /// What is new in a year, on top of the years before.
 pub(super) struct Tranche {
     pub(super) year: i32,
+    /// First local day of its 365 days.
+    pub(super) start: &'static str,
+    /// The 15th of July, days after the start.
+    pub(super) july: u32,
     /// Charging stations by scene, in the order of [`SCENES`]. Their sum is the plan's (part 3 (3) 4).
     pub(super) stations: [usize; 8],
     /// Swap stations (the plan).
@@ -98,6 +102,9 @@ const GROWTH: Project = Project {
 pub(super) const TRANCHES: [Tranche; 3] = [
     Tranche {
         year: 2025,
+        // The first day on which the feed-in price for V2G holds: a year that began before would have none.
+        start: "2025-05-01",
+        july: 75,
         stations: [230, 170, 50, 50, 25, 30, 25, 20],
         swaps: 130,
         capacity_mva: 850.0,
@@ -144,18 +151,6 @@ pub(super) const TRANCHES: [Tranche; 3] = [
             "2025-10-03",
         ],
         holidays: &[
-            "2025-01-01",
-            "2025-01-28",
-            "2025-01-29",
-            "2025-01-30",
-            "2025-01-31",
-            "2025-02-01",
-            "2025-02-02",
-            "2025-02-03",
-            "2025-02-04",
-            "2025-04-04",
-            "2025-04-05",
-            "2025-04-06",
             "2025-05-01",
             "2025-05-02",
             "2025-05-03",
@@ -172,11 +167,28 @@ pub(super) const TRANCHES: [Tranche; 3] = [
             "2025-10-06",
             "2025-10-07",
             "2025-10-08",
+            "2026-01-01",
+            "2026-01-02",
+            "2026-01-03",
+            "2026-02-15",
+            "2026-02-16",
+            "2026-02-17",
+            "2026-02-18",
+            "2026-02-19",
+            "2026-02-20",
+            "2026-02-21",
+            "2026-02-22",
+            "2026-02-23",
+            "2026-04-04",
+            "2026-04-05",
+            "2026-04-06",
         ],
-        calendar_status: "holidays: the State Council's for the year (general knowledge, not verified)",
+        calendar_status: "holidays: the State Council's (general knowledge, not verified)",
     },
     Tranche {
         year: 2026,
+        start: "2026-01-01",
+        july: 195,
         stations: [60, 40, 14, 14, 6, 6, 6, 4],
         swaps: 20,
         capacity_mva: 150.0,
@@ -228,10 +240,12 @@ pub(super) const TRANCHES: [Tranche; 3] = [
             "2026-10-06",
             "2026-10-07",
         ],
-        calendar_status: "holidays: the State Council's for the year (general knowledge, not verified)",
+        calendar_status: "holidays: the State Council's (general knowledge, not verified)",
     },
     Tranche {
         year: 2027,
+        start: "2027-01-01",
+        july: 195,
         stations: [60, 40, 14, 14, 6, 6, 6, 4],
         swaps: 30,
         capacity_mva: 200.0,

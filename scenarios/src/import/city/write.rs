@@ -193,6 +193,11 @@ fn variant(out: &mut String, tranche: &Tranche, growth: &Growth) -> fmt::Result 
     )?;
     description(out, tranche)?;
     calendar(out, tranche)?;
+    writeln!(
+        out,
+        "# 15 July, 13:00 to 14:00.\n[[event]]\nid = \"dr-city\"\nstart_offset_s = {}\n",
+        city_s(tranche)
+    )?;
     nodes(out, &growth.nodes)?;
     stations(out, growth)
 }
@@ -222,8 +227,14 @@ fn description(out: &mut String, tranche: &Tranche) -> fmt::Result {
     writeln!(
         out,
         "description = \"Guangzhou's pilot of {year} for a year: {charging} charging and {swap} swap stations, {mva} MVA.\"\n\
-         start = {year}-01-01T00:00:00+08:00"
+         start = {}T00:00:00+08:00",
+        tranche.start
     )
+}
+
+/// When the city's event begins, seconds after the start: 15 July, 13:00.
+fn city_s(tranche: &Tranche) -> u32 {
+    (tranche.july * 24 + 13) * 3_600
 }
 
 fn calendar(out: &mut String, tranche: &Tranche) -> fmt::Result {
@@ -279,6 +290,10 @@ impl First<'_> {
             self.tranche.year
         )?;
         description(out, self.tranche)?;
+        writeln!(
+            out,
+            "# 365 days: the first year of the V2G feed-in price, in force since May 2025."
+        )?;
         writeln!(out, "duration_minutes = {MINUTES}\nseed = {SEED}\n")?;
         for source in self.sources(growth.stations.len()) {
             writeln!(out, "[[source]]\nname = {}", quoted(&source.name))?;
@@ -300,7 +315,9 @@ impl First<'_> {
             .iter()
             .find(|row| row.id.as_str() == "feeder-001");
         let ceiling_kw = feeder.map_or(0.0, |row| (row.import_limit_kw * 0.9).floor());
-        let events = events.replace("{ceiling_kw}", &ceiling_kw.to_string());
+        let events = events
+            .replace("{ceiling_kw}", &ceiling_kw.to_string())
+            .replace("{city_s}", &city_s(self.tranche).to_string());
         write!(out, "# What the grid calls{events}")?;
         self.regulation(out)?;
         writeln!(
@@ -406,7 +423,7 @@ impl First<'_> {
     fn regulation(&self, out: &mut String) -> fmt::Result {
         writeln!(
             out,
-            "# An hour every four weeks, from 14 January 15:00 on; {} stations, the plan wants 10.",
+            "# An hour every four weeks, 15:00 on the fourteenth day first; {} stations, the plan wants 10.",
             figures::REGULATING_STATIONS
         )?;
         let sampled = Regulation {
