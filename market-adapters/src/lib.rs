@@ -5,6 +5,7 @@
 
 pub mod capability;
 pub mod catalogue;
+pub mod plan;
 pub mod regulation;
 pub mod response;
 pub mod rules;

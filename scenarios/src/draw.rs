@@ -1,8 +1,10 @@
-//! From the tables of a scenario to draws. Nothing here holds a generator: the caller hands in uniform numbers of
-//! `[0, 1)`, so that who draws, and in which order, stays in one place.
+//! From the tables of a scenario to draws. What vehicles do is drawn from uniform numbers of `[0, 1)` that the caller hands in,
+//! so that who draws, and in which order, stays in one place.
 
-use chrono::{TimeDelta, Timelike};
+use chrono::{Datelike, TimeDelta, Timelike, Weekday};
 use chrono_tz::Asia::Shanghai;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::Deserialize;
 use vpp_core::{Invalid, Timestamp};
 
@@ -100,17 +102,59 @@ impl Quantiles {
     }
 }
 
-/// The next arrival after `now` of a source that brings `per_day` a day, with the share of each local hour in `shape`, by
-/// thinning: proposals at the peak rate, each kept with the share of its own hour. `uniform` yields numbers of `[0, 1)`. None
+/// The random numbers of something that has a name in the scenario, apart from all others: what is added or left out elsewhere
+/// in the file does not change them.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream(ChaCha8Rng);
+
+impl Stream {
+    pub(crate) fn named(seed: u64, name: &str) -> Stream {
+        // FNV-1a: the same in every version and on every machine.
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(name.bytes().fold(0xcbf2_9ce4_8422_2325, mix));
+        Stream(rng)
+    }
+
+    /// Uniform in `[0, 1)`.
+    #[allow(clippy::cast_precision_loss)] // 53 bits fit
+    pub(crate) fn uniform(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+    }
+
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.uniform()
+    }
+}
+
+/// The nearest count.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates, and counts are small
+pub(crate) fn whole(value: f64) -> u32 {
+    value.round() as u32
+}
+
+/// The next arrival after `now` of a source that brings `per_day` a day, with the share of each local hour in `shape`. None
 /// when it would come after `until`.
 pub fn next_arrival(
     shape: &[f64],
     per_day: f64,
     now: Timestamp,
     until: Timestamp,
+    uniform: impl FnMut() -> f64,
+) -> Option<Timestamp> {
+    let share_at = |at: Timestamp| shape[at.with_timezone(&Shanghai).hour() as usize];
+    thinned(largest(shape), share_at, per_day, now, until, uniform)
+}
+
+/// Thinning: proposals at the peak rate, each kept with the share of its own hour. `uniform` yields numbers of `[0, 1)`.
+fn thinned(
+    peak: f64,
+    share_at: impl Fn(Timestamp) -> f64,
+    per_day: f64,
+    now: Timestamp,
+    until: Timestamp,
     mut uniform: impl FnMut() -> f64,
 ) -> Option<Timestamp> {
-    let peak = shape.iter().copied().fold(0.0, f64::max);
     if per_day * peak <= 0.0 {
         return None;
     }
@@ -124,10 +168,14 @@ pub fn next_arrival(
         if at >= until {
             return None;
         }
-        if uniform() * peak < shape[at.with_timezone(&Shanghai).hour() as usize] {
+        if uniform() * peak < share_at(at) {
             return Some(at);
         }
     }
+}
+
+fn largest(shape: &[f64]) -> f64 {
+    shape.iter().copied().fold(0.0, f64::max)
 }
 
 /// One vehicle's wish: how long it stays and what its battery shall receive.
@@ -152,20 +200,32 @@ impl SessionProfile {
         self.arrivals_per_dc_pile_day * self.arrival_share(at)
     }
 
-    /// Share of the day's arrivals that fall into the local hour of `at`.
+    /// Share of a weekday's arrivals that come in an hour like the local one of `at`: on Saturdays and Sundays by the
+    /// weekend's shape and factor.
     #[must_use]
     pub fn arrival_share(&self, at: Timestamp) -> f64 {
-        self.arrival_shape[at.with_timezone(&Shanghai).hour() as usize]
+        let local = at.with_timezone(&Shanghai);
+        let hour = local.hour() as usize;
+        match local.weekday() {
+            Weekday::Sat | Weekday::Sun => self.weekend_shape()[hour] * self.weekend_factor,
+            _ => self.arrival_shape[hour],
+        }
+    }
+
+    fn weekend_shape(&self) -> &[f64] {
+        let own = self.weekend_arrival_shape.as_ref();
+        own.unwrap_or(&self.arrival_shape)
     }
 
     /// The largest hourly share: the rate of the proposals for thinning.
     #[must_use]
     pub fn peak_share(&self) -> f64 {
-        self.arrival_shape.iter().copied().fold(0.0, f64::max)
+        let weekend = largest(self.weekend_shape()) * self.weekend_factor;
+        largest(&self.arrival_shape).max(weekend)
     }
 
-    /// The next arrival after `now` of a source that brings `per_day` vehicles a day with this profile's shape; see
-    /// [`next_arrival`].
+    /// The next arrival after `now` of a source that brings `per_day` vehicles on a weekday, with this profile's shapes. None
+    /// when it would come after `until`.
     pub fn next_arrival(
         &self,
         per_day: f64,
@@ -173,7 +233,8 @@ impl SessionProfile {
         until: Timestamp,
         uniform: impl FnMut() -> f64,
     ) -> Option<Timestamp> {
-        next_arrival(&self.arrival_shape, per_day, now, until, uniform)
+        let share_at = |at| self.arrival_share(at);
+        thinned(self.peak_share(), share_at, per_day, now, until, uniform)
     }
 
     /// A visit to an AC pile of `power_kw` from two uniform numbers. Stay and energy are drawn apart; what the stay

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on shall fail
 
-use chrono::{TimeDelta, Timelike};
+use chrono::{Datelike, TimeDelta, Timelike};
 use proptest::prelude::*;
 use vpp_scenarios::Scenario;
 use vpp_scenarios::draw::Quantiles;
@@ -106,4 +106,34 @@ fn arrivals_follow_the_hours_of_the_city() {
         );
     }
     assert_eq!(private.next_arrival(0.0, now, until, || 0.5), None);
+}
+
+/// Half as many come on Saturdays and Sundays, all of them at one in the afternoon.
+#[test]
+fn weekends_have_their_own_shape() {
+    let mut profile = small().sessions["private"].clone();
+    let mut shape = vec![0.0; 24];
+    shape[13] = 1.0;
+    profile.weekend_arrival_shape = Some(shape);
+    profile.weekend_factor = 0.5;
+    // A Saturday of its own in UTC, local from 08:00.
+    let saturday = "2025-07-19T05:30:00Z".parse().unwrap();
+    assert!((profile.arrival_share(saturday) - 0.5).abs() < 1e-12);
+    assert!(profile.arrival_share(saturday + TimeDelta::hours(1)).abs() < 1e-12);
+    let (mut now, mut state) = (small().start(), 7);
+    let until = now + TimeDelta::days(7 * 60);
+    let (mut week, mut weekend) = (0.0, 0.0);
+    while let Some(next) = profile.next_arrival(20.0, now, until, || uniform(&mut state)) {
+        now = next;
+        let local = next + TimeDelta::hours(8);
+        if local.weekday().number_from_monday() < 6 {
+            week += 1.0;
+        } else {
+            assert_eq!(local.hour(), 13);
+            weekend += 1.0;
+        }
+    }
+    let (a_weekday, a_weekend_day) = (week / 300.0, weekend / 120.0);
+    assert!((19.0..21.0).contains(&a_weekday), "{a_weekday}");
+    assert!((9.0..11.0).contains(&a_weekend_day), "{a_weekend_day}");
 }

@@ -3,16 +3,23 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use vpp_scenarios::import::{ImportOptions, Stage, import};
+use vpp_scenarios::import::{City, ImportOptions, Stage, import, import_city};
 
 use vpp_results::files;
 
 /// Make a scenario from public data: real stations, sessions, base loads and a regulation signal.
 ///
-/// Example: vpp import --data ../shared/data --out my-city.toml --stations 900
+/// Examples:
+///
+///   vpp import --data ../shared/data --out my-city.toml --stations 900
+///
+///   vpp import --data ../shared/data --city guangzhou-2027 --out scenarios/guangzhou-2027.toml --force
+///
+/// A city's pilot has its plan's size; a later year includes the file of the year before, from the same folder.
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
     /// Folder with the data sets.
     #[arg(long)]
@@ -20,6 +27,9 @@ pub(crate) struct Arguments {
     /// The scenario file to write.
     #[arg(long)]
     out: PathBuf,
+    /// A year of a city's pilot instead of a sample: guangzhou-2025, guangzhou-2026, guangzhou-2027.
+    #[arg(long, conflicts_with_all = ["name", "stations", "aggregators", "seed"])]
+    city: Option<String>,
     /// Name of the scenario; by default that of the file.
     #[arg(long)]
     name: Option<String>,
@@ -54,10 +64,20 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let bar = ProgressBar::new(Stage::ALL.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}")?);
-    let text = import(&arguments.data, &options, &mut |stage| {
+    let mut progress = |stage: Stage| {
         bar.set_message(stage.to_string());
         bar.inc(1);
-    })?;
+    };
+    let text = match &arguments.city {
+        None => import(&arguments.data, &options, &mut progress)?,
+        Some(name) => {
+            let city = City::by_name(name).ok_or_else(|| {
+                let known = City::ALL.map(City::name).join(", ");
+                anyhow!("--city: there is no {name:?}; known: {known}")
+            })?;
+            import_city(&arguments.data, city, &mut progress)?
+        }
+    };
     bar.finish_and_clear();
     files::write(out, &text)?;
     println!(

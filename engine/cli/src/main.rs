@@ -5,6 +5,7 @@ mod baselines;
 mod capability;
 mod check;
 mod droop;
+mod evaluate;
 mod import;
 mod market_day;
 mod plant;
@@ -44,6 +45,7 @@ enum Command {
     Register(register::Arguments),
     Check(check::Arguments),
     Import(import::Arguments),
+    Evaluate(evaluate::Arguments),
     Score(score::Arguments),
     Droop(droop::Arguments),
     MarketDay(market_day::Arguments),
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Command::Register(arguments) => register::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::Import(arguments) => import::main(&arguments),
+        Command::Evaluate(arguments) => evaluate::main(&arguments),
         Command::Score(arguments) => score::main(&arguments),
         Command::Droop(arguments) => droop::main(&arguments),
         Command::MarketDay(arguments) => market_day::main(&arguments),

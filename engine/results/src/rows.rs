@@ -147,6 +147,8 @@ table! {
         turned_away: u64, "";
         /// Vehicles that fed energy back.
         v2g_vehicles: u64, "";
+        /// Energy that its piles gave, also what others at the station drew of it and never crossed the gate.
+        pile_export_kwh: f64, "kWh";
     }
 }
 

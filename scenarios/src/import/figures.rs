@@ -8,7 +8,7 @@ use chrono::{DateTime, FixedOffset};
 use vpp_aggregator::Warranty;
 
 use super::ImportError;
-use super::read::{HouseLoad, columns, data, json};
+use super::read::{HouseLoad, columns, data, json, weekend_factors};
 use super::sample::Draws;
 use crate::draw::Quantiles;
 use crate::format::{Assumptions, SessionProfile, Source};
@@ -136,6 +136,8 @@ pub(super) fn sessions(elaad: &Path) -> Result<BTreeMap<String, SessionProfile>,
             arrivals_per_ac_pile_day: AC_A_DAY[i],
             arrivals_per_dc_pile_day: DC_A_DAY,
             arrival_shape: hourly_shares(&quarters[i]),
+            weekend_arrival_shape: None,
+            weekend_factor: 1.0,
             stay_h: ascending(&stays[i], 100.0, 2).map_err(|e| data(&stays_path, 1, e))?,
             energy_kwh: conditional(&energies[i]).map_err(|e| data(&energies_path, 1, e))?,
             dc_energy_kwh: dc_energies(),
@@ -143,6 +145,28 @@ pub(super) fn sessions(elaad: &Path) -> Result<BTreeMap<String, SessionProfile>,
             battery_capacity_kwh: None,
         };
         profiles.insert((*name).to_string(), profile);
+    }
+    Ok(profiles)
+}
+
+/// The same with their weekends. Work places have none in the source: few come then (assumption).
+pub(super) fn sessions_with_weekends(
+    elaad: &Path,
+) -> Result<BTreeMap<String, SessionProfile>, ImportError> {
+    const WORKPLACE_FACTOR: f64 = 0.15;
+    let names = ["private", PUBLIC];
+    let path = elaad.join("distribution-of-arrival-weekend.csv");
+    let quarters = columns(&path, "Arrival time", &names, 96)?;
+    let factors = weekend_factors(&elaad.join("distribution-of-charging.csv"))?;
+    let mut profiles = sessions(elaad)?;
+    for (name, profile) in &mut profiles {
+        match names.iter().position(|known| known == name) {
+            Some(at) => {
+                profile.weekend_arrival_shape = Some(hourly_shares(&quarters[at]));
+                profile.weekend_factor = rounded(factors[at], 3);
+            }
+            None => profile.weekend_factor = WORKPLACE_FACTOR,
+        }
     }
     Ok(profiles)
 }

@@ -9,8 +9,17 @@ use crate::Scenario;
 use crate::build::Dealer;
 use crate::format::{AggregatorRow, NodeRow, StationRow};
 
+/// What was numbered before: the first of each kind is the next one.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Numbered {
+    pub(super) substations: usize,
+    pub(super) feeders: usize,
+    pub(super) transformers: usize,
+}
+
 /// Which feeder each station has, and which substation each feeder.
 pub(super) struct Grouping {
+    before: Numbered,
     feeder_of: Vec<usize>,
     substation_of: Vec<usize>,
     substations: usize,
@@ -20,7 +29,7 @@ pub(super) struct Grouping {
     tight: Vec<bool>,
 }
 
-pub(super) fn group(stations: &[SourceStation], draws: &mut Draws) -> Grouping {
+pub(super) fn group(stations: &[SourceStation], before: Numbered, draws: &mut Draws) -> Grouping {
     let points: Vec<_> = stations
         .iter()
         .map(|station| plane(station.place))
@@ -37,6 +46,7 @@ pub(super) fn group(stations: &[SourceStation], draws: &mut Draws) -> Grouping {
         .map(|_| draws.below(figures::ONE_FEEDER_TIGHT_IN) == 0)
         .collect();
     Grouping {
+        before,
         feeder_of,
         substation_of,
         substations,
@@ -94,18 +104,23 @@ pub(super) fn nodes(
     };
     let mut nodes = Vec::new();
     for substation in 0..grouping.substations {
-        let id = substation_id(substation)?;
+        let id = grouping.substation(substation)?;
         nodes.push(row(id, NodeKind::Substation, None, vec![0.0]));
     }
     for (feeder, &substation) in grouping.substation_of.iter().enumerate() {
-        let parent = Some(substation_id(substation)?);
+        let parent = Some(grouping.substation(substation)?);
         let load = figures::feeder_load(houses, draws);
-        nodes.push(row(feeder_id(feeder)?, NodeKind::Feeder, parent, load));
+        nodes.push(row(
+            grouping.feeder(feeder)?,
+            NodeKind::Feeder,
+            parent,
+            load,
+        ));
     }
     for (number, &station) in grouping.own_transformer.iter().enumerate() {
-        let parent = Some(feeder_id(grouping.feeder_of[station])?);
+        let parent = Some(grouping.feeder(grouping.feeder_of[station])?);
         nodes.push(row(
-            transformer_id(number)?,
+            grouping.transformer(number)?,
             NodeKind::Transformer,
             parent,
             vec![0.0],
@@ -126,16 +141,12 @@ pub(super) fn rows(
     draws.shuffle(&mut deck);
     let mut rows = Vec::with_capacity(stations.len());
     for (i, station) in stations.iter().enumerate() {
-        let node = match grouping.own_transformer.iter().position(|&own| own == i) {
-            Some(number) => transformer_id(number)?,
-            None => feeder_id(grouping.feeder_of[i])?,
-        };
         let (profile, _) = figures::AC_STATION_PROFILES[deck[i]];
         let other = station.dc == 0 && profile != figures::PUBLIC;
         rows.push(StationRow {
             id: StationId::new(format!("gz-{:04}", i + 1))?,
             aggregator: operators[i].clone(),
-            node,
+            node: grouping.node_of(i)?,
             place: station.place.map(|degrees| (degrees * 1e3).round() / 1e3),
             ac: station.ac,
             dc: station.dc,
@@ -168,13 +179,14 @@ pub(super) fn enrol(scenario: &mut Scenario) {
     }
 }
 
-/// Sets the limits of all nodes from the connections underneath, and the lower defaults below tight feeders.
-pub(super) fn limit(scenario: &mut Scenario, grouping: &Grouping) {
-    let imports: Vec<Power> = scenario
-        .stations()
-        .iter()
-        .map(|station| station.import_limit)
-        .collect();
+/// Sets the limits of all nodes from the connections underneath, and the lower defaults below tight feeders. `nodes` and
+/// `stations` are those that were grouped, `imports` the connections of the stations.
+pub(super) fn limit(
+    nodes: &mut [NodeRow],
+    stations: &mut [StationRow],
+    imports: &[Power],
+    grouping: &Grouping,
+) {
     let feeders = grouping.tight.len();
     let mut connections = vec![0.0; feeders];
     for (i, import) in imports.iter().enumerate() {
@@ -183,13 +195,12 @@ pub(super) fn limit(scenario: &mut Scenario, grouping: &Grouping) {
         if grouping.tight[feeder] {
             let default_kw = import.as_kilowatts() * figures::TIGHT_DEFAULT_SHARE;
             // Down to 100 W: a rounded-up ceiling could break the feeder's limit.
-            scenario.fleet.stations[i].default_setpoint_kw =
-                Some((default_kw * 10.0).floor() / 10.0);
+            stations[i].default_setpoint_kw = Some((default_kw * 10.0).floor() / 10.0);
         }
     }
     let mut below_substation = vec![0.0; grouping.substations];
     for feeder in 0..feeders {
-        let node = &mut scenario.nodes[grouping.substations + feeder];
+        let node = &mut nodes[grouping.substations + feeder];
         let peak = node.base_load_kw.iter().copied().fold(0.0, f64::max);
         let share = match grouping.tight[feeder] {
             true => figures::TIGHT_FEEDER_SHARE,
@@ -199,13 +210,13 @@ pub(super) fn limit(scenario: &mut Scenario, grouping: &Grouping) {
         below_substation[grouping.substation_of[feeder]] +=
             peak + connections[feeder] * share.min(figures::SUBSTATION_SHARE);
     }
-    for (node, limit_kw) in scenario.nodes.iter_mut().zip(below_substation) {
+    for (node, limit_kw) in nodes.iter_mut().zip(below_substation) {
         set_limits(node, limit_kw);
     }
     for (number, &station) in grouping.own_transformer.iter().enumerate() {
         let limit_kw = imports[station].as_kilowatts() * figures::FEEDER_SHARE;
         set_limits(
-            &mut scenario.nodes[grouping.substations + feeders + number],
+            &mut nodes[grouping.substations + feeders + number],
             limit_kw,
         );
     }
@@ -217,14 +228,36 @@ fn set_limits(node: &mut NodeRow, import_kw: f64) {
     node.export_limit_kw = (import_kw * figures::EXPORT_SHARE / 10.0).ceil() * 10.0;
 }
 
-fn substation_id(number: usize) -> Result<NodeId, Invalid> {
-    NodeId::new(format!("sub-{}", number + 1))
-}
+impl Grouping {
+    /// What there is with these.
+    pub(super) fn numbered(&self) -> Numbered {
+        Numbered {
+            substations: self.before.substations + self.substations,
+            feeders: self.before.feeders + self.tight.len(),
+            transformers: self.before.transformers + self.own_transformer.len(),
+        }
+    }
 
-fn feeder_id(number: usize) -> Result<NodeId, Invalid> {
-    NodeId::new(format!("feeder-{:03}", number + 1))
-}
+    /// What feeds a station: its own transformer, or its feeder.
+    pub(super) fn node_of(&self, station: usize) -> Result<NodeId, Invalid> {
+        match self.own_transformer.iter().position(|&own| own == station) {
+            Some(number) => self.transformer(number),
+            None => self.feeder(self.feeder_of[station]),
+        }
+    }
 
-fn transformer_id(number: usize) -> Result<NodeId, Invalid> {
-    NodeId::new(format!("transformer-{}", number + 1))
+    fn substation(&self, number: usize) -> Result<NodeId, Invalid> {
+        NodeId::new(format!("sub-{}", self.before.substations + number + 1))
+    }
+
+    fn feeder(&self, number: usize) -> Result<NodeId, Invalid> {
+        NodeId::new(format!("feeder-{:03}", self.before.feeders + number + 1))
+    }
+
+    fn transformer(&self, number: usize) -> Result<NodeId, Invalid> {
+        NodeId::new(format!(
+            "transformer-{}",
+            self.before.transformers + number + 1
+        ))
+    }
 }

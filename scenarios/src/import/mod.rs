@@ -3,6 +3,7 @@
 //!
 //! The same data, options and seed give the same bytes.
 
+mod city;
 mod figures;
 mod grid;
 mod read;
@@ -13,14 +14,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset};
-use vpp_core::{AggregatorId, EventId, Invalid};
+use vpp_core::{AggregatorId, EventId, Invalid, Power};
 use vpp_market_adapters::RulePack;
 
 use crate::format::{
-    Dispatch, EventKind, EventRow, FORMAT, FleetRows, Header, Regulation, TariffChoice,
+    Calendar, Dispatch, EventKind, EventRow, FORMAT, FleetRows, Header, Regulation, TariffChoice,
 };
 use crate::{Problem, Scenario};
 use sample::Draws;
+
+pub use city::{City, import_city};
 
 /// The most aggregators: one letter each.
 pub const MAX_AGGREGATORS: u32 = 26;
@@ -148,7 +151,7 @@ pub fn import(
     check_options(options, known.len())?;
     let sampled = sample::by_size(&known, options.stations as usize, &mut draws);
     progress(Stage::Grid);
-    let grouping = grid::group(&sampled, &mut draws);
+    let grouping = grid::group(&sampled, grid::Numbered::default(), &mut draws);
     let aggregators = grid::aggregators(options.aggregators)?;
     let operators = grid::operators(sampled.len(), &aggregators, &mut draws);
     progress(Stage::Sessions);
@@ -172,6 +175,8 @@ pub fn import(
             rule_pack: RulePack::guangdong_2025().id().to_string(),
             sharp_day: false,
         },
+        calendar: Calendar::default(),
+        subsidy: None,
         assumptions,
         warranty: Some(figures::warranty()),
         sessions,
@@ -179,15 +184,21 @@ pub fn import(
         dispatch: Dispatch::default(),
         events: event.into_iter().collect(),
         regulation,
+        faults: Vec::new(),
         aggregators,
         nodes,
         fleet: FleetRows {
             profile: figures::PUBLIC.into(),
             stations,
+            generate: Vec::new(),
         },
     };
     grid::enrol(&mut scenario);
-    grid::limit(&mut scenario, &grouping);
+    let imports: Vec<Power> = (scenario.stations().iter())
+        .map(|station| station.import_limit)
+        .collect();
+    let (nodes, stations) = (&mut scenario.nodes, &mut scenario.fleet.stations);
+    grid::limit(nodes, stations, &imports, &grouping);
     progress(Stage::Check);
     let text = write::text(&scenario).map_err(|problem| Invalid::new("scenario", problem))?;
     match Scenario::parse(&text) {
@@ -229,6 +240,7 @@ fn event(reduction_kw: f64) -> Result<EventRow, Invalid> {
         kind: EventKind::DemandResponse,
         start_offset_s: 20,
         duration_s: 120,
+        every_days: None,
         reduction_kw: Some(reduction_kw),
         increase_kw: None,
         ceiling_kw: None,
@@ -243,6 +255,7 @@ fn regulation(folder: &Path, capacity_kw: f64) -> Result<Regulation, ImportError
         capacity_down_kw: capacity_kw,
         start_offset_s: 40,
         duration_s: 80,
+        every_days: None,
         period_s: 4.0,
         signal: read::liveliest_signal(&folder.join("regd_signal_2s.csv.gz"))?,
     })

@@ -163,6 +163,30 @@ pub(super) fn liveliest_signal(path: &Path) -> Result<Vec<f64>, ImportError> {
     Ok(liveliest.chunks_exact(2).map(mean).collect())
 }
 
+/// Energy charged on a Saturday or Sunday over that on another day, by the source's median shares of the days: of private
+/// and of public piles. Work places have no weekend there.
+pub(super) fn weekend_factors(path: &Path) -> Result<[f64; 2], ImportError> {
+    const COLUMNS: [usize; 2] = [3, 8];
+    let mut days: Vec<[f64; 2]> = Vec::new();
+    each_row(path, None, |row| {
+        if row.get(3) != Some("private (median)") {
+            days.push([number(row, COLUMNS[0])?, number(row, COLUMNS[1])?]);
+        }
+        Ok(())
+    })?;
+    let found = days.len();
+    let [week @ .., saturday, sunday] = days.as_slice() else {
+        return Err(data(path, found as u64, format!("{found} days, not 7")));
+    };
+    if week.len() != 5 {
+        return Err(data(path, found as u64, format!("{found} days, not 7")));
+    }
+    Ok([0, 1].map(|of| {
+        let weekday = week.iter().map(|day| day[of]).sum::<f64>() / 5.0;
+        (saturday[of] + sunday[of]) / 2.0 / weekday
+    }))
+}
+
 /// Reads a JSON file.
 pub(super) fn json(path: &Path) -> Result<serde_json::Value, ImportError> {
     let io = |source| ImportError::Io {

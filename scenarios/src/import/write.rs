@@ -7,7 +7,9 @@ use vpp_core::NodeKind;
 
 use super::figures;
 use crate::Scenario;
-use crate::format::{EventKind, EventRow, NodeRow, SessionProfile, StationRow};
+use crate::format::{
+    Assumptions, EventKind, EventRow, NodeRow, Regulation, SessionProfile, StationRow,
+};
 
 /// The assumptions' comments: key, status and reason.
 const ASSUMED: [(&str, &str); 18] = [
@@ -94,7 +96,7 @@ fn write(out: &mut String, scenario: &Scenario) -> fmt::Result {
         "# what is marked as assumption is ours. Power in kW, positive draws from the grid.\n"
     )?;
     header(out, scenario)?;
-    assumptions(out, scenario)?;
+    assumptions(out, &scenario.assumptions, &[])?;
     if let Some(limits) = &scenario.warranty {
         warranty(out, limits)?;
     }
@@ -108,7 +110,7 @@ fn write(out: &mut String, scenario: &Scenario) -> fmt::Result {
     for event in &scenario.events {
         write_event(out, event)?;
     }
-    regulation(out, scenario)?;
+    regulation(out, scenario.regulation.as_ref())?;
     writeln!(
         out,
         "# Who operates stations: dealt without regard to place (assumption), so that aggregators and feeders cut across each other."
@@ -121,7 +123,7 @@ fn write(out: &mut String, scenario: &Scenario) -> fmt::Result {
             quoted(&row.name)
         )?;
     }
-    nodes(out, &scenario.nodes)?;
+    node_rows(out, &scenario.nodes)?;
     writeln!(
         out,
         "# Stations, one a line; place is longitude and latitude. What a row leaves out follows from [assumptions]."
@@ -166,8 +168,12 @@ fn header(out: &mut String, scenario: &Scenario) -> fmt::Result {
     writeln!(out, "sharp_day = {}\n", scenario.tariff.sharp_day)
 }
 
-fn assumptions(out: &mut String, scenario: &Scenario) -> fmt::Result {
-    let all = &scenario.assumptions;
+/// `other` are comments of this scenario in place of the usual ones.
+pub(super) fn assumptions(
+    out: &mut String,
+    all: &Assumptions,
+    other: &[(&str, &str)],
+) -> fmt::Result {
     let value = |key: &str| match key {
         "ac_power_kw" => all.ac_power_kw.to_string(),
         "dc_powers_kw" => list(&all.dc_powers_kw),
@@ -189,7 +195,10 @@ fn assumptions(out: &mut String, scenario: &Scenario) -> fmt::Result {
         _ => list(&all.response_delay_s),
     };
     writeln!(out, "[assumptions]")?;
-    for (key, comment) in ASSUMED {
+    for (key, usual) in ASSUMED {
+        let comment = (other.iter())
+            .find(|(other, _)| *other == key)
+            .map_or(usual, |(_, comment)| comment);
         writeln!(out, "# {comment}\n{key} = {}", value(key))?;
     }
     writeln!(
@@ -199,7 +208,7 @@ fn assumptions(out: &mut String, scenario: &Scenario) -> fmt::Result {
     )
 }
 
-fn warranty(out: &mut String, warranty: &Warranty) -> fmt::Result {
+pub(super) fn warranty(out: &mut String, warranty: &Warranty) -> fmt::Result {
     writeln!(
         out,
         "# assumption: limits of the makers of the vehicles on discharge; of the battery's state of charge"
@@ -296,8 +305,8 @@ fn write_event(out: &mut String, event: &EventRow) -> fmt::Result {
     writeln!(out)
 }
 
-fn regulation(out: &mut String, scenario: &Scenario) -> fmt::Result {
-    let Some(regulation) = &scenario.regulation else {
+pub(super) fn regulation(out: &mut String, regulation: Option<&Regulation>) -> fmt::Result {
+    let Some(regulation) = regulation else {
         return Ok(());
     };
     writeln!(out, "[regulation]")?;
@@ -305,6 +314,9 @@ fn regulation(out: &mut String, scenario: &Scenario) -> fmt::Result {
     writeln!(out, "capacity_down_kw = {}", regulation.capacity_down_kw)?;
     writeln!(out, "start_offset_s = {}", regulation.start_offset_s)?;
     writeln!(out, "duration_s = {}", regulation.duration_s)?;
+    if let Some(days) = regulation.every_days {
+        writeln!(out, "every_days = {days}")?;
+    }
     writeln!(out, "period_s = {}", regulation.period_s)?;
     writeln!(
         out,
@@ -313,7 +325,7 @@ fn regulation(out: &mut String, scenario: &Scenario) -> fmt::Result {
     writeln!(out, "signal = {}\n", list(&regulation.signal))
 }
 
-fn nodes(out: &mut String, nodes: &[NodeRow]) -> fmt::Result {
+pub(super) fn node_rows(out: &mut String, nodes: &[NodeRow]) -> fmt::Result {
     let percent = |share: f64| (share * 100.0).round();
     writeln!(
         out,
@@ -351,7 +363,7 @@ fn nodes(out: &mut String, nodes: &[NodeRow]) -> fmt::Result {
     Ok(())
 }
 
-fn station(out: &mut String, row: &StationRow) -> fmt::Result {
+pub(super) fn station(out: &mut String, row: &StationRow) -> fmt::Result {
     let [longitude, latitude] = row.place;
     write!(
         out,
@@ -363,8 +375,11 @@ fn station(out: &mut String, row: &StationRow) -> fmt::Result {
         ", node = \"{}\", place = [{longitude}, {latitude}]",
         row.node
     )?;
-    for (key, count) in [("ac", row.ac), ("dc", row.dc)] {
-        if count > 0 {
+    let exporting = [("v2g_ac", row.v2g_ac), ("v2g_dc", row.v2g_dc)];
+    let piles = [("ac", row.ac), ("dc", row.dc), ("slots", row.slots)];
+    let piles = piles.into_iter().map(|(key, count)| (key, Some(count)));
+    for (key, count) in piles.chain(exporting) {
+        if let Some(count) = count.filter(|count| *count > 0) {
             write!(out, ", {key} = {count}")?;
         }
     }
@@ -374,17 +389,20 @@ fn station(out: &mut String, row: &StationRow) -> fmt::Result {
     if row.regulates {
         write!(out, ", regulates = true")?;
     }
+    if let Some(limit_kw) = row.import_limit_kw {
+        write!(out, ", import_limit_kw = {limit_kw}")?;
+    }
     if let Some(default_kw) = row.default_setpoint_kw {
         write!(out, ", default_setpoint_kw = {default_kw}")?;
     }
     writeln!(out, " }},")
 }
 
-fn list(values: &[f64]) -> String {
+pub(super) fn list(values: &[f64]) -> String {
     let values: Vec<String> = values.iter().map(f64::to_string).collect();
     format!("[{}]", values.join(", "))
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }

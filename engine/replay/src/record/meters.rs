@@ -174,6 +174,7 @@ impl Meter {
             energy_short_kwh: (now.energy_short - then.energy_short).as_kilowatt_hours(),
             turned_away: now.turned_away - then.turned_away,
             v2g_vehicles: now.v2g_vehicles - then.v2g_vehicles,
+            pile_export_kwh: (now.energy_exported - then.energy_exported).as_kilowatt_hours(),
         }
     }
 }

@@ -299,6 +299,7 @@ pub(crate) fn write(folder: &Path, size: Size) -> Result<(), Error> {
                     energy_short_kwh: if short { 2.4 } else { 0.0 },
                     turned_away: u64::from(draw(size.seed, day, place as u64 + 901) < 0.05),
                     v2g_vehicles: if station.v2g { arrivals / 4 } else { 0 },
+                    pile_export_kwh: export.iter().sum::<f64>() * 1.2,
                 })?;
             }
         }

@@ -1,0 +1,196 @@
+//! A report as headings, texts and tables, and what it is written as.
+
+use std::fmt::Write as _;
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, ContentArrangement, Table as Terminal};
+
+/// A report in one language.
+pub(super) struct Document {
+    /// As HTML names languages.
+    pub(super) language: &'static str,
+    pub(super) title: String,
+    pub(super) blocks: Vec<Block>,
+}
+
+pub(super) enum Block {
+    Heading(String),
+    Text(String),
+    Table(Table),
+}
+
+pub(super) struct Table {
+    pub(super) head: Vec<String>,
+    pub(super) rows: Vec<Vec<Cell>>,
+}
+
+#[derive(Clone)]
+pub(super) struct Cell {
+    pub(super) text: String,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    Text,
+    Number,
+    Good,
+    Bad,
+    Open,
+}
+
+impl Cell {
+    pub(super) fn text(text: impl Into<String>) -> Cell {
+        let (text, kind) = (text.into(), Kind::Text);
+        Cell { text, kind }
+    }
+
+    pub(super) fn number(text: impl Into<String>) -> Cell {
+        let (text, kind) = (text.into(), Kind::Number);
+        Cell { text, kind }
+    }
+}
+
+/// Tables as wide as the terminal.
+pub(super) fn terminal(documents: &[Document]) -> String {
+    let mut out = String::new();
+    for document in documents {
+        let _ = writeln!(out, "{}\n", document.title);
+        for block in &document.blocks {
+            let _ = match block {
+                Block::Heading(text) => writeln!(out, "\n{text}"),
+                Block::Text(text) => writeln!(out, "{text}"),
+                Block::Table(table) => writeln!(out, "{}", table.terminal()),
+            };
+        }
+        out.push('\n');
+    }
+    out
+}
+
+impl Table {
+    fn terminal(&self) -> Terminal {
+        let mut table = Terminal::new();
+        table
+            .load_style(UTF8_FULL_CONDENSED)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_header(&self.head);
+        for row in &self.rows {
+            let cells = row.iter().map(|cell| {
+                let align = match cell.kind {
+                    Kind::Number => CellAlignment::Right,
+                    _ => CellAlignment::Left,
+                };
+                comfy_table::Cell::new(&cell.text).set_alignment(align)
+            });
+            table.add_row(cells);
+        }
+        table
+    }
+
+    fn is_number(&self, column: usize) -> bool {
+        let first = self.rows.first().and_then(|row| row.get(column));
+        first.is_some_and(|cell| cell.kind == Kind::Number)
+    }
+}
+
+/// Markdown with tables.
+pub(super) fn markdown(documents: &[Document]) -> String {
+    let mut out = String::new();
+    let plain = |text: &str| text.replace('|', "\\|").replace('\n', "<br>");
+    for document in documents {
+        let _ = writeln!(out, "# {}\n", document.title);
+        for block in &document.blocks {
+            let _ = match block {
+                Block::Heading(text) => writeln!(out, "## {text}\n"),
+                Block::Text(text) => writeln!(out, "{text}\n"),
+                Block::Table(table) => {
+                    let head: Vec<String> = table.head.iter().map(|name| plain(name)).collect();
+                    let _ = writeln!(out, "| {} |", head.join(" | "));
+                    let columns = 0..table.head.len();
+                    let rules = columns.map(|at| if table.is_number(at) { "---:" } else { "---" });
+                    let _ = writeln!(out, "| {} |", rules.collect::<Vec<_>>().join(" | "));
+                    for row in &table.rows {
+                        let row: Vec<String> = row.iter().map(|cell| plain(&cell.text)).collect();
+                        let _ = writeln!(out, "| {} |", row.join(" | "));
+                    }
+                    writeln!(out)
+                }
+            };
+        }
+    }
+    out
+}
+
+const STYLE: &str = "body{font:15px/1.5 system-ui,'PingFang SC','Microsoft YaHei',sans-serif;max-width:75em;margin:2em auto;padding:0 1em;color:#222}\
+table{border-collapse:collapse;margin:.6em 0 1.4em}th,td{border-bottom:1px solid #ddd;padding:.3em .7em;text-align:left;vertical-align:top}\
+th{border-bottom:2px solid #888}td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\
+td.g{background:#e2f2e4}td.b{background:#f9dfdc}td.o{background:#f1f1f1}";
+
+/// One HTML page that needs nothing else.
+pub(super) fn html(documents: &[Document]) -> String {
+    let mut out = String::from("<!doctype html>\n");
+    let (title, language) = (documents.first()).map_or(("", "en"), |document| {
+        (document.title.as_str(), document.language)
+    });
+    let _ = write!(
+        out,
+        "<html lang=\"{language}\"><head><meta charset=\"utf-8\"><title>{}</title><style>{STYLE}</style></head>\n<body>\n",
+        escaped(title)
+    );
+    for document in documents {
+        let _ = writeln!(
+            out,
+            "<section lang=\"{}\">\n<h1>{}</h1>",
+            document.language,
+            escaped(&document.title)
+        );
+        for block in &document.blocks {
+            match block {
+                Block::Heading(text) => {
+                    let _ = writeln!(out, "<h2>{}</h2>", escaped(text));
+                }
+                Block::Text(text) => {
+                    let _ = writeln!(out, "<p>{}</p>", escaped(text));
+                }
+                Block::Table(table) => table.html(&mut out),
+            }
+        }
+        out.push_str("</section>\n");
+    }
+    out.push_str("</body></html>\n");
+    out
+}
+
+impl Table {
+    fn html(&self, out: &mut String) {
+        out.push_str("<table><thead><tr>");
+        for name in &self.head {
+            let _ = write!(out, "<th>{}</th>", escaped(name));
+        }
+        out.push_str("</tr></thead><tbody>\n");
+        for row in &self.rows {
+            out.push_str("<tr>");
+            for cell in row {
+                let class = match cell.kind {
+                    Kind::Text => "",
+                    Kind::Number => " class=\"n\"",
+                    Kind::Good => " class=\"g\"",
+                    Kind::Bad => " class=\"b\"",
+                    Kind::Open => " class=\"o\"",
+                };
+                let _ = write!(out, "<td{class}>{}</td>", escaped(&cell.text));
+            }
+            out.push_str("</tr>\n");
+        }
+        out.push_str("</tbody></table>\n");
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\n', "<br>")
+}
