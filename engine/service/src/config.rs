@@ -258,7 +258,6 @@ impl DispatchConfig {
             exclusion: length("dispatch.exclusion_s", self.exclusion_s)?,
             deadband: Power::from_kilowatts("dispatch.deadband_kw", self.deadband_kw)?,
             horizon,
-            orderly: defaults.orderly,
             baseline_window: length("dispatch.baseline_window_s", self.baseline_window_s)?,
             callable_share: self.callable_share,
             delivered_share: self.delivered_share,

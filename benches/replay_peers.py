@@ -1,0 +1,100 @@
+"""How many piles a simulator moves by a quarter of an hour in a second: EV2Gym beside `vpp replay`, in one run.
+
+Usage: python3 benches/replay_peers.py [--stations 100] [--piles 25] [--days 1] [--venv FOLDER] [--vpp PROGRAM]
+
+Both have the same number of stations, piles and steps; EV2Gym has its simplest controller. `vpp` has none (`agreements`: nothing
+is planned without a programme), then plans every station's charging at every step (`all`). Of EV2Gym only the steps are timed, not
+what it takes to set up; of `vpp` the whole process: reading the scenario, 36 hours of warm-up, tables, summary and report.
+
+Installs ev2gym from PyPI in a virtual environment first. One JSON object a row.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+# EV2Gym imports `pkg_resources`, which newer setuptools do not have.
+PACKAGES = ["ev2gym==2.0.0", "setuptools<81"]
+SCENARIO = """\
+include = "{base}"
+event = []
+[scenario]
+name = "as-many-piles"
+start = 2025-07-14T00:00:00+08:00
+duration_minutes = {minutes}
+[dispatch]
+orderly = "{orderly}"
+cycle_s = 900
+step_s = 900
+[fleet]
+stations = []
+generate = [
+  {{
+    id = "s", stations = {stations}, ac = [{piles}, {piles}], dc = [0, 0],
+    aggregators = {{ agg-a = 0.5, agg-b = 0.5 }}, place = [[113.2, 23.0], [113.6, 23.3]],
+    grid = {{ stations_per_feeder = 10, feeders_per_substation = 10, base_load_kw = 0, feeder_share = 1, substation_share = 1, export_share = 1 }},
+  }},
+]
+"""
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--stations", type=int, default=100)
+parser.add_argument("--piles", type=int, default=25)
+parser.add_argument("--days", type=int, default=1)
+parser.add_argument("--venv", default="charging-venv")
+parser.add_argument("--vpp", default=str(ROOT / "target/release/vpp"))
+asked = parser.parse_args()
+
+python = Path(asked.venv).absolute() / "bin" / "python"
+if not python.exists():
+    subprocess.run([sys.executable, "-m", "venv", asked.venv], check=True)
+subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True, stdout=sys.stderr)
+size = ["--stations", str(asked.stations), "--piles", str(asked.piles), "--steps", str(96 * asked.days)]
+theirs = subprocess.run(
+    [python, "-W", "ignore", ROOT / "benches/charging_peers/ev2gym_steps.py", *size],
+    check=True,
+    capture_output=True,
+    text=True,
+    env={**os.environ, "OMP_NUM_THREADS": "1"},
+)
+theirs = json.loads(theirs.stdout.splitlines()[-1])
+print(json.dumps(theirs), flush=True)
+for orderly in ["agreements", "all"]:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(f"{folder}/scenario.toml").write_text(
+            SCENARIO.format(
+                base=ROOT / "scenarios/fleet-small.toml",
+                minutes=1440 * asked.days,
+                stations=asked.stations,
+                piles=asked.piles,
+                orderly=orderly,
+            )
+        )
+        began = time.perf_counter()
+        ours = subprocess.run(
+            [asked.vpp, "replay", f"{folder}/scenario.toml", "--out", f"{folder}/out", "--json"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        spent = time.perf_counter() - began
+    summary = json.loads(ours.stdout)
+    steps = 96 * asked.days
+    rate = summary["scenario"]["piles"] * steps / spent
+    row = {
+        "program": f"vpp replay, {orderly}",
+        "stations": summary["scenario"]["stations"],
+        "piles": summary["scenario"]["piles"],
+        "steps": steps,
+        "vehicles": summary["vehicles"]["arrivals"],
+        "seconds": round(spent, 3),
+        "pile_steps_per_s": round(rate),
+        "ratio": round(rate / theirs["pile_steps_per_s"], 1),
+    }
+    print(json.dumps(row), flush=True)
