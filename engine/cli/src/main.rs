@@ -4,11 +4,13 @@ mod aggregator;
 mod baselines;
 mod capability;
 mod check;
+mod compare;
 mod droop;
 mod import;
 mod market_day;
 mod plant;
 mod register;
+mod report;
 mod rules;
 mod run;
 mod score;
@@ -50,6 +52,8 @@ enum Command {
     SettleMonth(settle::month::Arguments),
     Statements(statements::Arguments),
     TestCapability(capability::Arguments),
+    Report(report::Arguments),
+    Compare(compare::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +81,8 @@ fn main() -> ExitCode {
         Command::SettleMonth(arguments) => settle::month::main(&arguments),
         Command::Statements(arguments) => statements::main(&arguments),
         Command::TestCapability(arguments) => capability::main(&arguments),
+        Command::Report(arguments) => report::main(&arguments),
+        Command::Compare(arguments) => compare::main(&arguments),
     };
     match outcome {
         Ok(code) => code,
