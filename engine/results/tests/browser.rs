@@ -33,7 +33,7 @@ addEventListener('load', () => setTimeout(() => parent.postMessage({ page: 'NAME
   rows: count('tbody tr'), empty: count('.empty'), sections: count('section'), scripts: count('script'), bold: count('td b'),
   broken: [...document.querySelectorAll('svg path')].filter(path => /NaN|undefined|Infinity/.test(path.getAttribute('d'))).length,
   wide: document.documentElement.scrollWidth - innerWidth, title: document.querySelector('h1').textContent,
-  text: document.body.textContent.includes('undefined') || document.body.textContent.includes('NaN') }, '*'), 50));
+  text: /undefined|NaN|Infinity/.test(document.querySelector('main').textContent) }, '*'), 50));
 </script>";
 
 #[derive(Debug, serde::Deserialize)]

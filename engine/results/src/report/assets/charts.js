@@ -157,7 +157,7 @@ function curves(parent, options) {
   const format = options.format ?? (value => quantity(value, unit));
   const ms = at => axis.start_ms + at * axis.step_s * 1000;
   const draw = (box, width) => {
-    const [from, to] = range, left = 50, right = 8, top = 16, low = 24;
+    const [from, to] = range, left = 50, right = 8, top = 20, low = 24;
     const inner = width - left - right, tall = height - top - low;
     let [least, most] = [0, 0];
     for (const one of series) for (const values of [one.top ?? one.values, one.low ?? []])

@@ -8,7 +8,7 @@ page.append(el("header", {}, el("h1", {}, t("compare.title")), el("ul", { class:
 if (differ.length) page.append(el("p", { class: "notice", id: "differ" }, t("compare.differ", { what: differ.map(what => t(`compare.${what}`)).join(", ") })));
 
 {
-  const box = card(t("compare.figures"), t("compare.figures.lead"), "tall");
+  const box = card(t("compare.figures"), t("compare.figures.lead"), "tall full");
   section("figures", t("compare.figures"), null, box);
   const value = (value, unit) => value === null ? "–" : unit === "share" ? percent(value, 2) : unit === "CNY/kWh" ? `${number(value, 4)} ${t("CNY/kWh")}` : unit ? quantity(value, unit) : number(value);
   const columns = [[t("compare.figure")], ...runs.slice(0, 6).flatMap(({ label }, at) => at === 0 ? [[label, true]] : [[label, true], [t("compare.difference"), true], [t("compare.share"), true]])];

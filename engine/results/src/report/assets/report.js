@@ -208,7 +208,7 @@ function months(grid) {
     curves(box, { axis: regulation.axis, series: [{ name: t("regulation.requested"), values: regulation.requested, colour: "var(--c1)", kind: "line" }, { name: t("regulation.achieved"), values: regulation.achieved, colour: "var(--c0)", kind: "line" }] });
     curves(errors, { axis: { start_ms: 0, step_s: 1 }, unit: "%", height: 230, zoom: false, format: value => `${number(value, 1)} %`,
       name: at => `${short(regulation.error_from_kw + at * width)} … ${short(regulation.error_from_kw + (at + 1) * width)} kW`,
-      ticks: () => [0, 0.25, 0.5, 0.75, 1].map(share => [share * counts.length, short(regulation.error_from_kw + share * counts.length * width)]),
+      ticks: () => [0, 0.25, 0.5, 0.75, 1].map(share => [share * counts.length, short(share === 0.5 ? 0 : regulation.error_from_kw + share * counts.length * width)]),
       series: [{ name: t("regulation.share"), values: counts.map(count => count / total * 100), colour: "var(--c0)", kind: "area" }] });
   }
 }
