@@ -173,7 +173,9 @@ pub(super) fn regulation(folder: &Path) -> Result<Option<Regulation>, Error> {
     };
     let count = columns.time.len();
     let length_s = (*last - *first).num_seconds().max(1);
-    let period_s = (length_s / i64::try_from(count).unwrap_or(1)).max(1);
+    // Rounded up: a value may come a little late, and each bucket shall have one.
+    let gaps = i64::try_from(count - 1).unwrap_or(i64::MAX).max(1);
+    let period_s = (length_s + gaps - 1) / gaps;
     let most = i64::try_from(MOST_VALUES).unwrap_or(1);
     let step_s = period_s.max(length_s / most + 1);
     let axis = Axis::with(ms(*first), step_s, length_s / step_s + 1);
