@@ -33,6 +33,7 @@ mod writer;
 mod summary;
 pub mod sweep;
 
+pub mod compare;
 pub mod report;
 
 pub use error::Error;
