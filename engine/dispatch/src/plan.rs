@@ -1,6 +1,7 @@
 //! From the state to a problem for the optimizer, and from its solution to a schedule for each station.
 
 use chrono::TimeDelta;
+use rayon::prelude::*;
 use vpp_core::time::as_hours;
 use vpp_core::{
     Decision, Event, Flexibility, Interval, Power, Programme, RegulationAward, StationId, Timestamp,
@@ -98,7 +99,7 @@ impl Engine {
                 .map(|interval| as_hours(interval.length()))
                 .collect(),
             resources: stations
-                .iter()
+                .par_iter()
                 .map(|s| self.resource(now, *s, &intervals, &prices))
                 .collect(),
             nodes: self.nodes(now, &intervals, &stations),

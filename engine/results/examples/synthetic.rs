@@ -1,5 +1,9 @@
 //! Writes a made-up run and its report, to look at: `synthetic FOLDER [DAYS STATIONS INTERVAL_S SEED]`.
-#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // made-up figures
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)] // made-up figures
 
 use std::path::Path;
 

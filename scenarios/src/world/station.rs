@@ -259,6 +259,11 @@ impl StationState {
         }
     }
 
+    /// Its own controller has looks that are far apart from now on.
+    pub(super) fn trust(&mut self) {
+        self.local = Splitter::trusting();
+    }
+
     /// Keeps the ceiling that holds without word from outside.
     pub(super) fn control_itself(&mut self, now: i64) {
         self.underway.clear();

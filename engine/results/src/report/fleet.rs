@@ -65,7 +65,9 @@ pub(super) fn collect(folder: &Path, header: &Header) -> Result<Collected, Error
     let mut days: BTreeMap<NaiveDate, Day> = BTreeMap::new();
     let mut curves: BTreeMap<NaiveDate, Means> = BTreeMap::new();
     let mut decisions: BTreeMap<String, u64> = BTreeMap::new();
-    let slot_s = u32::try_from(header.interval_s).unwrap_or(3600).clamp(900, 86_400);
+    let slot_s = u32::try_from(header.interval_s)
+        .unwrap_or(3600)
+        .clamp(900, 86_400);
     let slots = usize::try_from(86_400_u32.div_ceil(slot_s)).unwrap_or(1);
     each::<rows::System>(folder, |columns| {
         for row in 0..columns.start.len() {
@@ -93,20 +95,28 @@ pub(super) fn collect(folder: &Path, header: &Header) -> Result<Collected, Error
             of_day.peak_kw = of_day.peak_kw.max(columns.power_kw[row]);
             of_day.violations += columns.limit_violations[row];
             let slot = local.num_seconds_from_midnight() / slot_s;
-            let curve = curves.entry(local.date()).or_insert_with(|| Means::new(slots));
+            let curve = curves
+                .entry(local.date())
+                .or_insert_with(|| Means::new(slots));
             curve.add(usize::try_from(slot).ok(), columns.power_kw[row]);
-            *decisions.entry(columns.decision[row].to_string()).or_default() += 1;
+            *decisions
+                .entry(columns.decision[row].to_string())
+                .or_default() += 1;
         }
     })?;
     each::<rows::Aggregator>(folder, |columns| {
         for row in 0..columns.start.len() {
-            let cost = columns.energy_cost_cny[row] - columns.feed_in_cny[row] - columns.subsidy_cny[row];
+            let cost =
+                columns.energy_cost_cny[row] - columns.feed_in_cny[row] - columns.subsidy_cny[row];
             if let Some(of_day) = days.get_mut(&day(header, columns.start[row])) {
                 of_day.net_cost_cny += cost;
             }
         }
     })?;
-    let mut values = means.iter().zip([1, 1, 1, 0, 4, 4, 1, 1, 1]).map(|(mean, decimals)| mean.values(decimals));
+    let mut values = means
+        .iter()
+        .zip([1, 1, 1, 0, 4, 4, 1, 1, 1])
+        .map(|(mean, decimals)| mean.values(decimals));
     let mut next = || values.next().unwrap_or_default();
     let fleet = Fleet {
         axis,
@@ -129,7 +139,12 @@ pub(super) fn collect(folder: &Path, header: &Header) -> Result<Collected, Error
         net_cost_cny: round(of_day.net_cost_cny, 2),
         ..of_day
     });
-    Ok((fleet, days.collect(), typical, decisions.into_iter().collect()))
+    Ok((
+        fleet,
+        days.collect(),
+        typical,
+        decisions.into_iter().collect(),
+    ))
 }
 
 fn typical(curves: &BTreeMap<NaiveDate, Means>, slot_s: u32, slots: usize) -> Typical {

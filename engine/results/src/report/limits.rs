@@ -54,8 +54,9 @@ pub(super) fn nodes(folder: &Path, header: &Header) -> Result<Vec<Node>, Error> 
     order.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     order.truncate(NODES);
     let axis = Axis::new(header, MOST);
-    let mut curves: BTreeMap<Text, Vec<Option<Tightest>>> =
-        (order.iter()).map(|(id, _)| (id.clone(), vec![None; axis.count()])).collect();
+    let mut curves: BTreeMap<Text, Vec<Option<Tightest>>> = (order.iter())
+        .map(|(id, _)| (id.clone(), vec![None; axis.count()]))
+        .collect();
     each::<rows::Node>(folder, |columns| {
         for row in 0..columns.node.len() {
             let Some(curve) = curves.get_mut(&columns.node[row]) else {
@@ -73,7 +74,8 @@ pub(super) fn nodes(folder: &Path, header: &Header) -> Result<Vec<Node>, Error> 
     let node = |(id, worst): (Text, f64)| {
         let curve = curves.remove(&id).unwrap_or_default();
         let values = |at: usize| {
-            let value = |bucket: &Option<Tightest>| bucket.map(|tightest| round(tightest.values[at], 1));
+            let value =
+                |bucket: &Option<Tightest>| bucket.map(|tightest| round(tightest.values[at], 1));
             curve.iter().map(value).collect()
         };
         Node {
@@ -91,8 +93,11 @@ pub(super) fn nodes(folder: &Path, header: &Header) -> Result<Vec<Node>, Error> 
 
 /// Power over the limit in its direction, and the four values of the row.
 fn loading(columns: &rows::NodeColumns, row: usize) -> (f64, [f64; 4]) {
-    let (power, import, export) =
-        (columns.power_kw[row], columns.import_limit_kw[row], columns.export_limit_kw[row]);
+    let (power, import, export) = (
+        columns.power_kw[row],
+        columns.import_limit_kw[row],
+        columns.export_limit_kw[row],
+    );
     let loading = power.abs() / if power < 0.0 { export } else { import };
     let loading = if loading.is_finite() { loading } else { 0.0 };
     (loading, [power, columns.stations_kw[row], import, export])
@@ -128,7 +133,11 @@ pub(super) fn prices(folder: &Path, header: &Header) -> Result<Vec<Price>, Error
         cny_per_kw: round(sum * hours, 4),
     };
     let mut prices: Vec<Price> = all.into_iter().map(price).collect();
-    prices.sort_by(|a, b| b.cny_per_kw.total_cmp(&a.cny_per_kw).then_with(|| a.limit.cmp(&b.limit)));
+    prices.sort_by(|a, b| {
+        b.cny_per_kw
+            .total_cmp(&a.cny_per_kw)
+            .then_with(|| a.limit.cmp(&b.limit))
+    });
     prices.truncate(LIMITS);
     Ok(prices)
 }

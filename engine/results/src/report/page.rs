@@ -29,7 +29,8 @@ const ENGLISH: &str = include_str!("assets/en.json");
 const CHINESE: &str = include_str!("assets/zh.json");
 
 /// Nothing is fetched, whatever a scenario's text says.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
 /// The page. Text of the scenario is data in it, never markup.
 pub(crate) fn page(title: &str, kind: Kind, language: Language, model: &impl Serialize) -> String {
@@ -88,7 +89,9 @@ mod tests {
         let evil = "</script><script>alert(1)</script>\"&";
         let page = page(evil, Kind::Report, Language::English, &evil);
         assert!(!page.contains("alert(1)</script>"));
-        assert!(page.contains("<title>&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;&quot;&amp;</title>"));
+        assert!(page.contains(
+            "<title>&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;&quot;&amp;</title>"
+        ));
         assert!(page.contains("\\u003c/script>\\u003cscript>alert(1)"));
     }
 
@@ -97,6 +100,11 @@ mod tests {
         let words = |text| serde_json::from_str::<BTreeMap<String, String>>(text).expect("words");
         let (english, chinese) = (words(ENGLISH), words(CHINESE));
         assert!(english.keys().eq(chinese.keys()), "other keys");
-        assert!(english.values().chain(chinese.values()).all(|word| !word.is_empty()));
+        assert!(
+            english
+                .values()
+                .chain(chinese.values())
+                .all(|word| !word.is_empty())
+        );
     }
 }

@@ -64,22 +64,24 @@ pub(super) fn aggregators(folder: &Path, header: &Header) -> Result<Vec<Aggregat
             *promises |= columns.committed_kw[row].abs() > 0.0;
         }
     })?;
-    let aggregators = all.into_iter().map(|(id, (sums, committed, delivered, promises))| {
-        let programme = promises.then(|| Programme {
-            axis,
-            committed: committed.values(1),
-            delivered: delivered.values(1),
+    let aggregators = all
+        .into_iter()
+        .map(|(id, (sums, committed, delivered, promises))| {
+            let programme = promises.then(|| Programme {
+                axis,
+                committed: committed.values(1),
+                delivered: delivered.values(1),
+            });
+            Aggregator {
+                id: id.to_string(),
+                import_kwh: round(sums.import_kwh, 1),
+                export_kwh: round(sums.export_kwh, 1),
+                energy_cost_cny: round(sums.energy_cost_cny, 2),
+                feed_in_cny: round(sums.feed_in_cny, 2),
+                subsidy_cny: round(sums.subsidy_cny, 2),
+                programme,
+            }
         });
-        Aggregator {
-            id: id.to_string(),
-            import_kwh: round(sums.import_kwh, 1),
-            export_kwh: round(sums.export_kwh, 1),
-            energy_cost_cny: round(sums.energy_cost_cny, 2),
-            feed_in_cny: round(sums.feed_in_cny, 2),
-            subsidy_cny: round(sums.subsidy_cny, 2),
-            programme,
-        }
-    });
     Ok(aggregators.collect())
 }
 
@@ -117,7 +119,9 @@ pub(super) fn events(folder: &Path) -> Result<Events, Error> {
     each::<rows::Event>(folder, |columns| {
         for row in 0..columns.event.len() {
             let (start, end) = (columns.start[row], columns.end[row]);
-            let event = all.entry((ms(start), columns.event[row].clone())).or_default();
+            let event = all
+                .entry((ms(start), columns.event[row].clone()))
+                .or_default();
             event.id = columns.event[row].to_string();
             event.kind = columns.kind[row].to_string();
             (event.start_ms, event.end_ms) = (ms(start), ms(end));
@@ -182,11 +186,14 @@ pub(super) fn regulation(folder: &Path) -> Result<Option<Regulation>, Error> {
         requested.add(at, columns.requested_kw[row]);
         achieved.add(at, columns.achieved_kw[row]);
     }
-    let widest = errors.iter().fold(1e-3_f64, |most, error| most.max(error.abs()));
+    let widest = errors
+        .iter()
+        .fold(1e-3_f64, |most, error| most.max(error.abs()));
     let width = 2.0 * widest / whole(BINS as u64);
     let mut counts = vec![0; BINS];
     for error in errors {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most the number of bins
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // at most the number of bins
         let bin = ((error + widest) / width).max(0.0) as usize;
         counts[bin.min(BINS - 1)] += 1;
     }
@@ -220,7 +227,9 @@ pub(super) fn reliability(folder: &Path) -> Result<Vec<Reliability>, Error> {
     each::<rows::Promise>(folder, |columns| {
         for (confidence, kept) in columns.confidence.iter().zip(&columns.kept) {
             #[allow(clippy::cast_possible_truncation)] // 0 to 1000
-            let bin = bins.entry((confidence * 1000.0).round() as i64).or_default();
+            let bin = bins
+                .entry((confidence * 1000.0).round() as i64)
+                .or_default();
             bin.0 += 1;
             bin.1 += u64::from(*kept);
         }
@@ -246,7 +255,11 @@ fn wilson(kept: u64, of: u64) -> (f64, f64, f64) {
     let centre = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
     let half = Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
     let round = |value: f64| round(value, 4);
-    (round(share), round((centre - half).max(0.0)), round((centre + half).min(1.0)))
+    (
+        round(share),
+        round((centre - half).max(0.0)),
+        round((centre + half).min(1.0)),
+    )
 }
 
 #[cfg(test)]

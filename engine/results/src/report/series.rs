@@ -27,7 +27,11 @@ impl Axis {
         if step_s > 3600 {
             step_s = 3600 * ceil(step_s, 3600);
         }
-        Axis::with(header.start.timestamp_millis(), step_s, ceil(length_s, step_s))
+        Axis::with(
+            header.start.timestamp_millis(),
+            step_s,
+            ceil(length_s, step_s),
+        )
     }
 
     /// Buckets of a given length.
@@ -115,7 +119,8 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     #[allow(clippy::cast_precision_loss)] // few values
     let place = share.clamp(0.0, 1.0) * last as f64;
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // not negative, at most `last`
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    // not negative, at most `last`
     let below = place.floor() as usize;
     let above = (below + 1).min(last);
     let part = place - place.floor();
@@ -152,7 +157,12 @@ mod tests {
     #[test]
     fn means_are_of_what_is_there() {
         let mut means = Means::new(3);
-        for (at, value) in [(Some(0), 1.0), (Some(0), 2.04), (Some(2), -0.01), (None, 9.0)] {
+        for (at, value) in [
+            (Some(0), 1.0),
+            (Some(0), 2.04),
+            (Some(2), -0.01),
+            (None, 9.0),
+        ] {
             means.add(at, value);
         }
         assert_eq!(means.values(1), [Some(1.5), None, Some(0.0)]);

@@ -144,7 +144,9 @@ pub(super) fn heat_map(folder: &Path, header: &Header) -> Result<Option<HeatMap>
     let mut bytes = Vec::new();
     let mut stations = Vec::new();
     for (mut station, powers) in rows {
-        let scale = powers.iter().fold(0.0_f64, |most, power| most.max(power.abs()));
+        let scale = powers
+            .iter()
+            .fold(0.0_f64, |most, power| most.max(power.abs()));
         #[allow(clippy::cast_possible_truncation)] // −127 to 127
         let cell = |power: &f64| ((power / scale.max(1e-9) * 127.0).round() as i8).cast_unsigned();
         bytes.extend(powers.iter().map(cell));
@@ -163,7 +165,9 @@ pub(super) fn heat_map(folder: &Path, header: &Header) -> Result<Option<HeatMap>
 fn slots(folder: &Path, header: &Header) -> Result<BTreeMap<Text, Vec<f64>>, Error> {
     let mut sums: BTreeMap<Text, Vec<(f64, u32)>> = BTreeMap::new();
     // An interval longer than a quarter of an hour fills all that it covers.
-    let covered = usize::try_from(header.interval_s.div_ceil(900)).unwrap_or(1).clamp(1, SLOTS);
+    let covered = usize::try_from(header.interval_s.div_ceil(900))
+        .unwrap_or(1)
+        .clamp(1, SLOTS);
     each::<rows::Station>(folder, |columns| {
         for row in 0..columns.start.len() {
             let second = local(header, columns.start[row]).num_seconds_from_midnight();
@@ -186,7 +190,10 @@ fn slots(folder: &Path, header: &Header) -> Result<BTreeMap<Text, Vec<f64>>, Err
 fn centre(powers: &[f64]) -> f64 {
     let drawn = powers.iter().map(|power| power.max(0.0));
     let total: f64 = drawn.clone().sum();
-    let moment: f64 = drawn.enumerate().map(|(at, power)| whole(at as u64) * power).sum();
+    let moment: f64 = drawn
+        .enumerate()
+        .map(|(at, power)| whole(at as u64) * power)
+        .sum();
     if total > 0.0 { moment / total } else { 0.0 }
 }
 
@@ -199,7 +206,11 @@ fn base64(bytes: &[u8]) -> String {
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for digit in 0..4 {
             let value = DIGITS[bits >> (18 - 6 * digit) & 63];
-            text.push(if digit > three.len() { '=' } else { char::from(value) });
+            text.push(if digit > three.len() {
+                '='
+            } else {
+                char::from(value)
+            });
         }
     }
     text
@@ -213,7 +224,12 @@ mod tests {
     #[test]
     fn base64_is_that_of_the_standard() {
         for (bytes, text) in [
-            ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
         ] {
             assert_eq!(base64(bytes.as_bytes()), text);
         }

@@ -75,22 +75,43 @@ impl Station {
             2 => 0.35 + 0.3 * bump(hour, 13.0, 3.0) + 0.25 * bump(hour, 20.0, 2.5),
             _ => 0.9 * bump(hour, 3.0, 2.8) + 0.3 * bump(hour, 13.0, 1.2),
         };
-        let noise = 0.7 + 0.6 * draw(seed, interval, self.id.len() as u64 + self.size_kw.to_bits());
+        let noise = 0.7
+            + 0.6
+                * draw(
+                    seed,
+                    interval,
+                    self.id.len() as u64 + self.size_kw.to_bits(),
+                );
         let exports = self.v2g && matches!(price(local.hour()).1, 0) && self.profile != 3;
-        self.size_kw * if exports { -0.25 * noise } else { shape * noise }
+        self.size_kw
+            * if exports {
+                -0.25 * noise
+            } else {
+                shape * noise
+            }
     }
 }
 
 /// Writes a whole run into a folder: tables and summary.
 pub(crate) fn write(folder: &Path, size: Size) -> Result<(), Error> {
-    let start: Timestamp = DateTime::from_timestamp(1_752_422_400, 0).expect("14 July 2025, 00:00 in Guangzhou");
-    let stations: Vec<Station> = (0..size.stations).map(|at| Station::new(size.seed, at)).collect();
+    let start: Timestamp =
+        DateTime::from_timestamp(1_752_422_400, 0).expect("14 July 2025, 00:00 in Guangzhou");
+    let stations: Vec<Station> = (0..size.stations)
+        .map(|at| Station::new(size.seed, at))
+        .collect();
     let intervals = u64::from(size.days) * 86_400 / u64::from(size.interval_s);
     let hours = f64::from(size.interval_s) / 3600.0;
     let mut tables = Tables::create(folder)?;
     let nodes: usize = (stations.len() / 10).clamp(1, 8);
     let node_sizes: Vec<f64> = (0..nodes)
-        .map(|node| stations.iter().skip(node).step_by(nodes).map(|station| station.size_kw).sum())
+        .map(|node| {
+            stations
+                .iter()
+                .skip(node)
+                .step_by(nodes)
+                .map(|station| station.size_kw)
+                .sum()
+        })
         .collect();
     let mut day_sums = vec![([0.0; 4], [0.0; 4]); stations.len()];
     for interval in 0..intervals {
@@ -103,7 +124,11 @@ pub(crate) fn write(folder: &Path, size: Size) -> Result<(), Error> {
         let (mut by, mut node_kw) = ([(0.0, 0.0, 0.0); 5], vec![0.0; nodes]);
         for (place, station) in stations.iter().enumerate() {
             let power = station.power(size.seed, interval, local, weekend);
-            let power = if event { power - 0.12 * station.size_kw } else { power };
+            let power = if event {
+                power - 0.12 * station.size_kw
+            } else {
+                power
+            };
             let sums = &mut by[station.aggregator];
             sums.0 += power;
             sums.1 += power.max(0.0) * hours;
@@ -112,7 +137,8 @@ pub(crate) fn write(folder: &Path, size: Size) -> Result<(), Error> {
             day_sums[place].0[period] += power.max(0.0) * hours;
             day_sums[place].1[period] += (-power).max(0.0) * hours;
             if size.days <= 31 {
-                let setpoint = (draw(size.seed, interval, place as u64) < 0.6).then_some(power.round());
+                let setpoint =
+                    (draw(size.seed, interval, place as u64) < 0.6).then_some(power.round());
                 tables.stations.push(rows::Station {
                     start: at,
                     station: station.id.as_str().into(),
@@ -184,7 +210,12 @@ pub(crate) fn write(folder: &Path, size: Size) -> Result<(), Error> {
             guarded: u64::from(draw(size.seed, interval, 11) < 0.2) * 3,
             fresh_stations: fresh,
             limit_violations: 0,
-            decision: if draw(size.seed, interval, 12) < 0.96 { "optimal" } else { "incumbent" }.into(),
+            decision: if draw(size.seed, interval, 12) < 0.96 {
+                "optimal"
+            } else {
+                "incumbent"
+            }
+            .into(),
             objective_cny: Some(power * 0.5),
         })?;
         if event && local.minute() == 0 && local.second() == 0 {
@@ -201,14 +232,20 @@ pub(crate) fn write(folder: &Path, size: Size) -> Result<(), Error> {
                     promised_kw: promised,
                     delivered_kwh: delivered,
                     shortfall_kwh: (promised - delivered).max(0.0),
-                    state: if delivered < promised * 0.95 { "partly_delivered" } else { "delivered" }.into(),
+                    state: if delivered < promised * 0.95 {
+                        "partly_delivered"
+                    } else {
+                        "delivered"
+                    }
+                    .into(),
                 })?;
             }
         }
         if local.minute() == 0 && local.second() == 0 {
             for (place, aggregator) in AGGREGATORS.iter().enumerate() {
                 for (which, confidence) in [0.5, 0.8, 0.9, 0.95].into_iter().enumerate() {
-                    let kept = draw(size.seed, interval, (place * 7 + which) as u64) < confidence + 0.02;
+                    let kept =
+                        draw(size.seed, interval, (place * 7 + which) as u64) < confidence + 0.02;
                     let promised = 900.0 * (1.1 - confidence);
                     tables.promises.push(rows::Promise {
                         time: at,
@@ -224,13 +261,20 @@ pub(crate) fn write(folder: &Path, size: Size) -> Result<(), Error> {
             if draw(size.seed, interval, 13) < 0.08 {
                 tables.alarms.push(rows::Alarm {
                     time: at,
-                    severity: ["info", "warning", "error"][(draw(size.seed, interval, 14) * 2.2) as usize].into(),
-                    subject: stations[interval as usize % stations.len()].id.as_str().into(),
+                    severity: ["info", "warning", "error"]
+                        [(draw(size.seed, interval, 14) * 2.2) as usize]
+                        .into(),
+                    subject: stations[interval as usize % stations.len()]
+                        .id
+                        .as_str()
+                        .into(),
                     text: "reports nothing for 300 s <b>&</b> is left out".into(),
                 })?;
             }
         }
-        let ends_day = (at + TimeDelta::seconds(i64::from(size.interval_s) + OFFSET_H * 3600)).num_seconds_from_midnight() == 0;
+        let ends_day = (at + TimeDelta::seconds(i64::from(size.interval_s) + OFFSET_H * 3600))
+            .num_seconds_from_midnight()
+            == 0;
         if ends_day {
             for (place, station) in stations.iter().enumerate() {
                 let (import, export) = std::mem::take(&mut day_sums[place]);
@@ -264,7 +308,8 @@ pub(crate) fn write(folder: &Path, size: Size) -> Result<(), Error> {
         for value in 0..1800_u64 {
             level = (level + 0.25 * (draw(size.seed, value, 21) - 0.5)).clamp(-1.0, 1.0);
             let requested = 2000.0 * level;
-            let achieved = before + 0.8 * (requested - before) + 30.0 * (draw(size.seed, value, 22) - 0.5);
+            let achieved =
+                before + 0.8 * (requested - before) + 30.0 * (draw(size.seed, value, 22) - 0.5);
             before = achieved;
             tables.regulation.push(rows::Regulation {
                 time: start + TimeDelta::hours(12) + TimeDelta::seconds(4 * value as i64),
@@ -277,13 +322,19 @@ pub(crate) fn write(folder: &Path, size: Size) -> Result<(), Error> {
     tables.finish()?;
     let capacity: f64 = stations.iter().map(|station| station.size_kw).sum();
     let header = Header {
-        name: format!("synthetic: {} stations <&>, {} days", size.stations, size.days),
+        name: format!(
+            "synthetic: {} stations <&>, {} days",
+            size.stations, size.days
+        ),
         start,
         duration_minutes: u64::from(size.days) * 1440,
         interval_s: u64::from(size.interval_s),
         utc_offset_h: OFFSET_H as f64,
         seed: size.seed,
-        rule_packs: vec![RulePack { name: "guangdong-2025".into(), version: 3 }],
+        rule_packs: vec![RulePack {
+            name: "guangdong-2025".into(),
+            version: 3,
+        }],
         stations: u64::from(size.stations),
         piles: u64::from(size.stations) * 14,
         v2g_piles: u64::from(size.stations) * 2,
