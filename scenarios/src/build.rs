@@ -1,4 +1,4 @@
-//! From a checked scenario to the words of the field: fleet, events, award.
+//! From a checked scenario to the words of the field: the fleet.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,11 @@ use chrono::TimeDelta;
 use vpp_aggregator::Bank;
 use vpp_core::grid::BaseLoad;
 use vpp_core::{
-    Aggregator, Agreement, EventId, EventRequest, Fleet, Interval, Invalid, Node, NodeId, Pile,
-    PileKind, Power, Programme, RegulationAward, Scope, Station, StationKind, Timestamp,
+    Aggregator, Agreement, Fleet, Interval, Invalid, Node, NodeId, Pile, PileKind, Power, Station,
+    StationKind, Timestamp,
 };
 
-use crate::format::{
-    AgreementRow, Assumptions, EventKind, EventRow, NodeRow, Regulation, Scenario, StationRow,
-    SwapProfile,
-};
+use crate::format::{AgreementRow, Assumptions, NodeRow, Scenario, StationRow, SwapProfile};
 
 /// `Asia/Shanghai` before UTC, h; without summer time since 1992.
 const LOCAL_AHEAD_H: usize = 8;
@@ -53,17 +50,6 @@ impl Scenario {
             fleet.insert_station(station).map_err(within)?;
         }
         Ok(fleet)
-    }
-
-    /// The events, in the order of the file.
-    ///
-    /// # Errors
-    /// A figure out of range; a scenario from [`Scenario::parse`] has none.
-    pub fn event_requests(&self) -> Result<Vec<(EventId, EventRequest)>, Invalid> {
-        self.events
-            .iter()
-            .map(|row| Ok((row.id.clone(), row.request(self.start())?)))
-            .collect()
     }
 
     /// Nodes ordered by depth; within a depth, in the order of the file.
@@ -129,70 +115,6 @@ impl AgreementRow {
                 begin + TimeDelta::seconds(i64::from(self.duration_s)),
             )?,
         })
-    }
-}
-
-impl EventRow {
-    /// The request, in a scenario that begins at `start`.
-    ///
-    /// # Errors
-    /// A figure out of range, or one that the kind needs and the row lacks.
-    pub fn request(&self, start: Timestamp) -> Result<EventRequest, Invalid> {
-        let need = |field: &str, kw: Option<f64>| match kw {
-            Some(kw) => Power::from_kilowatts(field, kw),
-            None => Err(Invalid::new(field, "is missing")),
-        };
-        let programme = match self.kind {
-            EventKind::DemandResponse => Programme::DemandResponse {
-                reduction: need("reduction_kw", self.reduction_kw)?,
-            },
-            EventKind::ValleyFilling => Programme::ValleyFilling {
-                increase: need("increase_kw", self.increase_kw)?,
-            },
-            EventKind::PeakShaving => Programme::PeakShaving {
-                node: self
-                    .node
-                    .clone()
-                    .ok_or_else(|| Invalid::new("node", "is missing"))?,
-                ceiling: need("ceiling_kw", self.ceiling_kw)?,
-            },
-        };
-        let scope = match (&self.aggregator, &self.node) {
-            (Some(aggregator), _) => Scope::Aggregator(aggregator.clone()),
-            (None, Some(node)) => Scope::Node(node.clone()),
-            (None, None) => Scope::All,
-        };
-        let begin = start + TimeDelta::seconds(i64::from(self.start_offset_s));
-        let end = begin + TimeDelta::seconds(i64::from(self.duration_s));
-        Ok(EventRequest {
-            programme,
-            interval: Interval::new(begin, end)?,
-            scope,
-        })
-    }
-}
-
-impl Regulation {
-    /// The award.
-    #[must_use]
-    pub fn award(&self) -> RegulationAward {
-        RegulationAward {
-            up: Power::round_kilowatts(self.capacity_up_kw),
-            down: Power::round_kilowatts(self.capacity_down_kw),
-        }
-    }
-
-    /// The value in force `offset_s` seconds after the scenario's start; none outside the award.
-    #[must_use]
-    pub fn value_at(&self, offset_s: f64) -> Option<f64> {
-        let since = offset_s - f64::from(self.start_offset_s);
-        if since < 0.0 || since >= f64::from(self.duration_s) {
-            return None;
-        }
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        // not negative, at most 2^32
-        let step = (since / self.period_s) as usize;
-        Some(self.signal[step % self.signal.len()])
     }
 }
 
@@ -319,7 +241,7 @@ impl Dealer {
     }
 
     /// How many of the next `count` piles belong to each class.
-    fn deal(&mut self, count: u32) -> Vec<u32> {
+    pub(crate) fn deal(&mut self, count: u32) -> Vec<u32> {
         let mut counts = vec![0; self.shares.len()];
         for _ in 0..count {
             counts[self.next_class()] += 1;

@@ -1,8 +1,10 @@
-//! From the tables of a scenario to draws. Nothing here holds a generator: the caller hands in uniform numbers of
-//! `[0, 1)`, so that who draws, and in which order, stays in one place.
+//! From the tables of a scenario to draws. What vehicles do is drawn from uniform numbers of `[0, 1)` that the caller hands in,
+//! so that who draws, and in which order, stays in one place.
 
 use chrono::{TimeDelta, Timelike};
 use chrono_tz::Asia::Shanghai;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::Deserialize;
 use vpp_core::{Invalid, Timestamp};
 
@@ -98,6 +100,37 @@ impl Quantiles {
     pub fn values(&self) -> &[f64] {
         &self.0
     }
+}
+
+/// The random numbers of something that has a name in the scenario, apart from all others: what is added or left out elsewhere
+/// in the file does not change them.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream(ChaCha8Rng);
+
+impl Stream {
+    pub(crate) fn named(seed: u64, name: &str) -> Stream {
+        // FNV-1a: the same in every version and on every machine.
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(name.bytes().fold(0xcbf2_9ce4_8422_2325, mix));
+        Stream(rng)
+    }
+
+    /// Uniform in `[0, 1)`.
+    #[allow(clippy::cast_precision_loss)] // 53 bits fit
+    pub(crate) fn uniform(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+    }
+
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.uniform()
+    }
+}
+
+/// The nearest count.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates, and counts are small
+pub(crate) fn whole(value: f64) -> u32 {
+    value.round() as u32
 }
 
 /// The next arrival after `now` of a source that brings `per_day` a day, with the share of each local hour in `shape`, by

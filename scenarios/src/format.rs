@@ -3,6 +3,10 @@
 //! What is read here is checked afterwards as a whole (see [`Scenario::parse`]); a `Scenario` in hand has passed.
 //! Key names carry their unit. Powers are kilowatts, positive towards the station.
 
+mod calendar;
+mod fault;
+mod generate;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset};
@@ -11,6 +15,10 @@ use vpp_aggregator::{Warranties, Warranty};
 use vpp_core::{AggregatorId, EventId, NodeId, NodeKind, StationId};
 
 use crate::draw::Quantiles;
+
+pub use calendar::{Calendar, SubsidyRow};
+pub use fault::{FaultKind, FaultRow};
+pub use generate::{GenerateRow, GridRow};
 
 /// The version of the format that this crate reads.
 pub const FORMAT: u32 = 1;
@@ -29,6 +37,12 @@ pub struct Scenario {
     pub sources: Vec<Source>,
     /// `[tariff]`: which prices hold.
     pub tariff: TariffChoice,
+    /// `[calendar]`: days that are not like others.
+    #[serde(default)]
+    pub calendar: Calendar,
+    /// `[subsidy]`: what is paid for energy fed in, if anything.
+    #[serde(default)]
+    pub subsidy: Option<SubsidyRow>,
     /// `[assumptions]`: what no source gives station by station.
     pub assumptions: Assumptions,
     /// `[warranty]`: what the makers of all vehicles allow, if anybody limits it.
@@ -48,6 +62,9 @@ pub struct Scenario {
     /// `[regulation]`: the regulation award and its signal, if there is one.
     #[serde(default)]
     pub regulation: Option<Regulation>,
+    /// `[[fault]]`: what goes wrong.
+    #[serde(rename = "fault", default)]
+    pub faults: Vec<FaultRow>,
     /// `[[aggregator]]`: who operates stations.
     #[serde(rename = "aggregator")]
     pub aggregators: Vec<AggregatorRow>,
@@ -70,7 +87,7 @@ pub struct Header {
     /// When it begins: a TOML date-time with offset, such as `2025-07-15T16:00:00+08:00`.
     #[serde(deserialize_with = "crate::parse::date_time")]
     pub start: DateTime<FixedOffset>,
-    /// How long it lasts; 1 minute to 31 days.
+    /// How long it lasts; 1 minute to 366 days.
     pub duration_minutes: u32,
     /// Seed of every draw. The same file and seed give the same run.
     pub seed: u64,
@@ -94,7 +111,7 @@ pub struct Source {
 pub struct TariffChoice {
     /// Name of a rule pack of `vpp-market-adapters`, such as `guangdong-2025`.
     pub rule_pack: String,
-    /// Whether the day is declared hot (35 °C), which brings the sharp price outside its months too.
+    /// Whether every day is hot; else those of `[calendar]` are.
     #[serde(default)]
     pub sharp_day: bool,
 }
@@ -240,6 +257,9 @@ pub struct EventRow {
     pub start_offset_s: u32,
     /// Length in seconds; positive.
     pub duration_s: u32,
+    /// Repeats it every so many local days, as long as it ends within the scenario: `ID-0001`, `ID-0002`, ….
+    #[serde(default)]
+    pub every_days: Option<u32>,
     /// Demand response: by how much less to draw.
     #[serde(default)]
     pub reduction_kw: Option<f64>,
@@ -281,6 +301,9 @@ pub struct Regulation {
     pub start_offset_s: u32,
     /// Length in seconds; positive.
     pub duration_s: u32,
+    /// Repeats it every so many local days, as long as it ends within the scenario.
+    #[serde(default)]
+    pub every_days: Option<u32>,
     /// Time between two values of the signal, seconds; positive.
     pub period_s: f64,
     /// Per unit of the capacity, −1 to 1; **positive: draw less**. Begins at `start_offset_s`; begins anew when the
@@ -339,8 +362,13 @@ pub struct AgreementRow {
 pub struct FleetRows {
     /// The profile of stations that name none.
     pub profile: String,
-    /// The stations, one row a line.
+    /// The stations, one row a line. When a scenario has been read, those that [`FleetRows::generate`] asks for stand
+    /// behind them.
+    #[serde(default)]
     pub stations: Vec<StationRow>,
+    /// Stations that are drawn.
+    #[serde(default)]
+    pub generate: Vec<GenerateRow>,
 }
 
 /// A row of `[fleet] stations`.

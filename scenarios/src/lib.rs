@@ -8,11 +8,15 @@ pub mod draw;
 pub mod estimate;
 pub mod format;
 pub mod import;
+pub mod price;
 pub mod problem;
 pub mod world;
 
 mod build;
+mod calls;
 mod check;
+mod fault;
+mod generate;
 mod merge;
 mod parse;
 mod sources;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, FixedOffset, NaiveDate};
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
 use crate::format::Scenario;
@@ -90,9 +90,13 @@ impl Scenario {
             let message = "not a scenario: there is no [scenario] table".into();
             return Err(vec![locator.at_offset(0, message, String::new())]);
         }
-        let scenario = Scenario::deserialize(toml::de::Deserializer::from(merged))
+        let mut scenario = Scenario::deserialize(toml::de::Deserializer::from(merged))
             .map_err(|error| vec![shape(&locator, &error)])?;
-        let findings = scenario.check();
+        let mut findings = scenario.check_rows_to_generate();
+        if findings.is_empty() {
+            let generated = scenario.generate();
+            findings = scenario.check(&generated);
+        }
         if findings.is_empty() {
             return Ok(scenario);
         }
@@ -135,6 +139,20 @@ pub(crate) fn date_time<'de, D: Deserializer<'de>>(
         .to_string();
     DateTime::parse_from_rfc3339(&text)
         .map_err(|_| D::Error::custom(format!("{text} is no date-time with offset")))
+}
+
+/// Reads TOML local dates.
+pub(crate) fn dates<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<NaiveDate>, D::Error> {
+    let dates = Vec::<toml::value::Datetime>::deserialize(deserializer)
+        .map_err(|e| D::Error::custom(format!("{e}, expected dates such as 2025-06-20")))?;
+    let date = |date: toml::value::Datetime| {
+        date.to_string()
+            .parse::<NaiveDate>()
+            .map_err(|_| D::Error::custom(format!("{date} is no date such as 2025-06-20")))
+    };
+    dates.into_iter().map(date).collect()
 }
 
 /// Reads a number or an array of numbers.

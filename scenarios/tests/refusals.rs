@@ -20,7 +20,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("2025-07-15T16:00:00+08:00", "2025-07-15T16:00:00", "start =", "no date-time with offset"),
     ("2025-07-15T16:00:00+08:00", "\"today\"", "start =", "write it bare"),
     ("2025-07-15T16:00:00+08:00", "2024-07-15T16:00:00+08:00", "start =", "feed_in: 2024-07-15 is before 2025-05-01"),
-    ("duration_minutes = 10", "duration_minutes = 0", "duration_minutes", "0 is outside 1 to 44640"),
+    ("duration_minutes = 10", "duration_minutes = 0", "duration_minutes", "0 is outside 1 to 527040"),
     ("guangdong-2025", "guangdong-2052", "rule_pack", "did you mean `guangdong-2025`?"),
     ("v2g_share_ac = 0.25", "v2g_share_ac = 25", "v2g_share_ac", "25 is outside 0 to 1"),
     ("charge_efficiency = 0.94", "charge_efficiency = 0", "charge_efficiency", "0 is not above 0 and at most 1"),

@@ -5,11 +5,10 @@ use std::path::Path;
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use tonic::transport::Channel;
-use vpp_core::{Interval, Timestamp};
 use vpp_dispatch::PricePoint;
-use vpp_market_adapters::Tariff;
 use vpp_proto::client::register_fleet;
 use vpp_scenarios::Scenario;
+use vpp_scenarios::price::IntervalPrice;
 
 /// The scenario that is built in.
 const PILOT: &str = include_str!("../../../scenarios/guangzhou-pilot.toml");
@@ -23,19 +22,17 @@ pub(crate) fn scenario(file: Option<&Path>) -> anyhow::Result<Scenario> {
     }
 }
 
-/// Quarter-hour prices for a day and a bit from `start`.
-pub(crate) fn prices(tariff: &Tariff, start: Timestamp, sharp_day: bool) -> Vec<PricePoint> {
-    let quarter = TimeDelta::minutes(15);
-    let first = start - TimeDelta::seconds(start.timestamp().rem_euclid(900));
-    let point = |step: i32| {
-        let at = first + quarter * step;
-        Some(PricePoint {
-            interval: Interval::new(at, at + quarter).ok()?,
-            energy: tariff.price_at(at, sharp_day),
-            feed_in: tariff.feed_in_price_at(at, sharp_day),
-        })
+/// How far a plan looks beyond the end of a scenario.
+const BEYOND: TimeDelta = TimeDelta::hours(32);
+
+/// Quarter-hour prices of a scenario and of a day and a bit after it.
+pub(crate) fn prices(scenario: &Scenario) -> anyhow::Result<Vec<PricePoint>> {
+    let point = |price: IntervalPrice| PricePoint {
+        interval: price.interval,
+        energy: price.energy,
+        feed_in: price.feed_in,
     };
-    (0..32 * 4).filter_map(point).collect()
+    Ok(scenario.prices(BEYOND)?.into_iter().map(point).collect())
 }
 
 /// Registers a scenario's fleet. Sent again, nothing happens twice.

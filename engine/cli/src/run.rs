@@ -12,7 +12,6 @@ use tokio_stream::StreamExt as _;
 use tonic::transport::Channel;
 use vpp_aggregator::{Operator, kafka};
 use vpp_core::{EventRequest, Programme, Scope, Timestamp};
-use vpp_market_adapters::RulePack;
 use vpp_proto::convert::from_timestamp;
 use vpp_proto::v1;
 use vpp_proto::v1::dispatch_service_client::DispatchServiceClient;
@@ -102,8 +101,7 @@ async fn run(arguments: Arguments, scenario: Scenario) -> anyhow::Result<ExitCod
     ));
     let operators = operators(&scenario).await?;
     let clock = Clock::starting_at(scenario.start());
-    let rules = RulePack::guangdong_2025();
-    let prices = plant::prices(rules.tariff(), scenario.start(), scenario.tariff.sharp_day);
+    let prices = plant::prices(&scenario)?;
     let service = Service::start(config, prices, clock.clone()).await?;
     let channel = plant::connect(&service.address().to_string()).await?;
     plant::register(channel.clone(), &scenario).await?;
@@ -225,16 +223,22 @@ async fn drive(
         end = end.max(Timestamp::from_timestamp(over, 0).unwrap_or(start));
         summary.events.push(event);
     }
+    let awards: Vec<Timestamp> = (scenario.regulation_intervals()?.iter())
+        .inspect(|award| end = end.max(award.end() + shift))
+        .map(|award| award.start() + shift)
+        .collect();
     let regulation = scenario.regulation.clone().map(|regulation| {
-        let over = regulation.start_offset_s + regulation.duration_s;
-        end = end.max(start + chrono::TimeDelta::seconds(i64::from(over)));
-        tokio::spawn(regulate(
-            channel.clone(),
-            scenario.header.name.clone(),
-            regulation,
-            clock.clone(),
-            start,
-        ))
+        let name = scenario.header.name.clone();
+        let (channel, clock) = (channel.clone(), clock.clone());
+        tokio::spawn(async move {
+            let mut regulated = Regulated::default();
+            for (number, begin) in (1..).zip(awards) {
+                let name = format!("{name}.regulation.{number}");
+                let award = (&regulation, begin);
+                regulate(channel.clone(), name, award, &clock, &mut regulated).await?;
+            }
+            anyhow::Ok(regulated)
+        })
     });
     // Two cycles more, to see stations let go.
     end += chrono::TimeDelta::seconds(8);
@@ -307,25 +311,25 @@ fn submit(
     }
 }
 
-/// Plays the grid: opens regulation, sends the scenario's signal, notes what is achieved.
+/// Plays the grid: opens regulation for an award, sends its signal, notes what is achieved.
 async fn regulate(
     channel: Channel,
     name: String,
-    regulation: vpp_scenarios::format::Regulation,
-    clock: Clock,
-    start: Timestamp,
-) -> anyhow::Result<Regulated> {
-    let wait = |offset_s: f64| {
-        let gone = (clock.now() - start).to_std().unwrap_or_default();
-        Duration::from_secs_f64(offset_s).saturating_sub(gone)
+    (regulation, begin): (&vpp_scenarios::format::Regulation, Timestamp),
+    clock: &Clock,
+    regulated: &mut Regulated,
+) -> anyhow::Result<()> {
+    let wait = |since_s: f64| {
+        let due = begin + chrono::TimeDelta::from_std(Duration::from_secs_f64(since_s))?;
+        anyhow::Ok((due - clock.now()).to_std().unwrap_or_default())
     };
-    tokio::time::sleep(wait(f64::from(regulation.start_offset_s))).await;
+    tokio::time::sleep(wait(0.0)?).await;
     let (sender, receiver) = tokio::sync::mpsc::channel(16);
     let message = |message| v1::RegulateRequest {
         message: Some(message),
     };
     let opening = v1::RegulationStart {
-        request_id: format!("{name}.regulation.{}", std::process::id()),
+        request_id: format!("{name}.{}", std::process::id()),
         capacity_up_kw: regulation.capacity_up_kw,
         capacity_down_kw: regulation.capacity_down_kw,
         sustain: None,
@@ -340,13 +344,12 @@ async fn regulate(
         .await
         .context("regulation")?
         .into_inner();
-    let mut regulated = Regulated::default();
     let mut sequence = 0;
-    let mut offset = f64::from(regulation.start_offset_s);
+    let mut since = 0.0;
     if let Some(answer) = answers.next().await {
         regulated.take(answer?);
     }
-    while let Some(value) = regulation.value_at(offset) {
+    while let Some(value) = regulation.value_since(since) {
         sequence += 1;
         let signal_time = Some(from_timestamp(clock.now()));
         let signal = v1::RegulationSignal {
@@ -362,8 +365,8 @@ async fn regulate(
             .await
             .context("the regulation stream ended early")??;
         regulated.take(answer);
-        offset += regulation.period_s;
-        tokio::time::sleep(wait(offset)).await;
+        since += regulation.period_s;
+        tokio::time::sleep(wait(since)?).await;
     }
-    Ok(regulated)
+    Ok(())
 }

@@ -7,6 +7,7 @@
 
 pub mod change;
 pub mod command;
+pub mod fault;
 pub mod fleet;
 pub mod flexibility;
 pub mod grid;
@@ -23,6 +24,7 @@ pub use change::{AggregatorChange, NodeChange, StationChange};
 pub use command::{
     Acknowledgement, AcknowledgementStatus, Command, Decision, Reason, SequenceNumber,
 };
+pub use fault::{Fault, FaultKind};
 pub use fleet::Fleet;
 pub use flexibility::{EnergyEnvelope, Flexibility};
 pub use grid::{Agreement, ElectricTree, Node, NodeKind};

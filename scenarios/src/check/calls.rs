@@ -1,6 +1,7 @@
 //! Checks of what the grid asks: events and regulation.
 
 use vpp_core::units::MAX_KILOWATTS;
+use vpp_core::{AggregatorId, NodeId};
 
 use super::Findings;
 use crate::format::{EventKind, EventRow, Scenario};
@@ -15,26 +16,62 @@ impl Scenario {
         for (i, row) in self.events.iter().enumerate() {
             let at = format!("event[{i}]");
             self.check_span(findings, &at, row.start_offset_s, row.duration_s);
-            self.check_scope(findings, &at, row);
+            check_repetition(findings, &at, row.every_days, row.duration_s);
+            self.check_scope(findings, &at, row.aggregator.as_ref(), row.node.as_ref());
             check_kind(findings, &at, row);
+        }
+        self.check_names(findings);
+    }
+
+    /// The names of what repeats must be names, and no other event's.
+    fn check_names(&self, findings: &mut Findings) {
+        let single = self.events.iter().filter(|row| row.every_days.is_none());
+        let taken: std::collections::BTreeSet<&str> = single.map(|row| row.id.as_str()).collect();
+        for (i, row) in self.events.iter().enumerate() {
+            if row.every_days.is_none_or(|days| days == 0) || row.duration_s == 0 {
+                continue;
+            }
+            let count = self
+                .occurrences(row.start_offset_s, row.duration_s, row.every_days)
+                .count();
+            for number in 1..=u32::try_from(count).unwrap_or(u32::MAX) {
+                let path = format!("event[{i}].id");
+                match row.name(number) {
+                    Err(invalid) => {
+                        findings.add(path, invalid.problem);
+                        break;
+                    }
+                    Ok(name) if taken.contains(name.as_str()) => {
+                        let message = format!("its occurrence {name} is another event's name");
+                        findings.add(path, message);
+                    }
+                    Ok(_) => {}
+                }
+            }
         }
     }
 
-    fn check_scope(&self, findings: &mut Findings, at: &str, row: &EventRow) {
-        if let Some(aggregator) = &row.aggregator
+    pub(super) fn check_scope(
+        &self,
+        findings: &mut Findings,
+        at: &str,
+        aggregator: Option<&AggregatorId>,
+        node: Option<&NodeId>,
+    ) {
+        if let Some(aggregator) = aggregator
             && !self.aggregators.iter().any(|row| row.id == *aggregator)
         {
             let known = self.aggregators.iter().map(|row| row.id.as_str());
             let path = format!("{at}.aggregator");
             findings.known(path, "aggregator", aggregator.as_str(), known);
         }
-        if let Some(node) = &row.node
+        if let Some(node) = node
             && !self.nodes.iter().any(|row| row.id == *node)
         {
             let known = self.nodes.iter().map(|row| row.id.as_str());
             findings.known(format!("{at}.node"), "node", node.as_str(), known);
         }
-        if row.aggregator.is_some() && row.node.is_some() {
+        if aggregator.is_some() && node.is_some() {
             let message = "aggregator and node together; a scope is one of them";
             findings.add(format!("{at}.aggregator"), message);
         }
@@ -57,6 +94,8 @@ impl Scenario {
             regulation.start_offset_s,
             regulation.duration_s,
         );
+        let (every_days, duration_s) = (regulation.every_days, regulation.duration_s);
+        check_repetition(findings, "regulation", every_days, duration_s);
         findings.within("regulation.period_s", regulation.period_s, 0.1, 3600.0);
         if regulation.signal.is_empty() {
             findings.add("regulation.signal", "no value; at least 1 is needed");
@@ -74,7 +113,13 @@ impl Scenario {
         }
     }
 
-    fn check_span(&self, findings: &mut Findings, at: &str, start_s: u32, duration_s: u32) {
+    pub(super) fn check_span(
+        &self,
+        findings: &mut Findings,
+        at: &str,
+        start_s: u32,
+        duration_s: u32,
+    ) {
         if duration_s == 0 {
             findings.add(format!("{at}.duration_s"), "0 is not positive");
         }
@@ -84,6 +129,16 @@ impl Scenario {
             let message = format!("ends at {end} s, after the scenario's end at {last} s");
             findings.add(format!("{at}.duration_s"), message);
         }
+    }
+}
+
+fn check_repetition(findings: &mut Findings, at: &str, every_days: Option<u32>, duration_s: u32) {
+    let Some(days) = every_days else { return };
+    findings.within(format!("{at}.every_days"), f64::from(days), 1.0, 366.0);
+    if u64::from(duration_s) > u64::from(days) * 86_400 {
+        let message =
+            format!("{duration_s} s last longer than {days} days; it would overlap itself");
+        findings.add(format!("{at}.every_days"), message);
     }
 }
 

@@ -6,7 +6,7 @@ use super::Findings;
 use crate::format::{Scenario, StationRow};
 
 /// The most piles that one station may have: far above the largest known.
-const MAX_PILES: u64 = 10_000;
+pub(super) const MAX_PILES: u64 = 10_000;
 
 /// What the rows may refer to.
 struct Known<'a> {

@@ -1,7 +1,10 @@
 //! What a scenario must hold as a whole. Every finding is collected; none stops the search.
 
+mod calendar;
 mod calls;
+mod faults;
 mod fleet;
+mod generate;
 mod tree;
 
 use vpp_aggregator::Warranty;
@@ -11,6 +14,7 @@ use vpp_market_adapters::tariff::RulePack;
 
 use crate::draw::Quantiles;
 use crate::format::{Dispatch, FORMAT, Scenario, SessionProfile, SwapProfile};
+use crate::generate::Generated;
 use crate::problem::did_you_mean;
 
 /// One thing that is wrong, by key; the place is found later.
@@ -115,11 +119,18 @@ fn check_dispatch(findings: &mut Findings, dispatch: &Dispatch) {
 }
 
 impl Scenario {
-    /// Everything that is wrong with the values.
-    pub(crate) fn check(&self) -> Vec<Finding> {
+    /// Everything that is wrong with the values, with what was made of rows of `fleet.generate`.
+    pub(crate) fn check(&self, generated: &[Generated]) -> Vec<Finding> {
+        let mut findings = self.check_all();
+        self.at_their_rows(&mut findings, generated);
+        findings
+    }
+
+    fn check_all(&self) -> Vec<Finding> {
         let mut findings = Findings::default();
         self.check_header(&mut findings);
         check_dispatch(&mut findings, &self.dispatch);
+        self.check_calendar(&mut findings);
         self.check_assumptions(&mut findings);
         if let Some(Err(invalid)) = self.warranty.as_ref().map(Warranty::check) {
             findings.add(format!("warranty.{}", invalid.field), invalid.problem);
@@ -142,6 +153,7 @@ impl Scenario {
         self.check_fleet(&mut findings);
         self.check_events(&mut findings);
         self.check_regulation(&mut findings);
+        self.check_faults(&mut findings);
         if findings.0.is_empty() {
             // The sums need figures that are sound one by one.
             self.check_defaults(&mut findings);
@@ -163,14 +175,17 @@ impl Scenario {
             );
         }
         let minutes = f64::from(self.header.duration_minutes);
-        findings.within("scenario.duration_minutes", minutes, 1.0, 44_640.0);
+        findings.within("scenario.duration_minutes", minutes, 1.0, 527_040.0);
         let pack = self.tariff.rule_pack.as_str();
         match RulePack::by_name(pack) {
             None => findings.known("tariff.rule_pack", "rule pack", pack, RulePack::names()),
             Some(rules) => {
-                for at in [self.start(), self.end()] {
+                // Figures follow each other without a gap: what holds at both ends holds between them.
+                let last = self.end() - chrono::TimeDelta::milliseconds(1);
+                for (key, at) in [("start", self.start()), ("duration_minutes", last)] {
                     if let Err(invalid) = rules.tariff().require_in_force(at) {
-                        findings.add("scenario.start", format!("{pack}: {invalid}"));
+                        let path = format!("scenario.{key}");
+                        findings.add(path, format!("{pack}: {invalid}"));
                         break;
                     }
                 }

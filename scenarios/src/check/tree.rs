@@ -35,15 +35,7 @@ impl Scenario {
                     findings.add(path("agreement.duration_s"), "0 is not positive");
                 }
             }
-            let count = row.base_load_kw.len();
-            if count != 1 && count != 24 {
-                let message = format!("{count} values, neither 1 nor 24");
-                findings.add(path("base_load_kw"), message);
-            }
-            for (hour, &kilowatts) in row.base_load_kw.iter().enumerate() {
-                let path = format!("node[{i}].base_load_kw[{hour}]");
-                findings.within(path, kilowatts, -MAX_KILOWATTS, MAX_KILOWATTS);
-            }
+            check_base_load(findings, &path("base_load_kw"), &row.base_load_kw);
             let Some(parent) = &row.parent else { continue };
             match rows.get(parent.as_str()) {
                 None => {
@@ -126,5 +118,17 @@ impl Scenario {
                 findings.add(path, invalid.problem);
             }
         }
+    }
+}
+
+/// One value or 24.
+pub(super) fn check_base_load(findings: &mut Findings, path: &str, base_load_kw: &[f64]) {
+    let count = base_load_kw.len();
+    if count != 1 && count != 24 {
+        findings.add(path, format!("{count} values, neither 1 nor 24"));
+    }
+    for (hour, &kilowatts) in base_load_kw.iter().enumerate() {
+        let path = format!("{path}[{hour}]");
+        findings.within(path, kilowatts, -MAX_KILOWATTS, MAX_KILOWATTS);
     }
 }

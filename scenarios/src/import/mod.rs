@@ -17,7 +17,7 @@ use vpp_core::{AggregatorId, EventId, Invalid};
 use vpp_market_adapters::RulePack;
 
 use crate::format::{
-    Dispatch, EventKind, EventRow, FORMAT, FleetRows, Header, Regulation, TariffChoice,
+    Calendar, Dispatch, EventKind, EventRow, FORMAT, FleetRows, Header, Regulation, TariffChoice,
 };
 use crate::{Problem, Scenario};
 use sample::Draws;
@@ -172,6 +172,8 @@ pub fn import(
             rule_pack: RulePack::guangdong_2025().id().to_string(),
             sharp_day: false,
         },
+        calendar: Calendar::default(),
+        subsidy: None,
         assumptions,
         warranty: Some(figures::warranty()),
         sessions,
@@ -179,11 +181,13 @@ pub fn import(
         dispatch: Dispatch::default(),
         events: event.into_iter().collect(),
         regulation,
+        faults: Vec::new(),
         aggregators,
         nodes,
         fleet: FleetRows {
             profile: figures::PUBLIC.into(),
             stations,
+            generate: Vec::new(),
         },
     };
     grid::enrol(&mut scenario);
@@ -229,6 +233,7 @@ fn event(reduction_kw: f64) -> Result<EventRow, Invalid> {
         kind: EventKind::DemandResponse,
         start_offset_s: 20,
         duration_s: 120,
+        every_days: None,
         reduction_kw: Some(reduction_kw),
         increase_kw: None,
         ceiling_kw: None,
@@ -243,6 +248,7 @@ fn regulation(folder: &Path, capacity_kw: f64) -> Result<Regulation, ImportError
         capacity_down_kw: capacity_kw,
         start_offset_s: 40,
         duration_s: 80,
+        every_days: None,
         period_s: 4.0,
         signal: read::liveliest_signal(&folder.join("regd_signal_2s.csv.gz"))?,
     })

@@ -1,13 +1,16 @@
 //! A station in long steps.
 //!
 //! A long step is cut at the whole seconds at which somebody comes or leaves, a lease ends, or, while vehicles are discharged,
-//! one of the station is empty or full; in between nothing changes but what batteries hold, and that is exact. Four rules stand
+//! one of the station is empty or full; in between nothing changes but what batteries hold, and that is exact. Five rules stand
 //! for what happens in seconds:
 //!
 //! - Delays and ramps are left out.
 //! - Who leaves, leaves at its own instant; who is full or empty stops then.
 //! - When somebody comes or leaves, what is left of the station's setpoint is shared out, to each the same as far as it can take
 //!   it; nothing while the station exports. The next look shares out anew, by needs.
+//! - Who comes and would leave short if it waited for the next look charges at once, also beyond the setpoint, up to the
+//!   station's default ceiling: live, engine and aggregator answer within seconds, and every limit above has room for all
+//!   default ceilings at all times.
 //! - Where a station is off its setpoint at a cut, because piles obey nobody or somebody left or is full or empty, its
 //!   controller takes what is too much, drawn or given, off those that obey, as the aggregator's feedback does within seconds.
 
@@ -22,6 +25,8 @@ use super::vehicle::Vehicle;
 const SECOND_MS: i64 = 1_000;
 /// No cut comes sooner because a battery is full or empty.
 const SHORTEST_MS: i64 = 30_000;
+/// Who can wait for so long beyond the next look is not urgent.
+const WAITED_MS: i64 = 60_000;
 
 impl StationState {
     /// Lives in long steps from now on, or in short ones.
@@ -107,7 +112,7 @@ impl StationState {
             true => lease.fallback,
             false => lease.setpoint,
         };
-        self.lease.map_or(default, told).as_watts()
+        self.lease.map_or(default, told).as_watts() + self.raised
     }
 
     /// Shares out what is left of the setpoint when somebody came or left: the same to each, as far as it can take it and its
@@ -118,6 +123,7 @@ impl StationState {
                 vehicle.told = 0;
             }
         }
+        self.serve_urgent(now, end);
         let mut left = self.ceiling(now) - self.draw();
         if left <= 0 {
             return;
@@ -141,6 +147,40 @@ impl StationState {
                 vehicle.told = goal + part;
                 left -= part;
             }
+        }
+    }
+
+    /// Lets who has just come and cannot wait for the next look charge, as far as the default ceiling allows.
+    fn serve_urgent(&mut self, now: i64, end: i64) {
+        let ceiling = self.ceiling(now);
+        let default = self.model.station.default_setpoint.as_watts();
+        let mut left = (ceiling - self.draw()).max(0);
+        let mut beyond = (default - ceiling).max(0);
+        for vehicle in self
+            .vehicles
+            .iter_mut()
+            .filter(|vehicle| vehicle.came == now)
+        {
+            let pile = &self.piles[vehicle.pile as usize];
+            let most = vehicle.max_charge(pile);
+            let takes_ms = self.efficiency.drawn(vehicle.lacks(0)) / most.max(1);
+            if vehicle.departure - now - takes_ms > end - now + WAITED_MS {
+                continue;
+            }
+            let most = most.min(vehicle.may_charge(
+                self.model.behaviour.soc_ceiling,
+                end - now,
+                self.efficiency,
+            ));
+            let told = most.min(left + beyond);
+            if told < pile.least {
+                continue;
+            }
+            vehicle.told = told;
+            let more = (told - left).max(0);
+            left = (left - told).max(0);
+            beyond -= more;
+            self.raised += more;
         }
     }
 

@@ -4,7 +4,6 @@ use anyhow::Context as _;
 use chrono::TimeDelta;
 use vpp_core::{Power, RegulationAward, Scope};
 use vpp_dispatch::{Answer, Config, Request};
-use vpp_market_adapters::RulePack;
 use vpp_replay::Plant;
 use vpp_scenarios::Scenario;
 use vpp_scenarios::world::World;
@@ -33,8 +32,7 @@ impl Simulated {
             telemetry_period: TimeDelta::seconds(1),
             ..Config::default()
         };
-        let rules = RulePack::guangdong_2025();
-        let prices = plant::prices(rules.tariff(), scenario.start(), scenario.tariff.sharp_day);
+        let prices = plant::prices(scenario)?;
         let plant = Plant::new(
             config,
             &scenario.fleet()?,
