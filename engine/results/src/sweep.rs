@@ -55,9 +55,9 @@ impl Outcome {
     /// When it is not there, or damaged.
     pub fn read(path: &Path) -> Result<Outcome, Error> {
         let text = std::fs::read(path).map_err(Error::io(path))?;
-        serde_json::from_slice(&text).map_err(|source| Error::Json {
+        serde_json::from_slice(&text).map_err(|cause| Error::Json {
             path: path.to_owned(),
-            source,
+            cause,
         })
     }
 
@@ -66,9 +66,9 @@ impl Outcome {
     /// # Errors
     /// What the system says.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        let json = serde_json::to_vec(self).map_err(|source| Error::Json {
+        let json = serde_json::to_vec(self).map_err(|cause| Error::Json {
             path: path.to_owned(),
-            source,
+            cause,
         })?;
         files::write(path, json)
     }

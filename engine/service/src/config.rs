@@ -268,6 +268,7 @@ impl DispatchConfig {
             signal_timeout: length("dispatch.signal_timeout_s", self.signal_timeout_s)?,
             regulation_reserve: length("dispatch.regulation_reserve_s", self.regulation_reserve_s)?,
             regulation_delay: length("dispatch.regulation_delay_s", self.regulation_delay_s)?,
+            departure_margin: defaults.departure_margin,
             orderly: self.orderly,
         })
     }
