@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test kafka postgres lint fmt-check clippy deny doc proto-lint check native
+.PHONY: help run test kafka postgres browser python lint fmt-check clippy deny doc proto-lint check native
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -7,7 +7,7 @@ help: ## List these targets
 run: native ## Build and start the virtual power plant
 	cargo run --release --locked -- run
 
-test: native kafka postgres ## Run every test, some of them against a real Kafka broker and a real PostgreSQL
+test: native kafka postgres browser python ## Run every test, some of them against a real Kafka broker, PostgreSQL, browser and Python
 	cargo test --workspace --locked
 
 kafka: ## Fetch the Kafka broker that the tests start (once; installs Java and Maven where it may)
@@ -16,6 +16,14 @@ kafka: ## Fetch the Kafka broker that the tests start (once; installs Java and M
 # The server that the ledger's tests start. Debian keeps it out of the path; psql comes with it.
 postgres:
 	@tools/need.sh psql=postgresql
+
+# The browser that opens the reports in a test.
+browser:
+	@tools/need.sh chromium=chromium
+
+# What the example of docs/results.md runs with.
+python:
+	@tools/python/fetch.sh
 
 lint: fmt-check clippy deny doc ## Check format, lints, dependencies and documentation
 

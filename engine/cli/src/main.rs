@@ -4,6 +4,7 @@ mod aggregator;
 mod baselines;
 mod capability;
 mod check;
+mod compare;
 mod droop;
 mod evaluate;
 mod import;
@@ -11,6 +12,7 @@ mod market_day;
 mod plant;
 mod register;
 mod replay;
+mod report;
 mod rules;
 mod run;
 mod score;
@@ -54,6 +56,8 @@ enum Command {
     SettleMonth(settle::month::Arguments),
     Statements(statements::Arguments),
     TestCapability(capability::Arguments),
+    Report(report::Arguments),
+    Compare(compare::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -83,6 +87,8 @@ fn main() -> ExitCode {
         Command::SettleMonth(arguments) => settle::month::main(&arguments),
         Command::Statements(arguments) => statements::main(&arguments),
         Command::TestCapability(arguments) => capability::main(&arguments),
+        Command::Report(arguments) => report::main(&arguments),
+        Command::Compare(arguments) => compare::main(&arguments),
     };
     match outcome {
         Ok(code) => code,

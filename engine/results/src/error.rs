@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be opened, written or renamed.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file is not Parquet, or not all of it is there.
-    #[error("{}: not a whole Parquet file: {source}", path.display())]
+    #[error("{}: not a whole Parquet file: {cause}", path.display())]
     Parquet {
         /// The file.
         path: PathBuf,
         /// What the reader says.
-        source: parquet::errors::ParquetError,
+        cause: parquet::errors::ParquetError,
     },
     /// A Parquet file, but not this table of a run.
     #[error("{}: not the table `{table}` of a run: {what}", path.display())]
@@ -42,12 +42,12 @@ pub enum Error {
         found: String,
     },
     /// The file is JSON of another shape, or none.
-    #[error("{}: line {}, column {}: {source}", path.display(), source.line(), source.column())]
+    #[error("{}: line {}, column {}: {cause}", path.display(), cause.line(), cause.column())]
     Json {
         /// The file.
         path: PathBuf,
         /// What the reader says.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// A row holds what is not a number.
     #[error("table `{table}`, column `{column}`: {value} is no finite number")]
@@ -64,13 +64,13 @@ pub enum Error {
 impl Error {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
         let path = path.to_owned();
-        move |source| Error::Io { path, source }
+        move |cause| Error::Io { path, cause }
     }
 
     pub(crate) fn parquet(
         path: &Path,
     ) -> impl FnOnce(parquet::errors::ParquetError) -> Error + use<> {
         let path = path.to_owned();
-        move |source| Error::Parquet { path, source }
+        move |cause| Error::Parquet { path, cause }
     }
 }

@@ -32,6 +32,7 @@ mod writer;
 
 mod summary;
 
+pub mod compare;
 pub mod report;
 
 pub use error::Error;

@@ -19,6 +19,8 @@ use serde::Serialize;
 use crate::{Error, Summary, files};
 
 pub use page::Language;
+pub(crate) use page::{Kind, page};
+pub(crate) use series::{Axis, Means, local, round};
 
 /// The report's file in a run's folder.
 pub const REPORT_FILE: &str = "report.html";
@@ -74,10 +76,6 @@ pub fn html(folder: &Path, language: Language) -> Result<String, Error> {
         decisions,
         summary,
     };
-    Ok(page::page(
-        &model.summary.scenario.name,
-        page::Kind::Report,
-        language,
-        &model,
-    ))
+    let title = model.summary.scenario.name.clone();
+    Ok(page(&title, Kind::Report, language, &model))
 }

@@ -225,9 +225,9 @@ impl Summary {
     /// When the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
         let path = folder.join(SUMMARY_FILE);
-        let json = |source| Error::Json {
+        let json = |cause| Error::Json {
             path: path.clone(),
-            source,
+            cause,
         };
         let mut text = serde_json::to_string_pretty(self).map_err(json)?;
         text.push('\n');
@@ -245,9 +245,9 @@ impl Summary {
         }
         let path = folder.join(SUMMARY_FILE);
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-        let json = |source| Error::Json {
+        let json = |cause| Error::Json {
             path: path.clone(),
-            source,
+            cause,
         };
         let Version { format } = serde_json::from_str(&text).map_err(json)?;
         if format != FORMAT {

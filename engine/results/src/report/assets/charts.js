@@ -32,7 +32,7 @@ const number = (value, digits = 0) =>
 /** Three digits or so. */
 function short(value) {
   const size = Math.abs(value);
-  return number(value, size >= 100 || size === 0 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 4);
+  return value.toLocaleString(lang, { maximumFractionDigits: size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 4 });
 }
 const STEPS = { kW: [[1e6, "GW"], [1e3, "MW"], [1, "kW"]], kWh: [[1e6, "GWh"], [1e3, "MWh"], [1, "kWh"]] };
 /** A figure in a unit of its size: [text, unit]. */
@@ -157,7 +157,7 @@ function curves(parent, options) {
   const format = options.format ?? (value => quantity(value, unit));
   const ms = at => axis.start_ms + at * axis.step_s * 1000;
   const draw = (box, width) => {
-    const [from, to] = range, left = 50, right = 8, top = 16, low = 24;
+    const [from, to] = range, left = 50, right = 8, top = 20, low = 24;
     const inner = width - left - right, tall = height - top - low;
     let [least, most] = [0, 0];
     for (const one of series) for (const values of [one.top ?? one.values, one.low ?? []])
@@ -180,14 +180,18 @@ function curves(parent, options) {
       root.append(svg("line", { class: tick === 0 ? "zero" : "grid-line", x1: left, x2: width - right, y1: y(tick), y2: y(tick) }));
       root.append(svg("text", { x: left - 7, y: y(tick) + 4, "text-anchor": "end" }, +(tick / by).toPrecision(6)));
     }
-    root.append(svg("text", { x: left - 7, y: 8, "text-anchor": "end" }, name === "CNY/kWh" ? t("CNY/kWh") : name));
+    root.append(svg("text", { x: 0, y: 8 }, name === "CNY/kWh" ? t("CNY/kWh") : name));
     const marks = options.ticks ? options.ticks(width) : timeTicks(ms(from), ms(to), inner).map(([at, text]) => [(at - axis.start_ms) / axis.step_s / 1000, text]);
     for (const [at, text] of marks) {
       const px = x(at);
       root.append(svg("line", { class: "grid-line", x1: px, x2: px, y1: top + tall, y2: top + tall + 4 }));
       root.append(svg("text", { x: px, y: height - 6, "text-anchor": px < left + 14 ? "start" : px > width - 20 ? "end" : "middle" }, text));
     }
-    for (const one of series) root.append(...shapes(one, from, to, x, y, inner));
+    // Where single values cannot be seen, whole days are what can.
+    const day = Math.round(86400 / axis.step_s);
+    let group = Math.max(1, Math.round((to - from) / inner));
+    if (group > 1 && day > group) group = day;
+    for (const one of series) root.append(...shapes(one, from, to, x, y, group));
     const cursor = svg("line", { class: "cursor", y1: top, y2: top + tall, visibility: "hidden" });
     const pick = svg("rect", { class: "pick", y: top, height: tall, visibility: "hidden" });
     root.append(pick, cursor);
@@ -222,40 +226,36 @@ function curves(parent, options) {
   plot(parent, draw, options.label ?? series.map(one => one.name).join(", "));
 }
 
-/** The shapes of a series; more points than pixels become the least and the greatest of each pixel. */
-function shapes(one, from, to, x, y, inner) {
+/** The shapes of a series. More points than pixels become a band from least to greatest with the mean in it. */
+function shapes(one, from, to, x, y, perGroup) {
   const top = one.top ?? one.values, low = one.low, colour = one.colour;
-  const filled = ["area", "band", "stack"].includes(one.kind);
-  const group = Math.max(1, Math.floor((to - from) / inner));
-  const f = value => value.toFixed(1);
-  const runs = [];
+  const group = perGroup, f = value => value.toFixed(1), runs = [];
   let run = null;
   for (let at = from; at < to; at += group) {
-    let hi = null, lo = null, floor = null;
+    let hi = -Infinity, lo = Infinity, floor = Infinity, total = 0, known = 0;
     for (let k = at; k < Math.min(to, at + group); k++) {
       if (top[k] === null || top[k] === undefined) continue;
-      hi = hi === null ? top[k] : Math.max(hi, top[k]);
-      lo = lo === null ? top[k] : Math.min(lo, top[k]);
-      if (low) floor = floor === null ? low[k] ?? 0 : Math.min(floor, low[k] ?? 0);
+      hi = Math.max(hi, top[k]); lo = Math.min(lo, top[k]); total += top[k]; known++;
+      if (low) floor = Math.min(floor, low[k] ?? 0);
     }
-    if (hi === null) { run = null; continue; }
+    if (!known) { run = null; continue; }
     if (!run) runs.push(run = []);
-    run.push([at, Math.min(to, at + group), hi, lo, floor ?? 0]);
+    run.push([at, Math.min(to, at + group), hi, low ? floor : 0, lo, total / known]);
   }
+  // Values hold for their interval: steps, unless those are no wider than a pixel or two.
+  const stepped = x(from + group) - x(from) > 2.5;
+  const points = (run, value) => run.flatMap(([a, b, ...values]) => stepped
+    ? [`${f(x(a))},${f(y(values[value]))}`, `${f(x(b))},${f(y(values[value]))}`] : [`${f(x((a + b) / 2))},${f(y(values[value]))}`]);
+  const fill = (run, upper, lower, opacity) =>
+    svg("path", { d: `M${points(run, upper).join("L")}L${points(run, lower).reverse().join("L")}Z`, fill: colour, opacity });
   const out = [];
   for (const run of runs) {
-    // Values hold for their interval: steps, unless there are so many that steps are no more than a pixel or two.
-    const stepped = (to - from) / inner < 0.5;
-    const points = pick => run.flatMap(([a, b, ...values]) => stepped
-      ? [`${f(x(a))},${f(y(pick(values)))}`, `${f(x(b))},${f(y(pick(values)))}`] : [`${f(x((a + b) / 2))},${f(y(pick(values)))}`]);
-    if (filled) {
-      const lower = points(values => values[2]).reverse();
-      out.push(svg("path", { d: `M${points(values => values[0]).join("L")}L${lower.join("L")}Z`, fill: colour, opacity: one.kind === "stack" ? 0.85 : one.kind === "band" ? 0.16 : 0.2 }));
-    }
-    if (one.kind !== "band" && one.kind !== "stack") {
-      const line = group > 1
-        ? run.flatMap(([a, b, hi, lo]) => [`${f(x((a + b) / 2))},${f(y(hi))}`, `${f(x((a + b) / 2))},${f(y(lo))}`]) : points(values => values[0]);
-      out.push(svg("path", { d: `M${line.join("L")}`, fill: "none", stroke: colour, "stroke-width": group > 1 ? 1 : 1.8, "stroke-linejoin": "round", ...(one.kind === "dash" ? { "stroke-dasharray": "5 4" } : {}) }));
+    if (one.kind === "band") out.push(fill(run, 0, 1, 0.16));
+    else if (one.kind === "stack") out.push(fill(run, 0, 1, 0.85));
+    else {
+      if (group > 1) out.push(fill(run, 0, 2, 0.25));
+      else if (one.kind === "area") out.push(fill(run, 0, 1, 0.2));
+      out.push(svg("path", { d: `M${points(run, 3).join("L")}`, fill: "none", stroke: colour, "stroke-width": 1.8, "stroke-linejoin": "round", ...(one.kind === "dash" ? { "stroke-dasharray": "5 4" } : {}) }));
     }
   }
   return out;

@@ -158,13 +158,22 @@ function months(grid) {
     const promised = sum(list.map(event => event.promised_kwh)), delivered = sum(list.map(event => event.delivered_kwh));
     const box = card(promised > 0 ? t("programmes.title", { delivered: quantity(delivered, "kWh"), promised: quantity(promised, "kWh") }) : t("programmes.over"), t("programmes.note"));
     grid.append(box);
-    const axis = promising[0].programme.axis, all = promising[0].programme.committed.map((_, at) => promising.every(one => one.programme.committed[at] === null) ? null : sum(promising.map(one => one.programme.committed[at])));
-    // Only what lies around a programme is of interest on a short run.
-    const busy = all.map((value, at) => value ? at : -1).filter(at => at >= 0), pad = Math.ceil(5400 / axis.step_s);
-    const [from, to] = long ? [0, all.length] : [Math.max(0, busy[0] - pad), Math.min(all.length, busy[busy.length - 1] + pad + 1)];
-    curves(box, { axis: { start_ms: axis.start_ms + from * axis.step_s * 1000, step_s: axis.step_s }, legend: true, series: [
-      ...promising.map(one => ({ name: one.id, values: one.programme.delivered.slice(from, to), colour: colourOf.get(one.id), kind: "stack" })),
-      { name: t("programmes.committed"), values: all.slice(from, to), colour: "var(--ink)", kind: "dash" }] });
+    if (long && list.length > 1) {
+      // Single hours cannot be seen on a long run: each event is a column.
+      box.querySelector(".note").textContent = t("programmes.note.long");
+      const by = promising.map(one => ({ name: one.id, colour: colourOf.get(one.id), kind: "stack", values: list.map(event => event.by.find(part => part.aggregator === one.id)?.delivered_kwh ?? 0) }));
+      curves(box, { axis: { start_ms: 0, step_s: 1 }, unit: "kWh", zoom: false, legend: true, name: at => `${list[at].id} · ${moment(list[at].start_ms)}`,
+        ticks: width => { const count = Math.min(list.length, Math.floor(width / 90)); return Array.from({ length: count }, (_, k) => { const at = Math.floor(k * list.length / count); return [at + 0.5, dayName(list[at].start_ms)]; }); },
+        series: [...by, { name: t("programmes.committed"), values: list.map(event => event.promised_kwh), colour: "var(--ink)", kind: "dash" }] });
+    } else {
+      // Only what lies around a programme is of interest on a short run.
+      const axis = promising[0].programme.axis, all = promising[0].programme.committed.map((_, at) => promising.every(one => one.programme.committed[at] === null) ? null : sum(promising.map(one => one.programme.committed[at])));
+      const busy = all.map((value, at) => value ? at : -1).filter(at => at >= 0), pad = Math.ceil(5400 / axis.step_s);
+      const [from, to] = [Math.max(0, busy[0] - pad), Math.min(all.length, busy[busy.length - 1] + pad + 1)];
+      curves(box, { axis: { start_ms: axis.start_ms + from * axis.step_s * 1000, step_s: axis.step_s }, legend: true, series: [
+        ...promising.map(one => ({ name: one.id, values: one.programme.delivered.slice(from, to), colour: colourOf.get(one.id), kind: "stack" })),
+        { name: t("programmes.committed"), values: all.slice(from, to), colour: "var(--ink)", kind: "dash" }] });
+    }
   }
   if (!list.length) grid.append(empty(t("events.none")));
   else {
@@ -199,7 +208,7 @@ function months(grid) {
     curves(box, { axis: regulation.axis, series: [{ name: t("regulation.requested"), values: regulation.requested, colour: "var(--c1)", kind: "line" }, { name: t("regulation.achieved"), values: regulation.achieved, colour: "var(--c0)", kind: "line" }] });
     curves(errors, { axis: { start_ms: 0, step_s: 1 }, unit: "%", height: 230, zoom: false, format: value => `${number(value, 1)} %`,
       name: at => `${short(regulation.error_from_kw + at * width)} … ${short(regulation.error_from_kw + (at + 1) * width)} kW`,
-      ticks: () => [0, 0.25, 0.5, 0.75, 1].map(share => [share * counts.length, short(regulation.error_from_kw + share * counts.length * width)]),
+      ticks: () => [0, 0.25, 0.5, 0.75, 1].map(share => [share * counts.length, short(share === 0.5 ? 0 : regulation.error_from_kw + share * counts.length * width)]),
       series: [{ name: t("regulation.share"), values: counts.map(count => count / total * 100), colour: "var(--c0)", kind: "area" }] });
   }
 }
