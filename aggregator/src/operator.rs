@@ -103,10 +103,17 @@ impl<S: Sites> Operator<S> {
         self
     }
 
-    /// The same, with [`Operator::control`] called so often only: what stations are set holds at least until then.
+    /// The same, with [`Operator::control`] called so often only: what stations are set holds at least until then, and where that
+    /// is long, their own controllers are trusted to see who does not obey.
     #[must_use]
     pub fn with_period(mut self, period: TimeDelta) -> Operator<S> {
         self.idle_lease = period.max(IDLE_LEASE);
+        for controlled in &mut self.stations {
+            controlled.splitter = match period > IDLE_LEASE {
+                true => Splitter::trusting(),
+                false => Splitter::new(),
+            };
+        }
         self
     }
 

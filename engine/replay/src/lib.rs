@@ -21,6 +21,7 @@ use vpp_core::{
 };
 use vpp_dispatch::{
     Achieved, Answer, Config, CycleReport, Engine, Input, Output, PricePoint, Request, Solved,
+    Subsidy,
 };
 use vpp_optimizer::ResourceSchedule;
 
@@ -201,6 +202,11 @@ impl<S: Sites> Plant<S> {
     /// Tells the engine prices, which replace those of the same intervals.
     pub fn price(&mut self, prices: Vec<PricePoint>) {
         self.step(Input::Prices(prices));
+    }
+
+    /// Tells the engine what is paid for energy fed in; it replaces what was paid before.
+    pub fn subsidise(&mut self, subsidy: Option<Subsidy>) {
+        self.step(Input::Subsidy(subsidy));
     }
 
     /// Asks the engine for a change.
