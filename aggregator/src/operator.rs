@@ -16,7 +16,7 @@ use crate::site::{Lease, PileReading, PileSetpoint, Sites};
 use crate::split::Splitter;
 use crate::stay::{Desk, Doubts};
 
-/// How long a station keeps what it was set while no command is in force: some control periods.
+/// How long a station keeps what it was set while no command is in force: some control periods, or one where they are longer.
 const IDLE_LEASE: TimeDelta = TimeDelta::seconds(10);
 
 /// What has happened since the start.
@@ -44,6 +44,7 @@ pub struct Operator<S> {
     index: BTreeMap<StationId, usize>,
     stations: Vec<Controlled>,
     desk: Desk,
+    idle_lease: TimeDelta,
     statistics: Statistics,
     setpoints: Vec<PileSetpoint>,
 }
@@ -86,6 +87,7 @@ impl<S: Sites> Operator<S> {
         Operator {
             aggregator,
             desk: Desk::empty(sites.stations()),
+            idle_lease: IDLE_LEASE,
             sites,
             index,
             stations,
@@ -98,6 +100,13 @@ impl<S: Sites> Operator<S> {
     #[must_use]
     pub fn with_desk(mut self, desk: Desk) -> Operator<S> {
         self.desk = desk;
+        self
+    }
+
+    /// The same, with [`Operator::control`] called so often only: what stations are set holds at least until then.
+    #[must_use]
+    pub fn with_period(mut self, period: TimeDelta) -> Operator<S> {
+        self.idle_lease = period.max(IDLE_LEASE);
         self
     }
 
@@ -162,21 +171,23 @@ impl<S: Sites> Operator<S> {
         Some(acknowledgement)
     }
 
-    /// Brings the readings up to `now` and sets every station that can be set.
+    /// Brings the readings up to `now` and sets every station that moved and can be set.
     pub fn control(&mut self, now: Timestamp) {
         self.sites.advance(now);
         for station in 0..self.stations.len() {
-            self.control_station(now, station);
+            if self.sites.moved(station) {
+                self.control_station(now, station);
+            }
         }
         self.desk.sweep(now);
     }
 
-    /// What the stations report now; nothing from those out of reach.
+    /// What the stations report now; nothing from those that did not move or are out of reach.
     #[must_use]
     pub fn telemetry(&mut self, now: Timestamp) -> Vec<Telemetry> {
         let mut reports = Vec::with_capacity(self.stations.len());
         for station in 0..self.stations.len() {
-            if !self.sites.reachable(station) {
+            if !self.sites.reachable(station) || !self.sites.moved(station) {
                 continue;
             }
             if !self.stations[station].looked {
@@ -208,7 +219,8 @@ impl<S: Sites> Operator<S> {
         let controlled = &mut self.stations[station];
         let in_force = controlled.agent.in_force(now);
         let lease = Lease {
-            valid_until: in_force.valid_until.unwrap_or(now + IDLE_LEASE),
+            setpoint: in_force.setpoint,
+            valid_until: in_force.valid_until.unwrap_or(now + self.idle_lease),
             fallback: in_force.fallback,
         };
         let place = (station, &self.sites.stations()[station]);

@@ -64,6 +64,9 @@ pub struct PileSetpoint {
 /// tell it: an operator that falls silent leaves its stations safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
+    /// What the station was set to keep until then: of a ceiling, its controller may give what is left to a vehicle that plugs
+    /// in before anybody comes back.
+    pub setpoint: Power,
     /// First instant at which the setpoints no longer hold.
     pub valid_until: Timestamp,
     /// Ceiling on the station's draw from then on; no export.
@@ -77,6 +80,11 @@ pub trait Sites: Send {
 
     /// Brings readings up to `now`. A simulated world moves forward here; real ones refresh what they read.
     fn advance(&mut self, now: Timestamp);
+
+    /// Whether the last [`Sites::advance`] can have brought anything new of a station. One that it has not is left alone.
+    fn moved(&self, _station: usize) -> bool {
+        true
+    }
 
     /// Piles with a vehicle plugged in, in the order of their numbers.
     fn readings(&self, station: usize) -> &[PileReading];

@@ -10,6 +10,8 @@ pub mod format;
 pub mod import;
 pub mod price;
 pub mod problem;
+pub mod schema;
+pub mod template;
 pub mod world;
 
 mod build;

@@ -243,6 +243,7 @@ fn a_station_without_orders_keeps_its_own_fallback() {
     for version in VERSIONS {
         let wiring = ac(Phases::Three, RateUnit::Watts);
         let lease = Lease {
+            setpoint: kw(100),
             valid_until: at(60_500),
             fallback: kw(20),
         };
@@ -343,6 +344,7 @@ fn orders_that_make_no_sense_are_refused() {
         setpoint: kw(3),
     }];
     let lease = Lease {
+        setpoint: kw(3),
         valid_until: at(1),
         fallback: kw(1),
     };

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use vpp_market_adapters::regulation::droop::Droop;
 
-use crate::files;
+use vpp_results::files;
 
 /// Make a regulation signal from a record of grid frequency, by a droop with a dead band.
 ///

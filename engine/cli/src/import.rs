@@ -7,7 +7,7 @@ use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use vpp_scenarios::import::{ImportOptions, Stage, import};
 
-use crate::files;
+use vpp_results::files;
 
 /// Make a scenario from public data: real stations, sessions, base loads and a regulation signal.
 ///

@@ -5,13 +5,15 @@ mod baselines;
 mod capability;
 mod check;
 mod droop;
-mod files;
 mod import;
 mod market_day;
+mod new;
 mod plant;
 mod register;
+mod replay;
 mod rules;
 mod run;
+mod schema;
 mod score;
 mod serve;
 mod settle;
@@ -36,10 +38,13 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Replay(replay::Arguments),
     Serve(serve::Arguments),
     Aggregator(aggregator::Arguments),
     Register(register::Arguments),
     Check(check::Arguments),
+    New(new::Arguments),
+    Schema(schema::Arguments),
     Import(import::Arguments),
     Score(score::Arguments),
     Droop(droop::Arguments),
@@ -63,10 +68,13 @@ fn main() -> ExitCode {
         .init();
     let outcome = match arguments.command {
         Command::Run(arguments) => run::main(arguments),
+        Command::Replay(arguments) => replay::main(&arguments),
         Command::Serve(arguments) => serve::main(arguments),
         Command::Aggregator(arguments) => aggregator::main(&arguments),
         Command::Register(arguments) => register::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
+        Command::New(arguments) => new::main(&arguments),
+        Command::Schema(arguments) => schema::main(&arguments),
         Command::Import(arguments) => import::main(&arguments),
         Command::Score(arguments) => score::main(&arguments),
         Command::Droop(arguments) => droop::main(&arguments),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use vpp_replay::market_day::file::MarketDayFile;
 use vpp_replay::market_day::{DayResult, IntervalResult};
 
-use crate::files;
+use vpp_results::files;
 
 /// Run a day on a market for energy and fast regulation, from bid to score to money.
 ///

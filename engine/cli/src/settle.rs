@@ -24,7 +24,7 @@ use vpp_settlement::event::{Settlement, StationRecord, Terms, settle};
 use book::Book;
 use event_file::EventFile;
 
-use crate::files;
+use vpp_results::files;
 
 /// Settle a demand-response event from meter readings: each station's baseline and delivery, what the aggregator is paid,
 /// and each station's part, exact to the fen.

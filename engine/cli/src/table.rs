@@ -2,16 +2,11 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Context as _;
-use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType};
-use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::Type;
-
-use crate::files;
+use vpp_results::files;
+use vpp_results::schema::Kind;
+use vpp_results::sheet::{self, Data};
 
 /// What tables are written as.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -41,13 +36,14 @@ pub(crate) type Columns<'a> = [(&'a str, Column)];
 
 /// Writes a table where no reader sees it half written.
 pub(crate) fn write(path: &Path, columns: &Columns<'_>) -> anyhow::Result<()> {
-    files::write_by(path, |part| {
+    let written = files::write_by(path, |part| {
         if path.extension().is_some_and(|end| end == "parquet") {
             parquet(part, columns)
         } else {
             csv(part, columns)
         }
-    })
+    });
+    written.with_context(|| path.display().to_string())
 }
 
 fn csv(path: &Path, columns: &Columns<'_>) -> anyhow::Result<()> {
@@ -67,41 +63,21 @@ fn csv(path: &Path, columns: &Columns<'_>) -> anyhow::Result<()> {
 }
 
 fn parquet(path: &Path, columns: &Columns<'_>) -> anyhow::Result<()> {
-    let field = |(name, column): &(&str, Column)| {
-        let (physical, logical) = match column {
-            Column::Text(_) => (PhysicalType::BYTE_ARRAY, Some(LogicalType::String)),
-            Column::Whole(_) => (PhysicalType::INT64, None),
+    let (mut types, mut values) = (Vec::new(), Vec::new());
+    for (name, column) in columns {
+        let (kind, data) = match column {
+            Column::Text(texts) => (
+                Kind::Text,
+                Data::Text(texts.iter().map(|text| text.as_str().into()).collect()),
+            ),
+            Column::Whole(numbers) => (Kind::Whole, Data::Whole(numbers.clone())),
         };
-        let field = Type::primitive_type_builder(name, physical)
-            .with_repetition(Repetition::REQUIRED)
-            .with_logical_type(logical);
-        Ok(Arc::new(field.build()?))
-    };
-    let fields = columns.iter().map(field).collect::<anyhow::Result<_>>()?;
-    let schema = Type::group_type_builder("table")
-        .with_fields(fields)
-        .build()?;
-    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
-    let file = File::create(path)?;
-    let mut writer =
-        SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties.build()))?;
-    let mut group = writer.next_row_group()?;
-    for (_, column) in columns {
-        let mut out = group.next_column()?.context("a column too few")?;
-        match column {
-            Column::Text(values) => {
-                let values: Vec<ByteArray> = values.iter().map(|v| v.as_str().into()).collect();
-                out.typed::<ByteArrayType>()
-                    .write_batch(&values, None, None)?;
-            }
-            Column::Whole(values) => {
-                out.typed::<Int64Type>().write_batch(values, None, None)?;
-            }
-        }
-        out.close()?;
+        types.push(sheet::column_type(name, kind, false)?);
+        values.push(sheet::Column { data, levels: None });
     }
-    group.close()?;
-    writer.close()?;
+    let mut file = sheet::create(File::create(path)?, types, Vec::new())?;
+    sheet::write_group(&mut file, &mut values)?;
+    file.close()?;
     Ok(())
 }
 

@@ -6,7 +6,8 @@ use vpp_core::{Invalid, Power};
 /// How the engine decides. All times are lengths.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// From one control cycle to the next. 0.25 s to 60 s, default 4 s: the rhythm of automatic generation control.
+    /// From one control cycle to the next. 0.25 s to 1 h, default 4 s: the rhythm of automatic generation control. Long ones
+    /// are for replays.
     pub cycle: TimeDelta,
     /// From the beginning of a cycle to the release of its commands. Later is a miss. Default 4 s.
     pub deadline: TimeDelta,
@@ -33,6 +34,9 @@ pub struct Config {
     /// How much of the load before an event makes its baseline. Default 15 min: the rule for real-time events as quoted
     /// for Jiangsu by the China Smart Grid press (2015).
     pub baseline_window: TimeDelta,
+    /// Whether every station's charging is planned all the time; else in programmes and below nodes with an agreement only.
+    /// Default no.
+    pub orderly: bool,
     /// Share of the callable power that is promised, because vehicles come and go. Default 0.9.
     pub callable_share: f64,
     /// Share of the committed energy from which an event counts as delivered. Default 0.95.
@@ -72,6 +76,7 @@ impl Default for Config {
             deadband: Power::from_watts(500),
             horizon: vec![TimeDelta::minutes(15); 4],
             baseline_window: TimeDelta::minutes(15),
+            orderly: false,
             callable_share: 0.9,
             delivered_share: 0.95,
             hold_cycles: 3,
@@ -93,7 +98,7 @@ impl Config {
     pub fn check(&self) -> Result<(), Invalid> {
         let second = TimeDelta::seconds(1);
         let quarter = TimeDelta::milliseconds(250);
-        within("cycle", self.cycle, quarter, TimeDelta::seconds(60))?;
+        within("cycle", self.cycle, quarter, TimeDelta::hours(1))?;
         within(
             "deadline",
             self.deadline,
@@ -123,7 +128,7 @@ impl Config {
             "command_lifetime",
             self.command_lifetime,
             self.cycle * 2,
-            TimeDelta::minutes(15),
+            TimeDelta::hours(2),
         )?;
         let timeout = self.acknowledgement_timeout;
         within(

@@ -34,6 +34,7 @@ impl Engine {
             self.close_cycle(now, Released::default(), outputs);
             return;
         }
+        self.know_all();
         let pending = self.build_problem(now);
         outputs.push(Output::Solve(Box::new(SolveRequest {
             cycle: self.cycle,

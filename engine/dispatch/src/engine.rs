@@ -133,6 +133,7 @@ impl Engine {
                 Err(invalid) => outputs.push(Output::Rejected(invalid)),
             },
             Input::CycleStarted => self.start_cycle(now, outputs),
+            Input::Interim => self.serve_newcomers(now, outputs),
             Input::Solved(solved) => self.take_solution(now, solved, outputs),
             Input::SolveBudgetSpent { cycle } => self.go_without(now, cycle, outputs),
             Input::Signal(signal) => self.follow(now, signal, outputs),

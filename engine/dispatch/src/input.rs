@@ -119,6 +119,9 @@ pub enum Input {
     Subsidy(Option<Subsidy>),
     /// A control cycle begins.
     CycleStarted,
+    /// Between two control cycles that are long beside a stay: who came since the plan and cannot wait for the next one is let
+    /// charge.
+    Interim,
     /// The optimizer is done.
     Solved(Solved),
     /// The optimizer's budget of a cycle is over.

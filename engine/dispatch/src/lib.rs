@@ -21,6 +21,7 @@ mod ingest;
 mod input;
 mod invitations;
 mod issue;
+mod newcomers;
 mod plan;
 mod regulation;
 mod report;

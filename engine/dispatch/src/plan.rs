@@ -68,8 +68,12 @@ impl Engine {
         used
     }
 
-    /// Whether a station's charging is orderly all the time: something was agreed for a node above, and not yet over.
+    /// Whether a station's charging is orderly all the time: all are, or something was agreed for a node above, and not yet
+    /// over.
     pub(crate) fn is_orderly(&self, now: Timestamp, station: usize) -> bool {
+        if self.config.orderly {
+            return true;
+        }
         let tree = self.fleet.tree();
         let mut above = tree.path_to_root(self.fleet.node_of(station));
         above.any(|node| {
@@ -87,6 +91,7 @@ impl Engine {
                 state.is_managed() && state.is_callable(now, &self.config)
             })
             .collect();
+        let prices: Vec<(f64, f64)> = intervals.iter().map(|i| self.mean_price(*i)).collect();
         let mut problem = Problem {
             intervals_h: intervals
                 .iter()
@@ -94,7 +99,7 @@ impl Engine {
                 .collect(),
             resources: stations
                 .iter()
-                .map(|s| self.resource(now, *s, &intervals))
+                .map(|s| self.resource(now, *s, &intervals, &prices))
                 .collect(),
             nodes: self.nodes(now, &intervals, &stations),
             requirements: Vec::new(),
@@ -153,7 +158,13 @@ impl Engine {
             .collect()
     }
 
-    fn resource(&self, now: Timestamp, station: usize, intervals: &[Interval]) -> Resource {
+    fn resource(
+        &self,
+        now: Timestamp,
+        station: usize,
+        intervals: &[Interval],
+        prices: &[(f64, f64)],
+    ) -> Resource {
         let registered = &self.fleet.stations()[station];
         let state = &self.states[station];
         let flexibility = Flexibility::of(registered, &state.sessions, now, intervals);
@@ -169,7 +180,6 @@ impl Engine {
                 .map(|e| e.as_kilowatt_hours())
                 .collect::<Vec<f64>>()
         };
-        let prices: Vec<(f64, f64)> = intervals.iter().map(|i| self.price(i.start())).collect();
         let highest = prices.iter().map(|(energy, _)| *energy).fold(0.0, f64::max);
         let charge_max_kw = kilowatts(&flexibility.max_charge);
         let discharge_max_kw = kilowatts(&flexibility.max_discharge);
@@ -193,6 +203,22 @@ impl Engine {
                 + self.config.charging_value_cny_per_kwh,
             regulates: registered.regulates,
         }
+    }
+
+    /// Mean prices over an interval, seen every quarter of an hour: long ones reach over several periods of a tariff.
+    fn mean_price(&self, interval: Interval) -> (f64, f64) {
+        let starts = std::iter::successors(Some(interval.start()), |at| {
+            Some(*at + TimeDelta::minutes(15)).filter(|at| *at < interval.end())
+        });
+        let (mut energy, mut feed_in, mut weight) = (0.0, 0.0, 0.0);
+        for at in starts {
+            let hours = as_hours((interval.end() - at).min(TimeDelta::minutes(15)));
+            let price = self.price(at);
+            energy += price.0 * hours;
+            feed_in += price.1 * hours;
+            weight += hours;
+        }
+        (energy / weight, feed_in / weight)
     }
 
     /// Price of energy drawn and fed in at an instant, a subsidy included, CNY/kWh.

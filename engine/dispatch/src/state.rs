@@ -49,6 +49,8 @@ pub struct StationState {
     pub active_power: Power,
     /// Vehicles plugged in by the last sample.
     pub sessions: Vec<Session>,
+    /// Departures of the vehicles that the plan knew of, ascending.
+    pub(crate) known: Vec<Timestamp>,
     /// The last command that was accepted.
     pub in_force: Option<Command>,
     /// Since when it is followed.

@@ -1,22 +1,32 @@
 //! The dispatch engine, its aggregators and their stations on a virtual clock: the same state machine and the same agents
 //! that run live, without threads, network or waiting.
 //!
-//! Time moves in steps of one second. In each, the stations live, then they report (every telemetry period), then a
-//! control cycle runs where one is due, then whoever drives the plant acts for the grid. A command is taken and answered
-//! in the second in which it is sent, and the optimizer takes no time at all; delays are the stations' own. Two runs of
-//! the same plant are the same.
+//! Time moves in steps of one second, or of any length ([`Plant::advance_by`]). In each, the stations live, then they report
+//! (every telemetry period), then a control cycle runs where one is due, then whoever drives the plant acts for the grid. A
+//! command is taken and answered in the instant in which it is sent, and the optimizer takes no time at all; delays are the
+//! stations' own. Two runs of the same plant are the same, on however many threads.
 
+pub mod faults;
+pub mod folder;
 pub mod market_day;
+pub mod record;
+pub mod run;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use chrono::TimeDelta;
+use rayon::prelude::*;
 use vpp_aggregator::{Operator, Sites};
-use vpp_core::{AggregatorId, Command, Fleet, Invalid, RegulationSignal, RequestId, Timestamp};
+use vpp_core::{
+    AggregatorId, Command, Fault, Fleet, Invalid, RegulationSignal, RequestId, Telemetry, Timestamp,
+};
 use vpp_dispatch::{
     Achieved, Answer, Config, CycleReport, Engine, Input, Output, PricePoint, Request, Solved,
+    Subsidy,
 };
 use vpp_optimizer::ResourceSchedule;
+
+use faults::{FaultCounts, Faults, Switches};
 
 /// One step of time.
 pub const STEP: TimeDelta = TimeDelta::seconds(1);
@@ -33,6 +43,8 @@ pub struct Plant<S> {
     next_request: u64,
     last_plan: Vec<ResourceSchedule>,
     counts: Counts,
+    before_cycle: Counts,
+    faults: Option<Faults<S>>,
 }
 
 /// What has happened since the start.
@@ -93,6 +105,8 @@ impl<S: Sites> Plant<S> {
             next_request: 0,
             last_plan: Vec::new(),
             counts: Counts::default(),
+            before_cycle: Counts::default(),
+            faults: None,
         };
         for aggregator in fleet.aggregators() {
             plant.request(Request::RegisterAggregator(aggregator.clone()))?;
@@ -132,23 +146,49 @@ impl<S: Sites> Plant<S> {
         self.counts
     }
 
-    /// One step of time. The report of the control cycle, if one ran.
+    /// The same, when the last control cycle began.
+    #[must_use]
+    pub fn counts_before_cycle(&self) -> Counts {
+        self.before_cycle
+    }
+
+    /// Lets this go wrong from now on, and nothing else.
+    pub fn set_faults(&mut self, faults: Vec<Fault>, switches: Switches<S>) {
+        self.faults = (!faults.is_empty()).then(|| Faults::new(faults, switches));
+    }
+
+    /// What the faults did to messages.
+    #[must_use]
+    pub fn fault_counts(&self) -> FaultCounts {
+        self.faults
+            .as_ref()
+            .map_or_else(FaultCounts::default, Faults::counts)
+    }
+
+    /// A step of one second. The report of the control cycle, if one ran.
     pub fn advance(&mut self) -> Option<CycleReport> {
-        self.now += STEP;
-        for operator in &mut self.operators {
-            operator.control(self.now);
+        self.advance_by(STEP)
+    }
+
+    /// A step of time, not negative, in which nobody acts. The report of the control cycle, if one ran: at most one does, at the
+    /// end.
+    pub fn advance_by(&mut self, step: TimeDelta) -> Option<CycleReport> {
+        self.now += step;
+        let now = self.now;
+        if let Some(faults) = &mut self.faults {
+            faults.turn(now, &mut self.operators);
         }
-        if self.now >= self.next_report {
-            self.next_report = self.now + self.engine.config().telemetry_period;
-            for at in 0..self.operators.len() {
-                for telemetry in self.operators[at].telemetry(self.now) {
-                    self.step(Input::Telemetry(telemetry));
-                }
-            }
+        let operators = self.operators.par_iter_mut();
+        operators.for_each(|operator| operator.control(now));
+        self.pass_what_was_held();
+        if now >= self.next_report {
+            self.next_report = now + self.engine.config().telemetry_period;
+            self.report();
         }
-        if self.now < self.next_cycle {
+        if now < self.next_cycle {
             return None;
         }
+        self.before_cycle = self.counts;
         self.next_cycle += self.engine.config().cycle;
         let report = self.step(Input::CycleStarted).report;
         self.counts.cycles += 1;
@@ -156,6 +196,70 @@ impl<S: Sites> Plant<S> {
             self.counts.limit_violations += report.limit_violation_count as u64;
         }
         report
+    }
+
+    /// The first report and the first control cycle, at the start: the stations are steered from there on. Without it, both come
+    /// with the first step.
+    pub fn begin(&mut self) -> Option<CycleReport> {
+        self.next_cycle = self.now;
+        self.advance_by(TimeDelta::zero())
+    }
+
+    /// Lets who came since the last cycle and cannot wait for the next one charge.
+    pub fn serve_newcomers(&mut self) {
+        self.step(Input::Interim);
+    }
+
+    /// Lets all stations that moved report, whenever the next report is due.
+    pub fn report(&mut self) {
+        let now = self.now;
+        let operators = self.operators.par_iter_mut();
+        let reports: Vec<Vec<Telemetry>> =
+            operators.map(|operator| operator.telemetry(now)).collect();
+        for (at, reports) in reports.into_iter().enumerate() {
+            for telemetry in reports {
+                let arrived = match &mut self.faults {
+                    Some(faults) => faults.report(now, self.operators[at].aggregator(), telemetry),
+                    None => Some(telemetry),
+                };
+                if let Some(telemetry) = arrived {
+                    self.step(Input::Telemetry(telemetry));
+                }
+            }
+        }
+    }
+
+    /// What faults held up until now comes: reports, and commands that were sent meanwhile.
+    fn pass_what_was_held(&mut self) {
+        let now = self.now;
+        let Some(faults) = &mut self.faults else {
+            return;
+        };
+        let (commands, reports) = (faults.due_commands(now), faults.due_reports(now));
+        for telemetry in reports {
+            self.step(Input::Telemetry(telemetry));
+        }
+        for command in commands {
+            if let Some(answer) = self.hand_over(&command) {
+                self.step(answer);
+            }
+        }
+    }
+
+    /// Tells the engine prices, which replace those of the same intervals.
+    pub fn price(&mut self, prices: Vec<PricePoint>) {
+        self.step(Input::Prices(prices));
+    }
+
+    /// Tells the engine of a subsidy for what vehicles feed in; it replaces the one before.
+    ///
+    /// # Errors
+    /// One that cannot be.
+    pub fn subsidise(&mut self, subsidy: Option<Subsidy>) -> Result<(), Invalid> {
+        match self.step(Input::Subsidy(subsidy)).rejected {
+            None => Ok(()),
+            Some(invalid) => Err(invalid),
+        }
     }
 
     /// Asks the engine for a change.
@@ -233,6 +337,14 @@ impl<S: Sites> Plant<S> {
 
     fn deliver(&mut self, command: &Command) -> Option<Input> {
         self.counts.commands += 1;
+        let held = self
+            .faults
+            .as_mut()
+            .is_some_and(|faults| faults.holds(command));
+        if held { None } else { self.hand_over(command) }
+    }
+
+    fn hand_over(&mut self, command: &Command) -> Option<Input> {
         let operator = *self.routes.get(&command.aggregator)?;
         let answer = self.operators[operator].receive(self.now, command)?;
         self.counts.acknowledgements += 1;

@@ -13,7 +13,7 @@ use vpp_core::units::MAX_KILOWATTS;
 use vpp_market_adapters::tariff::RulePack;
 
 use crate::draw::Quantiles;
-use crate::format::{FORMAT, Scenario, SessionProfile, SwapProfile};
+use crate::format::{Dispatch, FORMAT, Scenario, SessionProfile, SwapProfile};
 use crate::generate::Generated;
 use crate::problem::did_you_mean;
 
@@ -90,6 +90,34 @@ impl Findings {
     }
 }
 
+fn check_dispatch(findings: &mut Findings, dispatch: &Dispatch) {
+    let path = |key: &str| format!("dispatch.{key}");
+    let (cycle, step) = (dispatch.cycle_s, dispatch.step_s);
+    findings.within(path("cycle_s"), f64::from(cycle), 1.0, 3_600.0);
+    findings.within(path("step_s"), f64::from(step), 1.0, 900.0);
+    if step > 0 && cycle % step != 0 {
+        findings.add(
+            path("step_s"),
+            format!("{step} does not divide the cycle of {cycle}"),
+        );
+    }
+    // A local midnight ends a step.
+    if step > 0 && 3_600 % step != 0 {
+        findings.add(path("step_s"), format!("{step} does not divide an hour"));
+    }
+    let count = dispatch.horizon_minutes.len();
+    if !(1..=96).contains(&count) {
+        findings.add(
+            path("horizon_minutes"),
+            format!("{count} intervals are outside 1 to 96"),
+        );
+    }
+    for (at, minutes) in dispatch.horizon_minutes.iter().enumerate() {
+        let path = format!("dispatch.horizon_minutes[{at}]");
+        findings.within(path, f64::from(*minutes), 1.0, 1_440.0);
+    }
+}
+
 impl Scenario {
     /// Everything that is wrong with the values, with what was made of rows of `fleet.generate`.
     pub(crate) fn check(&self, generated: &[Generated]) -> Vec<Finding> {
@@ -102,6 +130,7 @@ impl Scenario {
         let mut findings = Findings::default();
         self.check_header(&mut findings);
         self.check_calendar(&mut findings);
+        check_dispatch(&mut findings, &self.dispatch);
         self.check_assumptions(&mut findings);
         if let Some(Err(invalid)) = self.warranty.as_ref().map(Warranty::check) {
             findings.add(format!("warranty.{}", invalid.field), invalid.problem);

@@ -17,7 +17,7 @@ use vpp_core::{AggregatorId, EventId, Invalid};
 use vpp_market_adapters::RulePack;
 
 use crate::format::{
-    Calendar, EventKind, EventRow, FORMAT, FleetRows, Header, Regulation, TariffChoice,
+    Calendar, Dispatch, EventKind, EventRow, FORMAT, FleetRows, Header, Regulation, TariffChoice,
 };
 use crate::{Problem, Scenario};
 use sample::Draws;
@@ -178,6 +178,7 @@ pub fn import(
         warranty: Some(figures::warranty()),
         sessions,
         swaps: std::collections::BTreeMap::new(),
+        dispatch: Dispatch::default(),
         events: event.into_iter().collect(),
         regulation,
         faults: Vec::new(),

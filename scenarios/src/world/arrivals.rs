@@ -62,6 +62,11 @@ impl Arrivals {
         Some(arrived)
     }
 
+    /// When the next one comes, milliseconds of the epoch.
+    pub(super) fn next(&self) -> Option<i64> {
+        self.next
+    }
+
     fn after(&self, model: &StationModel, at: i64, draws: &mut Draws) -> Option<i64> {
         let at = instant(at);
         let until = at + LOOK_AHEAD;
@@ -122,6 +127,8 @@ pub(super) fn vehicle(
         consents,
         told: 0,
         power: 0,
+        came: arrival,
+        gave: false,
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Behaviour {
     pub v2g_consent_share: f64,
     /// State of charge below which no battery is discharged.
     pub v2g_floor: f64,
+    /// State of charge above which the makers let no battery be charged.
+    pub soc_ceiling: f64,
     /// Share of piles that follow no setpoint and charge as they like.
     pub disobeying_pile_share: f64,
     /// Share of stations that refuse every command.
@@ -71,6 +73,7 @@ impl Behaviour {
             battery_capacity_kwh: assumptions.battery_capacity_kwh.clone(),
             v2g_consent_share: assumptions.v2g_consent_share,
             v2g_floor: assumptions.v2g_floor,
+            soc_ceiling: 1.0,
             disobeying_pile_share: assumptions.disobeying_pile_share,
             refusing_station_share: assumptions.refusing_station_share,
             unreachable_station_share: assumptions.unreachable_station_share,
@@ -91,7 +94,11 @@ impl WorldConfig {
     ) -> Result<WorldConfig, Invalid> {
         let fleet = scenario.fleet()?;
         let start = scenario.start();
-        let behaviour = Arc::new(Behaviour::of(&scenario.assumptions, start));
+        let warranty = scenario.warranty.as_ref();
+        let behaviour = Arc::new(Behaviour {
+            soc_ceiling: warranty.map_or(1.0, |warranty| warranty.soc_ceiling),
+            ..Behaviour::of(&scenario.assumptions, start)
+        });
         let named = scenario.sessions.iter();
         let profiles: Vec<(&SessionProfile, Arc<SessionProfile>)> = named
             .map(|(_, profile)| (profile, Arc::new(profile.clone())))

@@ -8,6 +8,7 @@
 
 mod arrivals;
 mod battery;
+mod coarse;
 mod config;
 mod draws;
 mod station;
@@ -20,6 +21,8 @@ mod tests;
 
 use std::sync::{Arc, Mutex};
 
+use chrono::TimeDelta;
+use rayon::prelude::*;
 use vpp_aggregator::{Book, Desk, Guard, Lease, Operator, PileReading, PileSetpoint, Sites};
 use vpp_core::{AggregatorId, Energy, Invalid, Power, Station, Timestamp};
 
@@ -32,6 +35,8 @@ pub use tally::Tally;
 
 /// The grid on which time moves.
 const STEP_MS: i64 = 1_000;
+/// Stations that one thread takes at a time.
+const TASK: usize = 16;
 /// The coarser grid of the warm-up.
 const WARM_UP_STEP_MS: i64 = 60_000;
 
@@ -42,6 +47,11 @@ pub struct World {
     states: Vec<StationState>,
     /// Milliseconds of the epoch.
     now: i64,
+    start: i64,
+    /// Length of the long steps of stations that live in those.
+    coarse_ms: i64,
+    /// Which stations the last advance brought further.
+    moved: Vec<bool>,
 }
 
 impl World {
@@ -65,11 +75,28 @@ impl World {
             state.read(start);
             state
         };
-        let states = config.stations.into_iter().map(warm).collect();
+        let models = config.stations.into_par_iter();
+        let states: Vec<StationState> = models.map(warm).collect();
         World {
             stations,
+            moved: vec![true; states.len()],
             states,
             now: start,
+            start,
+            coarse_ms: STEP_MS,
+        }
+    }
+
+    /// From now on every station lives in steps of `step`, whole seconds counted from the start; those that `fine` names in
+    /// steps of a second, as all do without this. A step of a second is fine for all.
+    ///
+    /// The same vehicles come and go at the same seconds, and energy is exact (`coarse.rs` says how); delays and ramps of some
+    /// seconds are left out.
+    pub fn set_pace(&mut self, step: TimeDelta, fine: impl Fn(&Station) -> bool) {
+        self.coarse_ms = step.num_milliseconds().max(STEP_MS) / STEP_MS * STEP_MS;
+        let states = self.states.iter_mut().zip(&self.stations);
+        for (state, station) in states {
+            state.set_coarse(self.coarse_ms > STEP_MS && !fine(station));
         }
     }
 
@@ -144,17 +171,36 @@ impl Sites for World {
     }
 
     fn advance(&mut self, now: Timestamp) {
-        let steps = (now.timestamp_millis() - self.now).div_euclid(STEP_MS);
-        if steps <= 0 {
+        let since = now.timestamp_millis() - self.start;
+        if self.start + since < self.now + STEP_MS {
             return;
         }
-        for state in &mut self.states {
-            for step in 0..steps {
-                state.tick(self.now + step * STEP_MS, STEP_MS);
+        self.now = self.start + since / STEP_MS * STEP_MS;
+        let (fine, coarse) = (
+            self.now,
+            self.start + since / self.coarse_ms * self.coarse_ms,
+        );
+        let live = |state: &mut StationState| {
+            let until = if state.coarse { coarse } else { fine };
+            let moves = state.now < until;
+            if moves && state.coarse {
+                state.live(until, self.coarse_ms);
+            } else {
+                while state.now < until {
+                    state.tick(state.now, STEP_MS);
+                }
             }
-            state.read(self.now + steps * STEP_MS);
-        }
-        self.now += steps * STEP_MS;
+            if moves {
+                state.read(until);
+            }
+            moves
+        };
+        let states = self.states.par_iter_mut().with_min_len(TASK);
+        states.map(live).collect_into_vec(&mut self.moved);
+    }
+
+    fn moved(&self, station: usize) -> bool {
+        self.moved[station]
     }
 
     fn readings(&self, station: usize) -> &[PileReading] {

@@ -19,19 +19,23 @@ const SHORT: i64 = 36_000_000;
 /// A simulated station.
 #[derive(Clone, Debug)]
 pub(super) struct StationState {
-    model: StationModel,
-    efficiency: Efficiency,
-    piles: Vec<PileModel>,
+    pub(super) model: StationModel,
+    pub(super) efficiency: Efficiency,
+    pub(super) piles: Vec<PileModel>,
     draws: Draws,
-    arrivals: Vec<Arrivals>,
-    swapping: Option<Swapping>,
+    pub(super) arrivals: Vec<Arrivals>,
+    pub(super) swapping: Option<Swapping>,
+    /// Until when it has lived.
+    pub(super) now: i64,
+    /// Whether it lives in long steps.
+    pub(super) coarse: bool,
     /// In the order of their piles; the packs of a swap station are vehicles that stay.
-    vehicles: Vec<Vehicle>,
+    pub(super) vehicles: Vec<Vehicle>,
     /// Setpoints on their way to the piles, with the instant at which they take effect.
     underway: VecDeque<(i64, Vec<PileSetpoint>)>,
     delay_ms: i64,
     /// What was set from outside; none before the first time.
-    lease: Option<Lease>,
+    pub(super) lease: Option<Lease>,
     /// The controller on the spot, for when nobody else is in charge.
     local: Splitter,
     pub(super) refusal: Option<String>,
@@ -80,6 +84,8 @@ impl StationState {
             draws,
             arrivals,
             swapping,
+            now,
+            coarse: false,
             vehicles,
             underway: VecDeque::new(),
             delay_ms,
@@ -95,28 +101,45 @@ impl StationState {
 
     /// Lives through `length_ms` from `now`.
     pub(super) fn tick(&mut self, now: i64, length_ms: i64) {
+        self.come_and_go(now);
+        self.hear(now);
+        if self.is_alone(now) {
+            self.control_itself(now);
+        }
+        let mut at_grid = 0;
+        for vehicle in &mut self.vehicles {
+            let pile = &self.piles[vehicle.pile as usize];
+            let moved = vehicle.run(pile, now, length_ms, self.efficiency);
+            vehicle.gave |= moved.at_grid < 0;
+            at_grid += moved.at_grid;
+            self.tally.moved(moved);
+        }
+        self.tally.metered(at_grid);
+        self.now = now + length_ms;
+    }
+
+    /// Lets leave who leaves by `now`, and come who comes.
+    pub(super) fn come_and_go(&mut self, now: i64) {
         self.depart(now);
         self.arrive(now);
         if let Some(swapping) = &mut self.swapping {
             swapping.swap(&mut self.vehicles, now, &mut self.draws, &mut self.tally);
         }
-        self.hear(now);
-        if self
-            .lease
-            .is_none_or(|lease| now >= lease.valid_until.timestamp_millis())
-        {
-            self.control_itself(now);
-        }
-        for vehicle in &mut self.vehicles {
-            let pile = &self.piles[vehicle.pile as usize];
-            let moved = vehicle.run(pile, now, length_ms, self.efficiency);
-            self.tally.moved(moved);
-        }
+    }
+
+    /// Whether nobody outside is in charge.
+    pub(super) fn is_alone(&self, now: i64) -> bool {
+        let over = |lease: Lease| now >= lease.valid_until.timestamp_millis();
+        self.lease.is_none_or(over)
     }
 
     /// Takes setpoints from outside. They reach the piles after the station's delay.
     pub(super) fn apply(&mut self, now: i64, setpoints: &[PileSetpoint], lease: Lease) {
         self.lease = Some(lease);
+        if self.coarse {
+            tell(&mut self.vehicles, setpoints);
+            return;
+        }
         self.underway
             .push_back((now + self.delay_ms, setpoints.to_vec()));
     }
@@ -183,6 +206,7 @@ impl StationState {
         self.vehicles.retain(|vehicle| {
             let stays = now < vehicle.departure;
             if !stays {
+                tally.v2g_vehicles += u64::from(vehicle.gave);
                 let short = vehicle.wanted - vehicle.battery.stored;
                 tally.departed(
                     vehicle.battery.stored,
@@ -203,7 +227,8 @@ impl StationState {
                 };
                 let model = &self.piles[pile as usize];
                 let (station, draws) = (&self.model, &mut self.draws);
-                let vehicle = vehicle(station, self.efficiency, (pile, model), arrival, draws);
+                let mut vehicle = vehicle(station, self.efficiency, (pile, model), arrival, draws);
+                vehicle.came = now;
                 self.tally.arrived(vehicle.battery.stored);
                 let place = self.vehicles.partition_point(|other| other.pile < pile);
                 self.vehicles.insert(place, vehicle);
@@ -225,7 +250,7 @@ impl StationState {
     }
 
     /// Hands setpoints that have arrived by `now` to the piles.
-    fn hear(&mut self, now: i64) {
+    pub(super) fn hear(&mut self, now: i64) {
         while self.underway.front().is_some_and(|(due, _)| *due <= now) {
             let Some((_, setpoints)) = self.underway.pop_front() else {
                 return;
@@ -235,7 +260,7 @@ impl StationState {
     }
 
     /// Keeps the ceiling that holds without word from outside.
-    fn control_itself(&mut self, now: i64) {
+    pub(super) fn control_itself(&mut self, now: i64) {
         self.underway.clear();
         let default = self.model.station.default_setpoint;
         let ceiling = self.lease.map_or(default, |lease| lease.fallback);

@@ -75,7 +75,9 @@ impl Swapping {
                 continue;
             };
             tally.departed(pack.battery.stored, 0);
+            tally.v2g_vehicles += u64::from(pack.gave);
             *pack = self.pack(pack.pile, soc, at);
+            pack.came = now;
             tally.arrived(pack.battery.stored);
         }
     }
@@ -127,7 +129,14 @@ impl Swapping {
             consents: true,
             told: 0,
             power: 0,
+            came: now,
+            gave: false,
         }
+    }
+
+    /// When the next one comes, milliseconds of the epoch.
+    pub(super) fn next(&self) -> Option<i64> {
+        self.next
     }
 
     fn after(&self, at: i64, draws: &mut Draws) -> Option<i64> {

@@ -21,6 +21,12 @@ pub struct Tally {
     pub energy_drawn: Energy,
     /// Given to the grid, as a magnitude.
     pub energy_exported: Energy,
+    /// Drawn from the grid as the meter at the connection sees it, without what vehicles give each other.
+    pub metered_import: Energy,
+    /// Given to the grid as that meter sees it, as a magnitude.
+    pub metered_export: Energy,
+    /// Vehicles that were discharged at all during their stay, counted when they leave.
+    pub v2g_vehicles: u64,
     /// Put into batteries.
     pub energy_charged: Energy,
     /// Taken out of batteries, as a magnitude.
@@ -41,6 +47,12 @@ impl Tally {
             self.energy_exported += energy(-moved.at_grid);
             self.energy_discharged += energy(-moved.stored);
         }
+    }
+
+    /// What all vehicles together moved at the connection in a time that the meter cannot tell apart.
+    pub(super) fn metered(&mut self, at_grid: i64) {
+        self.metered_import += Energy::from_watt_milliseconds(at_grid.max(0));
+        self.metered_export += Energy::from_watt_milliseconds((-at_grid).max(0));
     }
 
     pub(super) fn arrived(&mut self, stored: i64) {
@@ -64,6 +76,9 @@ impl Tally {
         self.energy_short += other.energy_short;
         self.energy_drawn += other.energy_drawn;
         self.energy_exported += other.energy_exported;
+        self.metered_import += other.metered_import;
+        self.metered_export += other.metered_export;
+        self.v2g_vehicles += other.v2g_vehicles;
         self.energy_charged += other.energy_charged;
         self.energy_discharged += other.energy_discharged;
         self.energy_arrived += other.energy_arrived;

@@ -45,6 +45,10 @@ pub(super) struct Vehicle {
     pub(super) told: i64,
     /// What it draws, watts.
     pub(super) power: i64,
+    /// When it was first seen, milliseconds of the epoch.
+    pub(super) came: i64,
+    /// Whether it was discharged during this stay.
+    pub(super) gave: bool,
 }
 
 impl Vehicle {
@@ -88,16 +92,7 @@ impl Vehicle {
             return Moved::default();
         }
         let (low, high) = (-self.max_discharge(pile), self.max_charge(pile));
-        let goal = if pile.obeys {
-            let told = if (0..pile.least).contains(&self.told) {
-                0
-            } else {
-                self.told
-            };
-            told.clamp(low, high)
-        } else {
-            high
-        };
+        let goal = self.goal(pile);
         let step = wide_step(pile.ramp, length_ms);
         let ramped = self.power + (goal - self.power).clamp(-step, step);
         // A full battery or an empty one stops at once, whatever the ramp.
@@ -107,6 +102,51 @@ impl Vehicle {
             .run(ramped.clamp(low, high), length_ms, efficiency);
         Moved {
             at_grid: self.power * length_ms,
+            stored: self.battery.stored - before,
+        }
+    }
+
+    /// What it will draw now, once it had time to ramp.
+    pub(super) fn goal(&self, pile: &PileModel) -> i64 {
+        let (low, high) = (-self.max_discharge(pile), self.max_charge(pile));
+        if !pile.obeys {
+            return high;
+        }
+        let off = (0..pile.least).contains(&self.told);
+        if off { 0 } else { self.told.clamp(low, high) }
+    }
+
+    /// With what it can be charged for so long without going beyond a state of charge.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // far below 2^53
+    pub(super) fn may_charge(&self, soc: f64, length_ms: i64, efficiency: Efficiency) -> i64 {
+        if soc >= 1.0 {
+            return i64::MAX;
+        }
+        let room = (soc * self.battery.capacity as f64) as i64 - self.battery.stored;
+        efficiency.drawn(room.max(0)) / length_ms.max(1)
+    }
+
+    /// Lives through a time that is long beside delays and ramps, which are left out.
+    pub(super) fn run_long(
+        &mut self,
+        pile: &PileModel,
+        now: i64,
+        length_ms: i64,
+        efficiency: Efficiency,
+    ) -> Moved {
+        let length_ms = length_ms.min(self.departure - now);
+        if length_ms <= 0 {
+            self.power = 0;
+            return Moved::default();
+        }
+        let before = self.battery.stored;
+        let at_grid = match self.goal(pile) {
+            0 => 0,
+            goal => self.battery.run_long(goal, length_ms, efficiency),
+        };
+        self.power = self.goal(pile);
+        Moved {
+            at_grid,
             stored: self.battery.stored - before,
         }
     }

@@ -11,7 +11,7 @@ use vpp_market_adapters::capability::{Capability, CapabilityRules, Purpose, Step
 use vpp_market_adapters::regulation::Sample;
 
 use super::Promised;
-use crate::files;
+use vpp_results::files;
 
 pub(super) struct Report<'a> {
     pub(super) name: String,

@@ -1,6 +1,7 @@
 //! The world by itself, and under an operator.
 
 mod closed_loop;
+mod coarse;
 mod physics;
 mod scenario;
 mod swap;
@@ -57,6 +58,7 @@ fn behaviour() -> Behaviour {
         battery_capacity_kwh: quantiles(&[35.0, 60.0, 100.0]),
         v2g_consent_share: 0.7,
         v2g_floor: 0.3,
+        soc_ceiling: 1.0,
         disobeying_pile_share: 0.0,
         refusing_station_share: 0.0,
         unreachable_station_share: 0.0,

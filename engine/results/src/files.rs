@@ -3,34 +3,44 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use crate::Error;
 
 /// Writes a file where no reader sees it half written, and none of what was there is lost when the disk is full.
-pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) -> anyhow::Result<()> {
-    write_by(path, |part| Ok(std::fs::write(part, text)?))
+///
+/// # Errors
+/// What the system says; what was there is there still.
+pub fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Error> {
+    write_by(path, |part| {
+        std::fs::write(part, text).map_err(Error::io(path))
+    })
 }
 
 /// The same, written by `write` under another name first.
-pub(crate) fn write_by(
+///
+/// # Errors
+/// What `write` or the system says; what was there is there still.
+pub fn write_by<E: From<Error>>(
     path: &Path,
-    write: impl FnOnce(&Path) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+    write: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
     // A pipe or a terminal takes what comes; a link stays one.
     if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) {
-        return write(path).with_context(|| path.display().to_string());
+        return write(path);
     }
     let target = std::fs::canonicalize(path);
     let path = target.as_deref().unwrap_or(path);
     let part = part(path);
-    let written = write(&part).and_then(|()| Ok(std::fs::rename(&part, path)?));
+    let written =
+        write(&part).and_then(|()| Ok(std::fs::rename(&part, path).map_err(Error::io(path))?));
     if written.is_err() {
         // Whatever is there of it is of no use; that it cannot be removed says no more than the first error.
         let _ = std::fs::remove_file(&part);
     }
-    written.with_context(|| path.display().to_string())
+    written
 }
 
-fn part(path: &Path) -> PathBuf {
+/// The name of a file until it is whole.
+pub(crate) fn part(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".part");
     name.into()
@@ -46,10 +56,10 @@ mod tests {
         let path = folder.path().join("a.csv");
         write(&path, "old").expect("written");
         let failed = write_by(&path, |part| {
-            std::fs::write(part, "ha")?;
-            anyhow::bail!("the disk is full")
+            std::fs::write(part, "ha").expect("written");
+            Err(Error::io(&path)(std::io::Error::other("the disk is full")))
         });
-        let message = format!("{:#}", failed.expect_err("failed"));
+        let message = failed.expect_err("failed").to_string();
         assert!(message.ends_with("a.csv: the disk is full"), "{message}");
         assert_eq!(std::fs::read_to_string(&path).expect("there"), "old");
         write(&path, "new").expect("written");

@@ -1,0 +1,273 @@
+//! `vpp replay`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use chrono::{DateTime, FixedOffset, TimeDelta};
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use vpp_core::Timestamp;
+use vpp_replay::folder::{self, Options};
+use vpp_replay::run::Run;
+use vpp_results::Summary;
+use vpp_scenarios::Scenario;
+
+/// Replay scenarios on a virtual clock, a day or a year of a whole city, and write what came of each into a folder.
+///
+/// The dispatcher, the aggregators and the stations are those that run live; `[dispatch]` in the scenario says how often they
+/// plan and move. The folder gets tables (Parquet) and summary.json; the same scenario gives the same bytes. A run that was
+/// killed is taken up by the same command.
+///
+/// Examples:
+///
+///   vpp replay scenarios/fleet-small.toml --out results
+///
+///   vpp replay spring.toml summer.toml --out results --until 24h --force
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    /// The scenarios.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The folder of the results; of several scenarios, each has one of its name in it.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// So many times as fast as real time at most (default: as fast as can be).
+    #[arg(long, value_parser = speed)]
+    speed: Option<f64>,
+    /// Stop then: 90m, 24h, 7d after the start, or a time with its offset such as 2025-07-16T00:00:00+08:00.
+    #[arg(long, value_name = "OFFSET_OR_TIME", value_parser = until)]
+    until: Option<Until>,
+    /// Replace results that are there.
+    #[arg(long)]
+    force: bool,
+    /// Threads (default: as many as there are processors). The results are the same with any number.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// The summaries as JSON, one a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where to stop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Until {
+    Offset(TimeDelta),
+    Time(DateTime<FixedOffset>),
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
+    if speed > 0.0 && speed.is_finite() {
+        Ok(speed)
+    } else {
+        Err("must be above 0".into())
+    }
+}
+
+fn until(text: &str) -> Result<Until, String> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(Until::Time(time));
+    }
+    let unit = text.chars().last().unwrap_or_default();
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err("is neither an offset such as 24h nor a time with its offset".into()),
+    };
+    let count: u32 = text[..text.len() - 1]
+        .parse()
+        .map_err(|_| "is neither an offset such as 24h nor a time with its offset".to_owned())?;
+    if count == 0 {
+        return Err("must be after the start".into());
+    }
+    Ok(Until::Offset(TimeDelta::seconds(
+        i64::from(count) * seconds,
+    )))
+}
+
+/// What came of a scenario, and how fast.
+struct Done {
+    summary: Summary,
+    spent: Duration,
+}
+
+pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(threads) = arguments.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(usize::from(threads))
+            .build_global()
+            .context("starting the threads")?;
+    }
+    // All of them are read before the first begins: a mistake in the last one shows at once.
+    let scenarios = arguments.files.iter().map(|file| Ok(Scenario::load(file)?));
+    let scenarios = scenarios.collect::<anyhow::Result<Vec<Scenario>>>()?;
+    let mut names = BTreeSet::new();
+    for scenario in &scenarios {
+        let name = &scenario.header.name;
+        if !names.insert(name) {
+            bail!("two scenarios have the name {name}; each needs a folder of its own");
+        }
+    }
+    let mut done = Vec::new();
+    for scenario in &scenarios {
+        let folder = match scenarios.len() {
+            1 => arguments.out.clone(),
+            _ => arguments.out.join(&scenario.header.name),
+        };
+        done.push(replay(scenario, &folder, arguments)?);
+    }
+    if arguments.json {
+        for done in &done {
+            println!("{}", serde_json::to_string(&done.summary)?);
+        }
+    } else {
+        println!("{}", table(&done));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn replay(scenario: &Scenario, folder: &Path, arguments: &Arguments) -> anyhow::Result<Done> {
+    let start = scenario.start();
+    let end = match arguments.until {
+        None => scenario.end(),
+        Some(Until::Offset(offset)) => start + offset,
+        Some(Until::Time(time)) => time.to_utc(),
+    };
+    if end <= start {
+        bail!("--until: {end} is not after the start, {start}");
+    }
+    let options = Options {
+        until: Some(end),
+        force: arguments.force,
+    };
+    let pace = Pace::new(scenario, start, end.min(scenario.end()), arguments);
+    let summary = folder::replay(scenario, folder, options, |run| pace.step(run))?;
+    pace.bar.finish_and_clear();
+    if !arguments.json {
+        eprintln!("vpp: {} is in {}", scenario.header.name, folder.display());
+    }
+    Ok(Done {
+        summary,
+        spent: pace.began.elapsed(),
+    })
+}
+
+/// Shows how far a run is, and holds it back where a speed was asked for.
+struct Pace {
+    bar: ProgressBar,
+    began: Instant,
+    start: Timestamp,
+    speed: Option<f64>,
+}
+
+impl Pace {
+    fn new(scenario: &Scenario, start: Timestamp, end: Timestamp, arguments: &Arguments) -> Pace {
+        let seconds = u64::try_from((end - start).num_seconds()).unwrap_or(0);
+        let bar = ProgressBar::with_draw_target(Some(seconds), ProgressDrawTarget::stderr());
+        if let Ok(style) =
+            ProgressStyle::with_template("{prefix} {bar:30.cyan/dim} {msg}, {eta} left")
+        {
+            bar.set_style(style);
+        }
+        bar.set_prefix(scenario.header.name.clone());
+        #[allow(clippy::disallowed_methods)] // what people see, and how long they wait
+        let began = Instant::now();
+        Pace {
+            bar,
+            began,
+            start,
+            speed: arguments.speed,
+        }
+    }
+
+    fn step(&self, run: &Run) {
+        let lived = (run.now() - self.start).to_std().unwrap_or_default();
+        if let Some(speed) = self.speed {
+            let due = lived.div_f64(speed);
+            std::thread::sleep(due.saturating_sub(self.began.elapsed()));
+        }
+        self.bar.set_position(lived.as_secs());
+        let times = lived.as_secs_f64() / self.began.elapsed().as_secs_f64();
+        let now = run.now().format("%Y-%m-%d %H:%M UTC");
+        self.bar
+            .set_message(format!("{now}, {times:.0} times real time"));
+    }
+}
+
+fn table(done: &[Done]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    let names = done.iter().map(|done| done.summary.scenario.name.clone());
+    table.set_header(std::iter::once(String::new()).chain(names));
+    type Figure = (&'static str, fn(&Done) -> String);
+    let figures: [Figure; 9] = [
+        ("drawn, MWh", |d| {
+            format!("{:.1}", d.summary.energy.import_kwh / 1e3)
+        }),
+        ("fed back, MWh", |d| {
+            format!("{:.1}", d.summary.energy.export_kwh / 1e3)
+        }),
+        ("peak, MW", |d| {
+            format!("{:.2}", d.summary.energy.peak_kw / 1e3)
+        }),
+        ("vehicles", |d| d.summary.vehicles.arrivals.to_string()),
+        ("left short", |d| {
+            d.summary.vehicles.short_departures.to_string()
+        }),
+        ("events delivered", |d| {
+            let events = &d.summary.events;
+            format!("{} of {}", events.delivered, events.events)
+        }),
+        ("limits broken", |d| d.summary.limits.violations.to_string()),
+        ("net cost, CNY", |d| {
+            format!("{:.0}", d.summary.money.net_cost_cny)
+        }),
+        ("times real time", |d| {
+            #[allow(clippy::cast_precision_loss)] // a year
+            let lived = d.summary.scenario.duration_minutes as f64 * 60.0;
+            format!("{:.0}", lived / d.spent.as_secs_f64())
+        }),
+    ];
+    for (name, figure) in figures {
+        table.add_row(std::iter::once(name.to_owned()).chain(done.iter().map(figure)));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_to_stop_is_an_offset_or_a_time() {
+        assert_eq!(until("90m"), Ok(Until::Offset(TimeDelta::minutes(90))));
+        assert_eq!(until("7d"), Ok(Until::Offset(TimeDelta::days(7))));
+        assert!(matches!(
+            until("2025-07-16T00:00:00+08:00"),
+            Ok(Until::Time(_))
+        ));
+        for bad in [
+            "",
+            "h",
+            "0h",
+            "-1h",
+            "12",
+            "2025-07-16",
+            "99999999999d",
+            "1½h",
+            "é",
+        ] {
+            assert!(until(bad).is_err(), "{bad}");
+        }
+    }
+}

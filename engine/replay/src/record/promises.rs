@@ -1,0 +1,127 @@
+//! Promises for the next day, made of what was callable at the same times before, and whether they came true.
+//!
+//! At each local midday, for every quarter of an hour of the day after and each aggregator: what can be called for an hour, up
+//! and down, with 95 %.
+
+use std::collections::VecDeque;
+
+use chrono::{NaiveDateTime, TimeDelta, Timelike};
+use vpp_core::{Power, Scope, Timestamp};
+use vpp_dispatch::{Forecast as _, Quote, TimeOfWeek};
+use vpp_results::{Text, rows};
+
+use crate::run::Run;
+
+const CONFIDENCE: f64 = 0.95;
+/// For so long it is callable.
+const LENGTH: TimeDelta = TimeDelta::hours(1);
+const QUARTER: TimeDelta = TimeDelta::minutes(15);
+const DAY: TimeDelta = TimeDelta::days(1);
+
+/// What each aggregator could be called to draw less and more now.
+pub(super) fn callable(run: &Run) -> Vec<(Power, Power)> {
+    let engine = run.plant().engine();
+    let aggregators = engine.fleet().aggregators().iter();
+    let callable = aggregators.map(|aggregator| {
+        let scope = Scope::Aggregator(aggregator.id.clone());
+        let capability = engine
+            .capability(run.now(), &scope, LENGTH)
+            .unwrap_or_default();
+        (capability.up.callable, capability.down.callable)
+    });
+    callable.collect()
+}
+
+/// One aggregator in one direction.
+#[derive(Debug)]
+struct Promised {
+    aggregator: Text,
+    direction: Text,
+    model: TimeOfWeek,
+    quote: Quote,
+    /// Promises that are not due yet, the soonest first.
+    open: VecDeque<(Timestamp, f64)>,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Promises {
+    promised: Vec<Promised>,
+    /// The local midday at which promises were made last.
+    made: Option<NaiveDateTime>,
+}
+
+impl Promises {
+    pub(super) fn new(aggregators: &[Text]) -> Promises {
+        let both = aggregators.iter().flat_map(|aggregator| {
+            ["up", "down"].map(|direction| Promised {
+                aggregator: aggregator.clone(),
+                direction: direction.into(),
+                model: TimeOfWeek::default(),
+                quote: Quote::new(CONFIDENCE),
+                open: VecDeque::new(),
+            })
+        });
+        Promises {
+            promised: both.collect(),
+            made: None,
+        }
+    }
+
+    /// Settles what is due in an interval, and makes promises at midday. `callable` is that of its start.
+    pub(super) fn turn(
+        &mut self,
+        (start, local): (Timestamp, NaiveDateTime),
+        callable: &[(Power, Power)],
+    ) -> Vec<rows::Promise> {
+        let mut rows = Vec::new();
+        let actual = callable.iter().flat_map(|(up, down)| [*up, *down]);
+        for (promised, actual) in self.promised.iter_mut().zip(actual) {
+            promised.settle(start, actual.as_kilowatts(), &mut rows);
+        }
+        let midday = local.date().and_hms_opt(12, 0, 0);
+        if local.hour() >= 12 && self.made != midday {
+            self.made = midday;
+            // The next local day begins twelve hours after midday; there is no summer time.
+            let since = TimeDelta::seconds(i64::from(local.num_seconds_from_midnight()));
+            let next_day = start - since + DAY;
+            for promised in &mut self.promised {
+                promised.make(next_day);
+            }
+        }
+        rows
+    }
+}
+
+impl Promised {
+    fn settle(&mut self, start: Timestamp, actual: f64, rows: &mut Vec<rows::Promise>) {
+        while let Some(&(time, promise)) = self.open.front().filter(|(time, _)| *time <= start) {
+            self.open.pop_front();
+            // One whose quarter was not looked at is neither kept nor broken.
+            if time < start {
+                continue;
+            }
+            self.quote.settle(promise, actual);
+            rows.push(rows::Promise {
+                time,
+                aggregator: self.aggregator.clone(),
+                direction: self.direction.clone(),
+                confidence: CONFIDENCE,
+                promised_kw: promise,
+                actual_kw: actual,
+                kept: actual >= promise,
+            });
+        }
+        self.model.observe(start, actual);
+    }
+
+    fn make(&mut self, day: Timestamp) {
+        let mut at = day;
+        while at < day + DAY {
+            if let Some(promise) = self.quote.promise(&self.model, at) {
+                self.open.push_back((at, promise.max(0.0)));
+            }
+            at += QUARTER;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the grid calls: events some time before they begin, and the regulation signal.
+
+use chrono::TimeDelta;
+use vpp_core::{EventId, EventRequest, Interval, Invalid, Timestamp};
+use vpp_scenarios::Scenario;
+use vpp_scenarios::format::Regulation;
+
+/// So long before it begins an event is called, and what can be promised is asked; at the start if that is later.
+const NOTICE: TimeDelta = TimeDelta::minutes(30);
+
+/// Events to come.
+#[derive(Debug)]
+pub(crate) struct Events {
+    /// The soonest last.
+    to_call: Vec<(Timestamp, EventId, EventRequest)>,
+}
+
+impl Events {
+    pub(crate) fn of(scenario: &Scenario) -> Result<Events, Invalid> {
+        let requests = scenario.event_requests()?;
+        let called = requests
+            .into_iter()
+            .map(|(id, request)| (request.interval.start() - NOTICE, id, request));
+        let mut to_call: Vec<_> = called.collect();
+        // A stable sort: of those that are called at once, the first of the file first.
+        to_call.reverse();
+        to_call.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+        Ok(Events { to_call })
+    }
+
+    /// One that is to be called by now.
+    pub(crate) fn pop(&mut self, now: Timestamp) -> Option<(EventId, EventRequest)> {
+        let (_, id, request) = self.to_call.pop_if(|(at, ..)| *at <= now)?;
+        Some((id, request))
+    }
+}
+
+/// The regulation signal of a scenario.
+#[derive(Debug)]
+pub(crate) struct Signal {
+    regulation: Regulation,
+    period: TimeDelta,
+    pub(crate) window: Interval,
+    /// Awards to come, the soonest last.
+    later: Vec<Interval>,
+    pub(crate) sequence: u64,
+}
+
+impl Signal {
+    pub(crate) fn of(scenario: &Scenario) -> Result<Option<Signal>, Invalid> {
+        let Some(regulation) = scenario.regulation.clone() else {
+            return Ok(None);
+        };
+        let mut later = scenario.regulation_intervals()?;
+        later.reverse();
+        let Some(window) = later.pop() else {
+            return Ok(None);
+        };
+        #[allow(clippy::cast_possible_truncation)] // milliseconds of a checked scenario
+        let period = TimeDelta::milliseconds((regulation.period_s * 1e3).round() as i64);
+        Ok(Some(Signal {
+            regulation,
+            period: period.max(TimeDelta::seconds(1)),
+            window,
+            later,
+            sequence: 0,
+        }))
+    }
+
+    /// Turns to the next award, if there is one.
+    pub(crate) fn turn(&mut self) {
+        if let Some(next) = self.later.pop() {
+            self.window = next;
+        }
+    }
+
+    pub(crate) fn regulation(&self) -> &Regulation {
+        &self.regulation
+    }
+
+    /// When the next value after `now` comes; none after the last.
+    pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        if now < self.window.start() {
+            return Some(self.window.start());
+        }
+        let passed =
+            (now - self.window.start()).num_milliseconds() / self.period.num_milliseconds();
+        let next = self.window.start() + self.period * i32::try_from(passed + 1).ok()?;
+        Some(next).filter(|next| *next < self.window.end())
+    }
+
+    /// The value that comes at `now`.
+    pub(crate) fn value(&self, now: Timestamp) -> Option<f64> {
+        let since = now - self.window.start();
+        if since.num_milliseconds() % self.period.num_milliseconds() != 0 {
+            return None;
+        }
+        self.regulation.value_since(since.as_seconds_f64())
+    }
+}
