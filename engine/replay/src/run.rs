@@ -8,14 +8,13 @@ mod calls;
 mod prices;
 
 use chrono::TimeDelta;
-use vpp_core::{Event, EventId, EventRequest, Invalid, Price, Station, Timestamp};
-use vpp_dispatch::{Achieved, Answer, Config, CycleReport, Request, Subsidy};
+use vpp_core::{Event, EventId, EventRequest, Invalid, Station, Timestamp};
+use vpp_dispatch::{Achieved, Answer, Config, CycleReport, Request};
 use vpp_scenarios::Scenario;
 use vpp_scenarios::format::Orderly;
 use vpp_scenarios::world::World;
 
 use crate::Plant;
-use crate::faults::Switches;
 use calls::{Events, Signal};
 use prices::Prices;
 
@@ -67,19 +66,7 @@ impl Run {
             .ok_or_else(|| Invalid::unknown("tariff.rule_pack", &scenario.tariff.rule_pack))?;
         let start = scenario.start();
         let told = prices.due(start);
-        let mut plant = Plant::new(config(scenario), &scenario.fleet()?, operators, told, start)?;
-        let switches = Switches {
-            reachable: World::set_reachable,
-            refusal: World::set_refusal,
-        };
-        plant.set_faults(scenario.faults()?, switches);
-        if let Some(row) = &scenario.subsidy {
-            plant.subsidise(Some(Subsidy {
-                price: Price::round_cny_per_kwh(row.discharge_cny_per_kwh),
-                left_cny: row.budget_cny.unwrap_or(f64::MAX),
-                until: scenario.end(),
-            }))?;
-        }
+        let plant = Plant::new(config(scenario), &scenario.fleet()?, operators, told, start)?;
         Ok(Run {
             plant,
             start,
@@ -188,12 +175,6 @@ impl Run {
         let Some(signal) = &mut self.signal else {
             return;
         };
-        if now >= signal.window.end() {
-            if self.plant.engine().regulation().is_some() {
-                self.plant.stop_regulation();
-            }
-            signal.turn();
-        }
         // The step before the award is lived in seconds as well, so that the stations' answers are known when it begins.
         let near = signal.window.start() - self.step <= now && now < signal.window.end();
         if near != self.fine {
@@ -204,6 +185,9 @@ impl Run {
             }
         }
         let Some(value) = signal.value(now) else {
+            if now >= signal.window.end() && self.plant.engine().regulation().is_some() {
+                self.plant.stop_regulation();
+            }
             return;
         };
         if self.plant.engine().regulation().is_none() {

@@ -39,10 +39,9 @@ impl Events {
 #[derive(Debug)]
 pub(crate) struct Signal {
     regulation: Regulation,
+    start: Timestamp,
     period: TimeDelta,
     pub(crate) window: Interval,
-    /// Awards to come, the soonest last.
-    later: Vec<Interval>,
     pub(crate) sequence: u64,
 }
 
@@ -51,27 +50,18 @@ impl Signal {
         let Some(regulation) = scenario.regulation.clone() else {
             return Ok(None);
         };
-        let mut later = scenario.regulation_intervals()?;
-        later.reverse();
-        let Some(window) = later.pop() else {
-            return Ok(None);
-        };
+        let start = scenario.start();
+        let begin = start + TimeDelta::seconds(i64::from(regulation.start_offset_s));
+        let end = begin + TimeDelta::seconds(i64::from(regulation.duration_s));
         #[allow(clippy::cast_possible_truncation)] // milliseconds of a checked scenario
         let period = TimeDelta::milliseconds((regulation.period_s * 1e3).round() as i64);
         Ok(Some(Signal {
             regulation,
+            start,
             period: period.max(TimeDelta::seconds(1)),
-            window,
-            later,
+            window: Interval::new(begin, end)?,
             sequence: 0,
         }))
-    }
-
-    /// Turns to the next award, if there is one.
-    pub(crate) fn turn(&mut self) {
-        if let Some(next) = self.later.pop() {
-            self.window = next;
-        }
     }
 
     pub(crate) fn regulation(&self) -> &Regulation {
@@ -91,10 +81,11 @@ impl Signal {
 
     /// The value that comes at `now`.
     pub(crate) fn value(&self, now: Timestamp) -> Option<f64> {
-        let since = now - self.window.start();
-        if since.num_milliseconds() % self.period.num_milliseconds() != 0 {
+        let since = (now - self.window.start()).num_milliseconds();
+        if since % self.period.num_milliseconds() != 0 {
             return None;
         }
-        self.regulation.value_since(since.as_seconds_f64())
+        self.regulation
+            .value_at((now - self.start).as_seconds_f64())
     }
 }

@@ -1,8 +1,6 @@
 //! What energy costs, told to the engine day by day.
 
-use std::collections::BTreeSet;
-
-use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
+use chrono::{NaiveDateTime, TimeDelta};
 use vpp_core::{Interval, Price, Timestamp};
 use vpp_dispatch::PricePoint;
 use vpp_market_adapters::Tariff;
@@ -17,9 +15,7 @@ const QUARTER: TimeDelta = TimeDelta::minutes(15);
 #[derive(Debug)]
 pub(crate) struct Prices {
     tariff: &'static Tariff,
-    /// Whether every day is hot.
     sharp_day: bool,
-    hot_days: BTreeSet<NaiveDate>,
     told_until: Timestamp,
 }
 
@@ -31,7 +27,6 @@ impl Prices {
         Some(Prices {
             tariff: pack.tariff(),
             sharp_day: scenario.tariff.sharp_day,
-            hot_days: scenario.calendar.hot_days.iter().copied().collect(),
             told_until: start - TimeDelta::seconds(start.timestamp().rem_euclid(900)),
         })
     }
@@ -77,7 +72,7 @@ impl Prices {
     }
 
     /// Whether the day is declared hot.
-    fn is_sharp(&self, at: Timestamp) -> bool {
-        self.sharp_day || self.hot_days.contains(&self.local_time(at).date())
+    fn is_sharp(&self, _at: Timestamp) -> bool {
+        self.sharp_day
     }
 }
