@@ -37,6 +37,9 @@ pub struct Config {
     /// Whether every station's charging is planned all the time; else in programmes and below nodes with an agreement only.
     /// Default no.
     pub orderly: bool,
+    /// So long before its departure a vehicle shall have what it needs, where its stay allows: batteries take less near their
+    /// end, and a plan is corrected at the next cycle only. At most a cycle, default 0; for long cycles.
+    pub departure_margin: TimeDelta,
     /// Share of the callable power that is promised, because vehicles come and go. Default 0.9.
     pub callable_share: f64,
     /// Share of the committed energy from which an event counts as delivered. Default 0.95.
@@ -77,6 +80,7 @@ impl Default for Config {
             horizon: vec![TimeDelta::minutes(15); 4],
             baseline_window: TimeDelta::minutes(15),
             orderly: false,
+            departure_margin: TimeDelta::zero(),
             callable_share: 0.9,
             delivered_share: 0.95,
             hold_cycles: 3,
@@ -161,6 +165,12 @@ impl Config {
             self.regulation_delay,
             TimeDelta::zero(),
             TimeDelta::seconds(60),
+        )?;
+        within(
+            "departure_margin",
+            self.departure_margin,
+            TimeDelta::zero(),
+            self.cycle,
         )?;
         if self.horizon.is_empty() || self.horizon.len() > 96 {
             let problem = format!("has {} intervals; 1 to 96 are possible", self.horizon.len());

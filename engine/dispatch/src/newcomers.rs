@@ -6,6 +6,7 @@ use vpp_core::{Energy, Power, Reason, Session, Station, StationKind, Timestamp};
 
 use crate::engine::Engine;
 use crate::input::Output;
+use crate::plan::full_power_time;
 use crate::state::StationState;
 
 impl Engine {
@@ -36,7 +37,8 @@ impl Engine {
             if !state.is_managed() || !state.is_callable(now, &self.config) || follows {
                 continue;
             }
-            let needed = needed_by_newcomers(state, registered, now, window);
+            let until = window + self.config.departure_margin;
+            let needed = needed_by_newcomers(state, registered, now, until);
             let Some(command) = state.ordered().filter(|_| needed > Power::ZERO) else {
                 continue;
             };
@@ -90,7 +92,7 @@ fn needed(session: &Session, station: &Station, now: Timestamp, window: TimeDelt
     let hours = |length| vpp_core::time::as_hours(length);
     let drawn_kwh = session.energy_needed.as_kilowatt_hours() / station.charge_efficiency;
     let most_kw = session.max_charge.as_kilowatts();
-    if drawn_kwh <= most_kw * hours(stay - window) {
+    if full_power_time(session, station) <= stay - window {
         return Power::ZERO;
     }
     Power::round_kilowatts((drawn_kwh / hours(stay.min(window))).min(most_kw))

@@ -1,9 +1,11 @@
 //! From the state to a problem for the optimizer, and from its solution to a schedule for each station.
 
 use chrono::TimeDelta;
+use rayon::prelude::*;
 use vpp_core::time::as_hours;
 use vpp_core::{
-    Decision, Event, Flexibility, Interval, Power, Programme, RegulationAward, StationId, Timestamp,
+    Decision, Event, Flexibility, Interval, Power, Programme, RegulationAward, Session, Station,
+    StationId, Timestamp,
 };
 use vpp_optimizer::{Direction, Node, Penalties, Problem, Requirement, Resource, Solution};
 
@@ -49,6 +51,16 @@ pub(crate) struct PendingSolve {
     /// Name of each requirement.
     pub(crate) names: Vec<String>,
     pub(crate) programmes: Vec<String>,
+}
+
+/// How long a vehicle takes for what it needs at full power.
+pub(crate) fn full_power_time(session: &Session, station: &Station) -> TimeDelta {
+    let needed = session.energy_needed.as_kilowatt_hours().max(0.0) / station.charge_efficiency;
+    let hours = needed / session.max_charge.as_kilowatts().max(1e-3);
+    // No stay is longer than a year.
+    #[allow(clippy::cast_possible_truncation)]
+    let milliseconds = (hours.min(8_784.0) * 3.6e6).ceil() as i64;
+    TimeDelta::milliseconds(milliseconds)
 }
 
 impl Engine {
@@ -98,7 +110,7 @@ impl Engine {
                 .map(|interval| as_hours(interval.length()))
                 .collect(),
             resources: stations
-                .iter()
+                .par_iter()
                 .map(|s| self.resource(now, *s, &intervals, &prices))
                 .collect(),
             nodes: self.nodes(now, &intervals, &stations),
@@ -167,7 +179,14 @@ impl Engine {
     ) -> Resource {
         let registered = &self.fleet.stations()[station];
         let state = &self.states[station];
-        let flexibility = Flexibility::of(registered, &state.sessions, now, intervals);
+        let early: Vec<Session>;
+        let sessions = if self.config.departure_margin == TimeDelta::zero() {
+            &state.sessions
+        } else {
+            early = self.with_margin(now, registered, &state.sessions);
+            &early
+        };
+        let flexibility = Flexibility::of(registered, sessions, now, intervals);
         let kilowatts = |powers: &[Power]| {
             powers
                 .iter()
@@ -203,6 +222,23 @@ impl Engine {
                 + self.config.charging_value_cny_per_kwh,
             regulates: registered.regulates,
         }
+    }
+
+    /// Sessions with earlier departures, as far as vehicles have time to spare.
+    fn with_margin(&self, now: Timestamp, station: &Station, sessions: &[Session]) -> Vec<Session> {
+        let earlier = |session: &Session| {
+            let spare = session.departure - now - full_power_time(session, station);
+            let margin = self
+                .config
+                .departure_margin
+                .min(spare)
+                .max(TimeDelta::zero());
+            Session {
+                departure: session.departure - margin,
+                ..session.clone()
+            }
+        };
+        sessions.iter().map(earlier).collect()
     }
 
     /// Mean prices over an interval, seen every quarter of an hour: long ones reach over several periods of a tariff.

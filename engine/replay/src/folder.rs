@@ -12,6 +12,7 @@ use chrono::TimeDelta;
 use sha2::{Digest as _, Sha256};
 use vpp_core::{Invalid, Power, StationKind, Timestamp};
 use vpp_market_adapters::tariff::RulePack;
+use vpp_results::report::{self, Language};
 use vpp_results::{Header, SUMMARY_FILE, Summary, Tables};
 use vpp_scenarios::Scenario;
 
@@ -55,6 +56,8 @@ pub enum FolderError {
 /// How to replay.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
+    /// Of the report.
+    pub language: Language,
     /// Not further than this.
     pub until: Option<Timestamp>,
     /// Replace results, and what is left of another run.
@@ -88,6 +91,7 @@ pub fn replay(
     recorder.finish(&run)?;
     let summary = Summary::derive(folder, header)?;
     summary.write(folder)?;
+    report::write(folder, options.language)?;
     let marker = folder.join(MARKER_FILE);
     std::fs::remove_file(&marker).map_err(io(&marker))?;
     Ok(summary)

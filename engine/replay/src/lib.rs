@@ -251,15 +251,9 @@ impl<S: Sites> Plant<S> {
         self.step(Input::Prices(prices));
     }
 
-    /// Tells the engine of a subsidy for what vehicles feed in; it replaces the one before.
-    ///
-    /// # Errors
-    /// One that cannot be.
-    pub fn subsidise(&mut self, subsidy: Option<Subsidy>) -> Result<(), Invalid> {
-        match self.step(Input::Subsidy(subsidy)).rejected {
-            None => Ok(()),
-            Some(invalid) => Err(invalid),
-        }
+    /// Tells the engine what is paid for energy fed in; it replaces what was paid before.
+    pub fn subsidise(&mut self, subsidy: Option<Subsidy>) {
+        self.step(Input::Subsidy(subsidy));
     }
 
     /// Asks the engine for a change.

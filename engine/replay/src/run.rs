@@ -8,15 +8,19 @@ mod calls;
 mod prices;
 
 use chrono::TimeDelta;
-use vpp_core::{Event, EventId, EventRequest, Invalid, Station, Timestamp};
-use vpp_dispatch::{Achieved, Answer, Config, CycleReport, Request};
+use vpp_core::{Event, EventId, EventRequest, Invalid, Price, Station, Timestamp};
+use vpp_dispatch::{Achieved, Answer, Config, CycleReport, Request, Subsidy};
 use vpp_scenarios::Scenario;
 use vpp_scenarios::format::Orderly;
 use vpp_scenarios::world::World;
 
 use crate::Plant;
+use crate::faults::Switches;
 use calls::{Events, Signal};
 use prices::Prices;
+
+/// The budget of a subsidy that has none.
+const UNBOUNDED_CNY: f64 = 1e15;
 
 /// A scenario that is replayed.
 #[derive(Debug)]
@@ -62,11 +66,20 @@ impl Run {
             Ok(operator)
         });
         let operators = operators.collect::<Result<Vec<_>, Invalid>>()?;
-        let mut prices = Prices::of(scenario)
-            .ok_or_else(|| Invalid::unknown("tariff.rule_pack", &scenario.tariff.rule_pack))?;
+        let mut prices = Prices::of(scenario)?;
         let start = scenario.start();
         let told = prices.due(start);
-        let plant = Plant::new(config(scenario), &scenario.fleet()?, operators, told, start)?;
+        let mut plant = Plant::new(config(scenario), &scenario.fleet()?, operators, told, start)?;
+        plant.subsidise(scenario.subsidy.map(|row| Subsidy {
+            price: Price::round_cny_per_kwh(row.discharge_cny_per_kwh),
+            left_cny: row.budget_cny.unwrap_or(UNBOUNDED_CNY),
+            until: scenario.end(),
+        }));
+        let switches = Switches {
+            reachable: World::set_reachable,
+            refusal: World::set_refusal,
+        };
+        plant.set_faults(scenario.faults()?, switches);
         Ok(Run {
             plant,
             start,
@@ -147,10 +160,7 @@ impl Run {
         let steps = (now - self.start).num_milliseconds() / self.step.num_milliseconds();
         let grid = self.start + TimeDelta::milliseconds(self.step.num_milliseconds() * (steps + 1));
         let signal = self.signal.as_ref().and_then(|signal| signal.next(now));
-        let signal = signal
-            .into_iter()
-            .chain(self.signal.iter().map(|s| s.window.end()));
-        let next = signal.filter(|at| *at > now).fold(grid, Timestamp::min);
+        let next = signal.into_iter().fold(grid, Timestamp::min);
         next.min(self.end)
     }
 
@@ -175,8 +185,12 @@ impl Run {
         let Some(signal) = &mut self.signal else {
             return;
         };
+        signal.turn(now);
+        let Some(window) = signal.window() else {
+            return;
+        };
         // The step before the award is lived in seconds as well, so that the stations' answers are known when it begins.
-        let near = signal.window.start() - self.step <= now && now < signal.window.end();
+        let near = window.start() - self.step <= now && now < window.end();
         if near != self.fine {
             self.fine = near;
             let fine = |station: &Station| near && station.regulates;
@@ -185,7 +199,7 @@ impl Run {
             }
         }
         let Some(value) = signal.value(now) else {
-            if now >= signal.window.end() && self.plant.engine().regulation().is_some() {
+            if now >= window.end() && self.plant.engine().regulation().is_some() {
                 self.plant.stop_regulation();
             }
             return;
@@ -220,6 +234,11 @@ fn config(scenario: &Scenario) -> Config {
         telemetry_period: TimeDelta::seconds(i64::from(dispatch.step_s)),
         command_lifetime: usual.command_lifetime.max(cycle * 2),
         horizon: horizon.map(|m| TimeDelta::minutes(i64::from(*m))).collect(),
+        departure_margin: if cycle > usual.command_lifetime {
+            cycle / 3
+        } else {
+            TimeDelta::zero()
+        },
         orderly: dispatch.orderly == Orderly::All,
         ..usual
     }

@@ -129,8 +129,8 @@ impl Scenario {
     fn check_all(&self) -> Vec<Finding> {
         let mut findings = Findings::default();
         self.check_header(&mut findings);
-        self.check_calendar(&mut findings);
         check_dispatch(&mut findings, &self.dispatch);
+        self.check_calendar(&mut findings);
         self.check_assumptions(&mut findings);
         if let Some(Err(invalid)) = self.warranty.as_ref().map(Warranty::check) {
             findings.add(format!("warranty.{}", invalid.field), invalid.problem);

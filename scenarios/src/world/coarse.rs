@@ -1,13 +1,16 @@
 //! A station in long steps.
 //!
-//! A long step is cut at the whole seconds at which somebody comes, a lease ends, or, while vehicles are discharged, one of the
-//! station is empty, full or gone; in between nothing changes but what batteries hold, and that is exact. Four rules stand
+//! A long step is cut at the whole seconds at which somebody comes or leaves, a lease ends, or, while vehicles are discharged,
+//! one of the station is empty or full; in between nothing changes but what batteries hold, and that is exact. Five rules stand
 //! for what happens in seconds:
 //!
 //! - Delays and ramps are left out.
-//! - Who leaves, leaves at its own instant; who is full or empty stops then. What they leave free, others get at the next look.
-//! - Who comes gets what all others leave of the station's setpoint, if that is enough to switch the pile on, and no more than
-//!   its maker allows; nothing while the station exports. The next look shares out anew, by needs.
+//! - Who leaves, leaves at its own instant; who is full or empty stops then.
+//! - When somebody comes or leaves, what is left of the station's setpoint is shared out, to each the same as far as it can take
+//!   it; nothing while the station exports. The next look shares out anew, by needs.
+//! - Who comes and would leave short if it waited for the next look charges at once, also beyond the setpoint, up to the
+//!   station's default ceiling: live, engine and aggregator answer within seconds, and every limit above has room for all
+//!   default ceilings at all times.
 //! - Where a station is off its setpoint at a cut, because piles obey nobody or somebody left or is full or empty, its
 //!   controller takes what is too much, drawn or given, off those that obey, as the aggregator's feedback does within seconds.
 
@@ -15,18 +18,22 @@ use vpp_aggregator::Lease;
 use vpp_core::Power;
 
 use super::station::StationState;
+use super::tally::Tally;
 use super::vehicle::Vehicle;
 
 /// The grid on which vehicles come.
 const SECOND_MS: i64 = 1_000;
 /// No cut comes sooner because a battery is full or empty.
 const SHORTEST_MS: i64 = 30_000;
+/// Who can wait for so long beyond the next look is not urgent.
+const WAITED_MS: i64 = 60_000;
 
 impl StationState {
     /// Lives in long steps from now on, or in short ones.
     pub(super) fn set_coarse(&mut self, coarse: bool) {
         if coarse && !self.coarse {
             self.hear(i64::MAX);
+            self.trust();
         }
         self.coarse = coarse;
     }
@@ -46,12 +53,13 @@ impl StationState {
     /// Lives up to the next cut; what was moved at the connection.
     fn live_part(&mut self, end: i64) -> i64 {
         let now = self.now;
-        let known = self.tally.arrivals;
+        let seen = |tally: &Tally| (tally.arrivals, tally.departures);
+        let before = seen(&self.tally);
         self.come_and_go(now);
         if self.is_alone(now) {
             self.control_itself(now);
-        } else if self.tally.arrivals > known {
-            self.receive(now, end);
+        } else if seen(&self.tally) != before {
+            self.share_left(now, end);
         }
         self.trim(now);
         let until = self.next_cut(now, end);
@@ -84,13 +92,12 @@ impl StationState {
             let goal = vehicle.goal(&self.piles[vehicle.pile as usize]);
             (vehicle, goal)
         });
-        if goals.clone().any(|(_, goal)| goal < 0) {
-            for (vehicle, goal) in goals.filter(|(_, goal)| *goal != 0) {
-                let lasts = vehicle
-                    .battery
-                    .lasts_ms(goal, self.efficiency)
-                    .max(SHORTEST_MS);
-                cut = cut.min(now + lasts).min(vehicle.departure);
+        let gives = goals.clone().any(|(_, goal)| goal < 0);
+        for (vehicle, goal) in goals.filter(|(_, goal)| *goal != 0) {
+            cut = cut.min(vehicle.departure);
+            if gives {
+                let lasts = vehicle.battery.lasts_ms(goal, self.efficiency);
+                cut = cut.min(now + lasts.max(SHORTEST_MS));
             }
         }
         // On the grid, and never standing still.
@@ -105,30 +112,75 @@ impl StationState {
             true => lease.fallback,
             false => lease.setpoint,
         };
-        self.lease.map_or(default, told).as_watts()
+        self.lease.map_or(default, told).as_watts() + self.raised
     }
 
-    /// Lets who has just come charge with what the others leave of the setpoint.
-    fn receive(&mut self, now: i64, end: i64) {
-        let came = self
-            .vehicles
-            .iter_mut()
-            .filter(|vehicle| vehicle.came == now);
-        for vehicle in came {
-            vehicle.told = 0;
+    /// Shares out what is left of the setpoint when somebody came or left: the same to each, as far as it can take it and its
+    /// maker allows.
+    fn share_left(&mut self, now: i64, end: i64) {
+        for vehicle in &mut self.vehicles {
+            if vehicle.came == now {
+                vehicle.told = 0;
+            }
         }
+        self.serve_urgent(now, end);
         let mut left = self.ceiling(now) - self.draw();
+        if left <= 0 {
+            return;
+        }
+        let (piles, efficiency) = (&self.piles, self.efficiency);
         let soc = self.model.behaviour.soc_ceiling;
+        let takers = self.vehicles.iter_mut().filter_map(|vehicle| {
+            let pile = &piles[vehicle.pile as usize];
+            let goal = vehicle.goal(pile);
+            let most = vehicle.may_charge(soc, end - now, efficiency);
+            let room = vehicle.max_charge(pile).min(most) - goal;
+            (pile.obeys && goal >= 0 && room > 0).then_some((room, goal, pile.least, vehicle))
+        });
+        let mut takers: Vec<(i64, i64, i64, &mut Vehicle)> = takers.collect();
+        takers.sort_by_key(|(room, _, _, vehicle)| (*room, vehicle.pile));
+        let mut sharers = i64::try_from(takers.len()).unwrap_or(i64::MAX);
+        for (room, goal, least, vehicle) in takers {
+            let part = room.min(left / sharers);
+            sharers -= 1;
+            if goal + part >= least {
+                vehicle.told = goal + part;
+                left -= part;
+            }
+        }
+    }
+
+    /// Lets who has just come and cannot wait for the next look charge, as far as the default ceiling allows.
+    fn serve_urgent(&mut self, now: i64, end: i64) {
+        let ceiling = self.ceiling(now);
+        let default = self.model.station.default_setpoint.as_watts();
+        let mut left = (ceiling - self.draw()).max(0);
+        let mut beyond = (default - ceiling).max(0);
         for vehicle in self
             .vehicles
             .iter_mut()
             .filter(|vehicle| vehicle.came == now)
         {
             let pile = &self.piles[vehicle.pile as usize];
-            let most = vehicle.may_charge(soc, end - now, self.efficiency);
-            let told = left.min(most).clamp(0, pile.rated);
-            vehicle.told = if told < pile.least { 0 } else { told };
-            left -= if pile.obeys { vehicle.goal(pile) } else { 0 };
+            let most = vehicle.max_charge(pile);
+            let takes_ms = self.efficiency.drawn(vehicle.lacks(0)) / most.max(1);
+            if vehicle.departure - now - takes_ms > end - now + WAITED_MS {
+                continue;
+            }
+            let most = most.min(vehicle.may_charge(
+                self.model.behaviour.soc_ceiling,
+                end - now,
+                self.efficiency,
+            ));
+            let told = most.min(left + beyond);
+            if told < pile.least {
+                continue;
+            }
+            vehicle.told = told;
+            let more = (told - left).max(0);
+            left = (left - told).max(0);
+            beyond -= more;
+            self.raised += more;
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct StationState {
     pub(super) swapping: Option<Swapping>,
     /// Until when it has lived.
     pub(super) now: i64,
+    /// What it may draw beyond its setpoint until the next look, watts: for those who came and cannot wait.
+    pub(super) raised: i64,
     /// Whether it lives in long steps.
     pub(super) coarse: bool,
     /// In the order of their piles; the packs of a swap station are vehicles that stay.
@@ -85,6 +87,7 @@ impl StationState {
             arrivals,
             swapping,
             now,
+            raised: 0,
             coarse: false,
             vehicles,
             underway: VecDeque::new(),
@@ -136,6 +139,7 @@ impl StationState {
     /// Takes setpoints from outside. They reach the piles after the station's delay.
     pub(super) fn apply(&mut self, now: i64, setpoints: &[PileSetpoint], lease: Lease) {
         self.lease = Some(lease);
+        self.raised = 0;
         if self.coarse {
             tell(&mut self.vehicles, setpoints);
             return;
@@ -257,6 +261,11 @@ impl StationState {
             };
             tell(&mut self.vehicles, &setpoints);
         }
+    }
+
+    /// Its own controller has looks that are far apart from now on.
+    pub(super) fn trust(&mut self) {
+        self.local = Splitter::trusting();
     }
 
     /// Keeps the ceiling that holds without word from outside.

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use chrono::{NaiveDateTime, TimeDelta, Timelike};
+use rayon::prelude::*;
 use vpp_core::{Power, Scope, Timestamp};
 use vpp_dispatch::{Forecast as _, Quote, TimeOfWeek};
 use vpp_results::{Text, rows};
@@ -21,7 +22,7 @@ const DAY: TimeDelta = TimeDelta::days(1);
 /// What each aggregator could be called to draw less and more now.
 pub(super) fn callable(run: &Run) -> Vec<(Power, Power)> {
     let engine = run.plant().engine();
-    let aggregators = engine.fleet().aggregators().iter();
+    let aggregators = engine.fleet().aggregators().par_iter();
     let callable = aggregators.map(|aggregator| {
         let scope = Scope::Aggregator(aggregator.id.clone());
         let capability = engine

@@ -1,5 +1,7 @@
 //! What the grid calls: events some time before they begin, and the regulation signal.
 
+use std::collections::VecDeque;
+
 use chrono::TimeDelta;
 use vpp_core::{EventId, EventRequest, Interval, Invalid, Timestamp};
 use vpp_scenarios::Scenario;
@@ -39,9 +41,9 @@ impl Events {
 #[derive(Debug)]
 pub(crate) struct Signal {
     regulation: Regulation,
-    start: Timestamp,
     period: TimeDelta,
-    pub(crate) window: Interval,
+    /// Awards that are not over, the earliest first; at least one, the last one stays.
+    windows: VecDeque<Interval>,
     pub(crate) sequence: u64,
 }
 
@@ -50,16 +52,12 @@ impl Signal {
         let Some(regulation) = scenario.regulation.clone() else {
             return Ok(None);
         };
-        let start = scenario.start();
-        let begin = start + TimeDelta::seconds(i64::from(regulation.start_offset_s));
-        let end = begin + TimeDelta::seconds(i64::from(regulation.duration_s));
         #[allow(clippy::cast_possible_truncation)] // milliseconds of a checked scenario
         let period = TimeDelta::milliseconds((regulation.period_s * 1e3).round() as i64);
         Ok(Some(Signal {
             regulation,
-            start,
             period: period.max(TimeDelta::seconds(1)),
-            window: Interval::new(begin, end)?,
+            windows: scenario.regulation_intervals()?.into(),
             sequence: 0,
         }))
     }
@@ -68,24 +66,35 @@ impl Signal {
         &self.regulation
     }
 
-    /// When the next value after `now` comes; none after the last.
-    pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        if now < self.window.start() {
-            return Some(self.window.start());
+    /// The award that is on or comes next, or was the last.
+    pub(crate) fn window(&self) -> Option<Interval> {
+        self.windows.front().copied()
+    }
+
+    /// Leaves what is over behind, when another award follows.
+    pub(crate) fn turn(&mut self, now: Timestamp) {
+        while self.windows.len() > 1 && self.windows[0].end() < now {
+            self.windows.pop_front();
         }
-        let passed =
-            (now - self.window.start()).num_milliseconds() / self.period.num_milliseconds();
-        let next = self.window.start() + self.period * i32::try_from(passed + 1).ok()?;
-        Some(next).filter(|next| *next < self.window.end())
+    }
+
+    /// When the next value after `now` comes, or the award ends; none after the last.
+    pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let window = self.windows.iter().find(|window| now < window.end())?;
+        if now < window.start() {
+            return Some(window.start());
+        }
+        let passed = (now - window.start()).num_milliseconds() / self.period.num_milliseconds();
+        let next = window.start() + self.period * i32::try_from(passed + 1).ok()?;
+        Some(next.min(window.end()))
     }
 
     /// The value that comes at `now`.
     pub(crate) fn value(&self, now: Timestamp) -> Option<f64> {
-        let since = (now - self.window.start()).num_milliseconds();
-        if since % self.period.num_milliseconds() != 0 {
+        let since = now - self.window()?.start();
+        if since.num_milliseconds() % self.period.num_milliseconds() != 0 {
             return None;
         }
-        self.regulation
-            .value_at((now - self.start).as_seconds_f64())
+        self.regulation.value_since(since.as_seconds_f64())
     }
 }

@@ -1,10 +1,10 @@
 //! What energy costs, told to the engine day by day.
 
-use chrono::{NaiveDateTime, TimeDelta};
-use vpp_core::{Interval, Price, Timestamp};
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
+use vpp_core::{Interval, Invalid, Price, Timestamp};
 use vpp_dispatch::PricePoint;
 use vpp_market_adapters::Tariff;
-use vpp_market_adapters::tariff::{Period, RulePack};
+use vpp_market_adapters::tariff::Period;
 use vpp_scenarios::Scenario;
 
 /// How far ahead prices are known: further than the longest usual horizon.
@@ -15,18 +15,23 @@ const QUARTER: TimeDelta = TimeDelta::minutes(15);
 #[derive(Debug)]
 pub(crate) struct Prices {
     tariff: &'static Tariff,
-    sharp_day: bool,
+    /// Whether every day is declared hot, and which are.
+    sharp_days: bool,
+    hot_days: Vec<NaiveDate>,
     told_until: Timestamp,
 }
 
 impl Prices {
-    /// Those of a scenario; none when its rule pack is not known.
-    pub(crate) fn of(scenario: &Scenario) -> Option<Prices> {
-        let pack = RulePack::by_name(&scenario.tariff.rule_pack)?;
+    /// Those of a scenario.
+    ///
+    /// # Errors
+    /// A rule pack that is not known.
+    pub(crate) fn of(scenario: &Scenario) -> Result<Prices, Invalid> {
         let start = scenario.start();
-        Some(Prices {
-            tariff: pack.tariff(),
-            sharp_day: scenario.tariff.sharp_day,
+        Ok(Prices {
+            tariff: scenario.rules()?.tariff(),
+            sharp_days: scenario.tariff.sharp_day,
+            hot_days: scenario.calendar.hot_days.clone(),
             told_until: start - TimeDelta::seconds(start.timestamp().rem_euclid(900)),
         })
     }
@@ -72,7 +77,7 @@ impl Prices {
     }
 
     /// Whether the day is declared hot.
-    fn is_sharp(&self, _at: Timestamp) -> bool {
-        self.sharp_day
+    fn is_sharp(&self, at: Timestamp) -> bool {
+        self.sharp_days || self.hot_days.contains(&self.local_time(at).date())
     }
 }

@@ -1,0 +1,174 @@
+//! `vpp replay` as a process.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn vpp() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vpp"));
+    command.arg("replay");
+    command
+}
+
+fn replay(file: &Path, out: &Path, more: &[&str]) -> Output {
+    let mut command = vpp();
+    command.arg(file).arg("--out").arg(out).args(more);
+    command.output().unwrap()
+}
+
+fn small() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/fleet-small.toml")
+}
+
+/// The small fleet for two hours.
+fn two_hours(folder: &Path) -> PathBuf {
+    let text = std::fs::read_to_string(small()).unwrap();
+    let text = text.replace("duration_minutes = 10", "duration_minutes = 120");
+    let file = folder.join("two-hours.toml");
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        (name, std::fs::read(path).unwrap())
+    });
+    entries.collect()
+}
+
+#[test]
+fn a_scenario_leaves_its_results_and_they_are_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("results");
+    let output = replay(&small(), &out, &["--json", "--threads", "2"]);
+    assert!(output.status.success(), "{output:?}");
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["scenario"]["name"], "fleet-small");
+    assert_eq!(summary["limits"]["violations"], 0);
+    assert!(
+        summary["energy"]["import_kwh"].as_f64().unwrap() > 10.0,
+        "{summary}"
+    );
+    let made = files(&out);
+    let names: Vec<&str> = made.keys().map(String::as_str).collect();
+    assert!(
+        names.contains(&"summary.json") && names.contains(&"report.html"),
+        "{names:?}"
+    );
+    assert!(
+        names.contains(&"system.parquet") && names.len() == 12,
+        "{names:?}"
+    );
+
+    let again = replay(&small(), &out, &[]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&again.stderr).contains("--force"),
+        "{again:?}"
+    );
+    assert_eq!(files(&out), made);
+    let forced = replay(&small(), &out, &["--force", "--threads", "1"]);
+    assert!(forced.status.success(), "{forced:?}");
+    assert!(
+        String::from_utf8_lossy(&forced.stdout).contains("limits broken"),
+        "{forced:?}"
+    );
+    assert_eq!(
+        files(&out),
+        made,
+        "the same bytes on another number of threads"
+    );
+}
+
+#[test]
+fn a_run_that_was_killed_is_taken_up_and_ends_as_if_it_had_not_been() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = two_hours(folder.path());
+    let (out, whole) = (folder.path().join("out"), folder.path().join("whole"));
+    // Two hours in twelve seconds: it is killed on the way.
+    let mut child = vpp()
+        .args([file.to_str().unwrap(), "--speed", "600", "--out"])
+        .arg(&out)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let marker = out.join("replay.unfinished");
+    let began = Instant::now();
+    while !(marker.exists() && out.join("system.parquet.part").exists()) {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "it does not begin"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    // While it is at it, nobody else is.
+    let busy = replay(&file, &out, &[]);
+    assert_eq!(busy.status.code(), Some(2), "{busy:?}");
+    assert!(
+        String::from_utf8_lossy(&busy.stderr).contains("another process"),
+        "{busy:?}"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left: Vec<String> = files(&out).into_keys().collect();
+    assert!(
+        marker.exists() && !left.contains(&"summary.json".to_owned()),
+        "{left:?}"
+    );
+
+    let other = replay(&small(), &out, &[]);
+    assert_eq!(other.status.code(), Some(2), "{other:?}");
+    assert!(
+        String::from_utf8_lossy(&other.stderr).contains("another scenario"),
+        "{other:?}"
+    );
+    let taken_up = replay(&file, &out, &[]);
+    assert!(taken_up.status.success(), "{taken_up:?}");
+    assert!(replay(&file, &whole, &[]).status.success());
+    assert_eq!(files(&out), files(&whole));
+}
+
+#[test]
+fn bad_input_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let bad = folder.path().join("bad.toml");
+    let text = std::fs::read_to_string(small()).unwrap();
+    std::fs::write(
+        &bad,
+        text.replace(
+            "[[event]]",
+            "[dispatch]\nstep_s = 7\ncycle_s = 4000\n[[event]]",
+        ),
+    )
+    .unwrap();
+    for (file, more, expected) in [
+        (folder.path().join("none.toml"), vec![], "none.toml"),
+        (bad, vec![], "dispatch.step_s"),
+        (small(), vec!["--until", "soon"], "--until"),
+        (
+            small(),
+            vec!["--until", "2020-01-01T00:00:00Z"],
+            "not after the start",
+        ),
+        (small(), vec!["--speed", "0"], "--speed"),
+        (small(), vec!["--threads", "0"], "--threads"),
+        (
+            small(),
+            vec!["../../scenarios/fleet-small.toml"],
+            "two scenarios have the name",
+        ),
+    ] {
+        let output = replay(&file, &out, &more);
+        assert_eq!(output.status.code(), Some(2), "{expected}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(expected), "{expected}: {said}");
+        assert!(!out.exists(), "{expected}");
+    }
+}

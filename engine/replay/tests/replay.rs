@@ -1,0 +1,198 @@
+//! A day of the small fleet, replayed: what comes of it, the same every time, and taken up after it was killed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::TimeDelta;
+use vpp_replay::folder::{self, FolderError, MARKER_FILE, Options};
+use vpp_results::{Summary, read, rows};
+use vpp_scenarios::Scenario;
+
+/// The small fleet for some hours, with its event on a time when all aggregators have cycles around it.
+fn scenario(hours: u32, dispatch: &str) -> Scenario {
+    let text = include_str!("../../../scenarios/fleet-small.toml");
+    let text = text
+        .replace(
+            "duration_minutes = 10",
+            &format!("duration_minutes = {}", hours * 60),
+        )
+        .replace(
+            "start_offset_s = 60\nduration_s = 300",
+            "start_offset_s = 7200\nduration_s = 3600",
+        )
+        .replace(
+            "start_offset_s = 120\nduration_s = 300",
+            "start_offset_s = 9000\nduration_s = 3600",
+        )
+        .replace(
+            "[[event]]\nid = \"dr-1\"",
+            &format!("{dispatch}\n[[event]]\nid = \"dr-1\""),
+        );
+    Scenario::parse(&text).expect("a sound scenario")
+}
+
+/// Enough to make V2G worth its wear.
+const SUBSIDY: &str = "[subsidy]\ndischarge_cny_per_kwh = 1.5\nbudget_cny = 60\n";
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let file = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.expect("an entry").path();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        (name, std::fs::read(path).expect("a file"))
+    };
+    entries.map(file).collect()
+}
+
+fn replay_on(threads: usize, scenario: &Scenario, folder: &Path) -> Summary {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.expect("threads")
+        .install(|| folder::replay(scenario, folder, Options::default(), |_| ()))
+        .expect("replayed")
+}
+
+#[test]
+fn two_runs_give_the_same_bytes_on_however_many_threads() {
+    let scenario = scenario(6, "[dispatch]\norderly = \"all\"\n");
+    let (one, two) = (
+        tempfile::tempdir().expect("a folder"),
+        tempfile::tempdir().expect("a folder"),
+    );
+    replay_on(1, &scenario, one.path());
+    replay_on(2, &scenario, two.path());
+    let (one, two) = (files(one.path()), files(two.path()));
+    let names: Vec<&String> = one.keys().collect();
+    assert!(one.keys().eq(two.keys()), "{names:?}");
+    assert!(names.len() >= 11, "{names:?}");
+    for (name, bytes) in &one {
+        assert!(*bytes == two[name], "{name} differs");
+    }
+}
+
+#[test]
+fn the_tables_of_a_day_agree_with_each_other() {
+    let scenario = scenario(24, &format!("[dispatch]\norderly = \"all\"\n{SUBSIDY}"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let summary =
+        folder::replay(&scenario, folder.path(), Options::default(), |_| ()).expect("replayed");
+    let system = read::<rows::System>(folder.path()).expect("a table");
+    assert_eq!(system.start.len(), 96);
+    let days = read::<rows::StationDay>(folder.path()).expect("a table");
+    // From four in the afternoon to four in the afternoon: two local days of twelve stations.
+    assert_eq!(days.day.len(), 24);
+    let by_day: f64 = (days.import_sharp_kwh.iter())
+        .chain(&days.import_peak_kwh)
+        .chain(&days.import_flat_kwh)
+        .chain(&days.import_valley_kwh)
+        .sum();
+    let drawn: f64 = system.import_kwh.iter().sum();
+    assert!(drawn > 5_000.0, "{drawn}");
+    assert!((drawn - by_day).abs() < 1e-6 * drawn, "{drawn} {by_day}");
+    let aggregators = read::<rows::Aggregator>(folder.path()).expect("a table");
+    let theirs: f64 = aggregators.import_kwh.iter().sum();
+    assert!((drawn - theirs).abs() < 1e-6 * drawn, "{drawn} {theirs}");
+    assert_eq!(summary.limits.violations, 0, "{summary:?}");
+    assert!(summary.vehicles.arrivals > 200, "{summary:?}");
+    let short = summary.vehicles.short_departures * 8;
+    assert!(
+        short < summary.vehicles.departures,
+        "{:?}",
+        summary.vehicles
+    );
+    let events = read::<rows::Event>(folder.path()).expect("a table");
+    assert!(
+        events.event.iter().any(|event| &**event == "dr-1"),
+        "{:?}",
+        events.event
+    );
+    assert!(summary.events.promised_kwh > 10.0, "{:?}", summary.events);
+    // Orderly by price costs less for each kWh, and takes more out of the dear hours than comes by chance.
+    let plain = tempfile::tempdir().expect("a folder");
+    let plain = folder::replay(
+        &crate::scenario(24, ""),
+        plain.path(),
+        Options::default(),
+        |_| (),
+    );
+    let plain = plain.expect("replayed");
+    let price = |summary: &Summary| summary.money.energy_cost_cny / summary.energy.import_kwh;
+    assert!(
+        price(&summary) < 0.985 * price(&plain),
+        "{} {}",
+        price(&summary),
+        price(&plain)
+    );
+    // The award of the file lasts a minute and a half.
+    assert!(
+        summary
+            .regulation
+            .is_some_and(|regulation| regulation.values > 10)
+    );
+}
+
+#[test]
+fn long_steps_come_to_what_steps_of_a_second_come_to() {
+    let drawn = |dispatch: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let scenario = scenario(6, dispatch);
+        let summary = folder::replay(&scenario, folder.path(), Options::default(), |_| ());
+        let summary = summary.expect("replayed");
+        assert_eq!(summary.limits.violations, 0, "{summary:?}");
+        (summary.energy.import_kwh, summary.vehicles.arrivals)
+    };
+    let (long, came) = drawn("[dispatch]\ncycle_s = 900\nstep_s = 300\n");
+    let (short, came_too) = drawn("[dispatch]\ncycle_s = 900\nstep_s = 1\n");
+    assert_eq!(came, came_too);
+    // Who comes within a step may wait for its end, and then draws the same a little later.
+    assert!((long - short).abs() < 0.01 * short, "{long} {short}");
+}
+
+#[test]
+fn a_folder_is_taken_up_again_and_nobody_elses_is_touched() {
+    let first = scenario(4, "");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let all = Options::default();
+    let forced = Options { force: true, ..all };
+    folder::replay(&first, path, all, |_| ()).expect("replayed");
+    let whole = files(path);
+    assert!(!whole.contains_key(MARKER_FILE));
+    let again = folder::replay(&first, path, all, |_| ());
+    assert!(
+        matches!(again, Err(FolderError::HoldsResults(_))),
+        "{again:?}"
+    );
+    assert_eq!(files(path), whole, "nothing is touched");
+    folder::replay(&first, path, forced, |_| ()).expect("replaced");
+    assert_eq!(files(path), whole);
+
+    // As one that was killed left it.
+    let other = scenario(5, "");
+    std::fs::remove_file(path.join("summary.json")).expect("there");
+    std::fs::write(path.join(MARKER_FILE), "0123").expect("written");
+    std::fs::write(path.join("system.parquet.part"), "half").expect("written");
+    let refused = folder::replay(&other, path, all, |_| ());
+    assert!(
+        matches!(refused, Err(FolderError::HoldsAnother(_))),
+        "{refused:?}"
+    );
+    let until = Options {
+        until: Some(other.start() + TimeDelta::hours(2)),
+        ..forced
+    };
+    folder::replay(&other, path, until, |_| ()).expect("replaced");
+    assert!(files(path).keys().all(|name| !name.ends_with(".part")));
+
+    let foreign = tempfile::tempdir().expect("a folder");
+    std::fs::write(foreign.path().join("thesis.txt"), "mine").expect("written");
+    let refused = folder::replay(&first, foreign.path(), forced, |_| ());
+    assert!(
+        matches!(refused, Err(FolderError::HoldsOther(_))),
+        "{refused:?}"
+    );
+    assert_eq!(files(foreign.path()).len(), 1);
+}
