@@ -45,6 +45,7 @@ pub struct Operator<S> {
     stations: Vec<Controlled>,
     desk: Desk,
     idle_lease: TimeDelta,
+    longest_lease: TimeDelta,
     statistics: Statistics,
     setpoints: Vec<PileSetpoint>,
 }
@@ -88,6 +89,7 @@ impl<S: Sites> Operator<S> {
             aggregator,
             desk: Desk::empty(sites.stations()),
             idle_lease: IDLE_LEASE,
+            longest_lease: TimeDelta::MAX,
             sites,
             index,
             stations,
@@ -103,11 +105,15 @@ impl<S: Sites> Operator<S> {
         self
     }
 
-    /// The same, with [`Operator::control`] called so often only: what stations are set holds at least until then, and where that
-    /// is long, their own controllers are trusted to see who does not obey.
+    /// The same, with [`Operator::control`] called so often only: what stations are set holds until then. Where that is long, it
+    /// holds no longer, for what a warranty leaves must last for a whole lease; and the stations' own controllers are trusted
+    /// to see who does not obey.
     #[must_use]
     pub fn with_period(mut self, period: TimeDelta) -> Operator<S> {
         self.idle_lease = period.max(IDLE_LEASE);
+        if period > IDLE_LEASE {
+            self.longest_lease = period;
+        }
         for controlled in &mut self.stations {
             controlled.splitter = match period > IDLE_LEASE {
                 true => Splitter::trusting(),
@@ -227,7 +233,10 @@ impl<S: Sites> Operator<S> {
         let in_force = controlled.agent.in_force(now);
         let lease = Lease {
             setpoint: in_force.setpoint,
-            valid_until: in_force.valid_until.unwrap_or(now + self.idle_lease),
+            valid_until: match in_force.valid_until {
+                Some(until) => now + (until - now).min(self.longest_lease),
+                None => now + self.idle_lease,
+            },
             fallback: in_force.fallback,
         };
         let place = (station, &self.sites.stations()[station]);

@@ -5,13 +5,14 @@ use chrono::{Datelike, TimeDelta, Timelike, Weekday};
 use chrono_tz::Asia::Shanghai;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vpp_core::{Invalid, Timestamp};
 
 use crate::format::SessionProfile;
 
 /// A distribution as a table of quantiles at even steps from 0 % to 100 %, linear in between.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Quantiles(Vec<f64>);
 

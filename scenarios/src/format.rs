@@ -10,11 +10,13 @@ mod generate;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vpp_aggregator::{Warranties, Warranty};
 use vpp_core::{AggregatorId, EventId, NodeId, NodeKind, StationId};
 
 use crate::draw::Quantiles;
+use crate::schema::{DateTimeText, Id, NodeLevel, OneOrMany, WarrantyKeys};
 
 pub use calendar::{Calendar, SubsidyRow};
 pub use fault::{FaultKind, FaultRow};
@@ -24,7 +26,7 @@ pub use generate::{GenerateRow, GridRow};
 pub const FORMAT: u32 = 1;
 
 /// A scenario file.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Version of the format: [`FORMAT`].
@@ -47,6 +49,7 @@ pub struct Scenario {
     pub assumptions: Assumptions,
     /// `[warranty]`: what the makers of all vehicles allow, if anybody limits it.
     #[serde(default)]
+    #[schemars(with = "Option<WarrantyKeys>")]
     pub warranty: Option<Warranty>,
     /// `[sessions.<profile>]`: how vehicles come, stay and charge.
     pub sessions: BTreeMap<String, SessionProfile>,
@@ -76,7 +79,7 @@ pub struct Scenario {
 }
 
 /// `[scenario]`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
     /// Short name: letters, digits, `-`, `_`, `.`.
@@ -86,6 +89,7 @@ pub struct Header {
     pub description: String,
     /// When it begins: a TOML date-time with offset, such as `2025-07-15T16:00:00+08:00`.
     #[serde(deserialize_with = "crate::parse::date_time")]
+    #[schemars(with = "DateTimeText")]
     pub start: DateTime<FixedOffset>,
     /// How long it lasts; 1 minute to 366 days.
     pub duration_minutes: u32,
@@ -94,7 +98,7 @@ pub struct Header {
 }
 
 /// `[[source]]`: provenance of figures in the file.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// Name of the source.
@@ -106,7 +110,7 @@ pub struct Source {
 }
 
 /// `[tariff]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TariffChoice {
     /// Name of a rule pack of `vpp-market-adapters`, such as `guangdong-2025`.
@@ -117,7 +121,7 @@ pub struct TariffChoice {
 }
 
 /// `[assumptions]`: figures that hold for the whole fleet.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Assumptions {
     /// The most that an AC pile draws.
@@ -161,7 +165,7 @@ pub struct Assumptions {
 }
 
 /// `[sessions.<profile>]`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SessionProfile {
     /// Vehicles that come to an AC pile in a day (those that find all piles taken drive on).
@@ -194,7 +198,7 @@ fn one() -> f64 {
 }
 
 /// `[swaps.<profile>]`: one kind of swap station.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SwapProfile {
     /// Swaps in a day for each slot.
@@ -220,7 +224,7 @@ pub struct SwapProfile {
 }
 
 /// `[dispatch]`: how the dispatcher runs in a replay.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dispatch {
     /// From one plan to the next, seconds; a whole number of steps.
@@ -234,7 +238,7 @@ pub struct Dispatch {
 }
 
 /// Which stations' charging is planned all the time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Orderly {
     /// Those below a node with an agreement; all others in events only.
@@ -256,10 +260,11 @@ impl Default for Dispatch {
 }
 
 /// `[[event]]`: one call of a programme.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventRow {
     /// Its name.
+    #[schemars(with = "Id")]
     pub id: EventId,
     /// What is called.
     pub kind: EventKind,
@@ -281,14 +286,16 @@ pub struct EventRow {
     pub ceiling_kw: Option<f64>,
     /// Scope: the stations of this aggregator alone. Without `aggregator` and `node`: all.
     #[serde(default)]
+    #[schemars(with = "Option<Id>")]
     pub aggregator: Option<AggregatorId>,
     /// Scope: the stations below this node alone. Peak shaving: where the ceiling holds.
     #[serde(default)]
+    #[schemars(with = "Option<Id>")]
     pub node: Option<NodeId>,
 }
 
 /// The kinds of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// Draw less than the baseline.
@@ -300,7 +307,7 @@ pub enum EventKind {
 }
 
 /// `[regulation]`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Regulation {
     /// The most that the signal may ask to draw less.
@@ -322,25 +329,29 @@ pub struct Regulation {
 }
 
 /// `[[aggregator]]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AggregatorRow {
     /// Its name in topics and commands.
+    #[schemars(with = "Id")]
     pub id: AggregatorId,
     /// Its name for people.
     pub name: String,
 }
 
 /// `[[node]]`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeRow {
     /// Its name.
+    #[schemars(with = "Id")]
     pub id: NodeId,
     /// `district`, `substation`, `feeder` or `transformer`.
+    #[schemars(with = "NodeLevel")]
     pub kind: NodeKind,
     /// The node that feeds it; none for a root.
     #[serde(default)]
+    #[schemars(with = "Option<Id>")]
     pub parent: Option<NodeId>,
     /// The most that may flow down through it, base load included.
     pub import_limit_kw: f64,
@@ -351,11 +362,12 @@ pub struct NodeRow {
     pub export_limit_kw: f64,
     /// Load at the node that is not ours: 24 values by hour of the **UTC** day, or one for all hours.
     #[serde(deserialize_with = "crate::parse::one_or_many")]
+    #[schemars(with = "OneOrMany")]
     pub base_load_kw: Vec<f64>,
 }
 
 /// `agreement` of a `[[node]]`: more may flow down for a while, as long as charging is orderly.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgreementRow {
     /// The most that may flow down then, base load included.
@@ -367,7 +379,7 @@ pub struct AgreementRow {
 }
 
 /// `[fleet]`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FleetRows {
     /// The profile of stations that name none.
@@ -382,14 +394,17 @@ pub struct FleetRows {
 }
 
 /// A row of `[fleet] stations`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StationRow {
     /// Its name.
+    #[schemars(with = "Id")]
     pub id: StationId,
     /// Who operates it.
+    #[schemars(with = "Id")]
     pub aggregator: AggregatorId,
     /// The node that feeds it.
+    #[schemars(with = "Id")]
     pub node: NodeId,
     /// Longitude and latitude, degrees; rounded, for maps and nearness only.
     pub place: [f64; 2],

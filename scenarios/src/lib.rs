@@ -10,7 +10,9 @@ pub mod format;
 pub mod import;
 pub mod price;
 pub mod problem;
+pub mod schema;
 pub mod sweep;
+pub mod template;
 pub mod world;
 
 mod build;

@@ -23,6 +23,8 @@ struct Source {
     /// None for a text by itself.
     path: Option<PathBuf>,
     text: String,
+    /// Where its lines begin, within the text.
+    line_starts: Vec<usize>,
     /// Where its text begins when all are laid end to end.
     base: usize,
     /// What it includes, in order.
@@ -98,12 +100,13 @@ impl Sources {
             };
         };
         let within = (offset - file.base).min(file.text.len());
-        let before = &file.text.as_bytes()[..within];
-        let start = (before.iter().rposition(|byte| *byte == b'\n')).map_or(0, |at| at + 1);
+        let line = file.line_starts.partition_point(|start| *start <= within);
+        let start = file.line_starts[line - 1];
+        let before = &file.text.as_bytes()[start..within];
         Place {
             path: file.path.as_deref(),
-            line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
-            column: String::from_utf8_lossy(&before[start..]).chars().count() + 1,
+            line,
+            column: String::from_utf8_lossy(before).chars().count() + 1,
         }
     }
 
@@ -111,8 +114,11 @@ impl Sources {
         // One more than its length, so that the end of a file is not the start of the next.
         let base = (self.files.last()).map_or(0, |last| last.base + last.text.len() + 1);
         self.bytes += text.len() as u64;
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let line_starts = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1));
         self.files.push(Source {
             path,
+            line_starts: line_starts.collect(),
             text,
             base,
             includes: Vec::new(),

@@ -9,12 +9,14 @@ mod droop;
 mod evaluate;
 mod import;
 mod market_day;
+mod new;
 mod plant;
 mod register;
 mod replay;
 mod report;
 mod rules;
 mod run;
+mod schema;
 mod score;
 mod serve;
 mod settle;
@@ -46,6 +48,8 @@ enum Command {
     Aggregator(aggregator::Arguments),
     Register(register::Arguments),
     Check(check::Arguments),
+    New(new::Arguments),
+    Schema(schema::Arguments),
     Import(import::Arguments),
     Evaluate(evaluate::Arguments),
     Score(score::Arguments),
@@ -78,6 +82,8 @@ fn main() -> ExitCode {
         Command::Aggregator(arguments) => aggregator::main(&arguments),
         Command::Register(arguments) => register::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
+        Command::New(arguments) => new::main(&arguments),
+        Command::Schema(arguments) => schema::main(&arguments),
         Command::Import(arguments) => import::main(&arguments),
         Command::Evaluate(arguments) => evaluate::main(&arguments),
         Command::Score(arguments) => score::main(&arguments),

@@ -6,6 +6,7 @@
 //! command is taken and answered in the instant in which it is sent, and the optimizer takes no time at all; delays are the
 //! stations' own. Two runs of the same plant are the same, on however many threads.
 
+pub mod faults;
 pub mod folder;
 pub mod market_day;
 pub mod record;
@@ -17,13 +18,15 @@ use chrono::TimeDelta;
 use rayon::prelude::*;
 use vpp_aggregator::{Operator, Sites};
 use vpp_core::{
-    AggregatorId, Command, Fleet, Invalid, RegulationSignal, RequestId, Telemetry, Timestamp,
+    AggregatorId, Command, Fault, Fleet, Invalid, RegulationSignal, RequestId, Telemetry, Timestamp,
 };
 use vpp_dispatch::{
     Achieved, Answer, Config, CycleReport, Engine, Input, Output, PricePoint, Request, Solved,
     Subsidy,
 };
 use vpp_optimizer::ResourceSchedule;
+
+use faults::{FaultCounts, Faults, Switches};
 
 /// One step of time.
 pub const STEP: TimeDelta = TimeDelta::seconds(1);
@@ -41,6 +44,7 @@ pub struct Plant<S> {
     last_plan: Vec<ResourceSchedule>,
     counts: Counts,
     before_cycle: Counts,
+    faults: Option<Faults<S>>,
 }
 
 /// What has happened since the start.
@@ -102,6 +106,7 @@ impl<S: Sites> Plant<S> {
             last_plan: Vec::new(),
             counts: Counts::default(),
             before_cycle: Counts::default(),
+            faults: None,
         };
         for aggregator in fleet.aggregators() {
             plant.request(Request::RegisterAggregator(aggregator.clone()))?;
@@ -147,6 +152,19 @@ impl<S: Sites> Plant<S> {
         self.before_cycle
     }
 
+    /// Lets this go wrong from now on, and nothing else.
+    pub fn set_faults(&mut self, faults: Vec<Fault>, switches: Switches<S>) {
+        self.faults = (!faults.is_empty()).then(|| Faults::new(faults, switches));
+    }
+
+    /// What the faults did to messages.
+    #[must_use]
+    pub fn fault_counts(&self) -> FaultCounts {
+        self.faults
+            .as_ref()
+            .map_or_else(FaultCounts::default, Faults::counts)
+    }
+
     /// A step of one second. The report of the control cycle, if one ran.
     pub fn advance(&mut self) -> Option<CycleReport> {
         self.advance_by(STEP)
@@ -157,8 +175,12 @@ impl<S: Sites> Plant<S> {
     pub fn advance_by(&mut self, step: TimeDelta) -> Option<CycleReport> {
         self.now += step;
         let now = self.now;
+        if let Some(faults) = &mut self.faults {
+            faults.turn(now, &mut self.operators);
+        }
         let operators = self.operators.par_iter_mut();
         operators.for_each(|operator| operator.control(now));
+        self.pass_what_was_held();
         if now >= self.next_report {
             self.next_report = now + self.engine.config().telemetry_period;
             self.report();
@@ -194,8 +216,33 @@ impl<S: Sites> Plant<S> {
         let operators = self.operators.par_iter_mut();
         let reports: Vec<Vec<Telemetry>> =
             operators.map(|operator| operator.telemetry(now)).collect();
-        for telemetry in reports.into_iter().flatten() {
+        for (at, reports) in reports.into_iter().enumerate() {
+            for telemetry in reports {
+                let arrived = match &mut self.faults {
+                    Some(faults) => faults.report(now, self.operators[at].aggregator(), telemetry),
+                    None => Some(telemetry),
+                };
+                if let Some(telemetry) = arrived {
+                    self.step(Input::Telemetry(telemetry));
+                }
+            }
+        }
+    }
+
+    /// What faults held up until now comes: reports, and commands that were sent meanwhile.
+    fn pass_what_was_held(&mut self) {
+        let now = self.now;
+        let Some(faults) = &mut self.faults else {
+            return;
+        };
+        let (commands, reports) = (faults.due_commands(now), faults.due_reports(now));
+        for telemetry in reports {
             self.step(Input::Telemetry(telemetry));
+        }
+        for command in commands {
+            if let Some(answer) = self.hand_over(&command) {
+                self.step(answer);
+            }
         }
     }
 
@@ -284,6 +331,14 @@ impl<S: Sites> Plant<S> {
 
     fn deliver(&mut self, command: &Command) -> Option<Input> {
         self.counts.commands += 1;
+        let held = self
+            .faults
+            .as_mut()
+            .is_some_and(|faults| faults.holds(command));
+        if held { None } else { self.hand_over(command) }
+    }
+
+    fn hand_over(&mut self, command: &Command) -> Option<Input> {
         let operator = *self.routes.get(&command.aggregator)?;
         let answer = self.operators[operator].receive(self.now, command)?;
         self.counts.acknowledgements += 1;

@@ -15,6 +15,7 @@ use vpp_scenarios::format::Orderly;
 use vpp_scenarios::world::World;
 
 use crate::Plant;
+use crate::faults::Switches;
 use calls::{Events, Signal};
 use prices::Prices;
 
@@ -74,6 +75,11 @@ impl Run {
             left_cny: row.budget_cny.unwrap_or(UNBOUNDED_CNY),
             until: scenario.end(),
         }));
+        let switches = Switches {
+            reachable: World::set_reachable,
+            refusal: World::set_refusal,
+        };
+        plant.set_faults(scenario.faults()?, switches);
         Ok(Run {
             plant,
             start,

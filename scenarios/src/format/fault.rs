@@ -1,10 +1,13 @@
 //! `[[fault]]`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vpp_core::{AggregatorId, NodeId};
 
+use crate::schema::Id;
+
 /// `[[fault]]`: something that goes wrong for a while.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRow {
     /// Its name.
@@ -26,9 +29,11 @@ pub struct FaultRow {
     pub factor: Option<f64>,
     /// Scope: the stations of this aggregator alone. Without any scope: all.
     #[serde(default)]
+    #[schemars(with = "Option<Id>")]
     pub aggregator: Option<AggregatorId>,
     /// Scope: the stations below this node alone.
     #[serde(default)]
+    #[schemars(with = "Option<Id>")]
     pub node: Option<NodeId>,
     /// Share of the stations in the scope, drawn with the scenario's seed.
     #[serde(default)]
@@ -36,7 +41,7 @@ pub struct FaultRow {
 }
 
 /// The kinds of faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
     /// Stations hear nothing and say nothing; their own controllers fall back when what they were set ends.

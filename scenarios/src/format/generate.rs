@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vpp_core::{AggregatorId, NodeId};
 
 use crate::draw::Quantiles;
+use crate::schema::{Id, OneOrMany};
 
 /// A row of `[fleet] generate`: stations drawn with the scenario's seed, with feeders for them.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GenerateRow {
     /// With which names begin: stations are `ID-0001`, …, feeders `ID-f001`, …, substations `ID-s01`, ….
@@ -40,6 +42,7 @@ pub struct GenerateRow {
     #[serde(default)]
     pub default_setpoint_share: Option<f64>,
     /// Who operates the stations: the share of each aggregator; they add up to 1.
+    #[schemars(with = "BTreeMap<String, f64>")]
     pub aggregators: BTreeMap<AggregatorId, f64>,
     /// Where they are: `[[west, south], [east, north]]`, degrees.
     pub place: [[f64; 2]; 2],
@@ -48,11 +51,12 @@ pub struct GenerateRow {
 }
 
 /// `grid` of a generated part of the fleet: feeders with so many stations each, and substations with so many feeders each.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GridRow {
     /// What feeds them all: a `[[node]]`; none for roots.
     #[serde(default)]
+    #[schemars(with = "Option<Id>")]
     pub parent: Option<NodeId>,
     /// Stations below a feeder, the last one may have fewer.
     pub stations_per_feeder: u32,
@@ -61,6 +65,7 @@ pub struct GridRow {
     pub feeders_per_substation: Option<u32>,
     /// Load at each feeder that is not ours: 24 values by hour of the **UTC** day, or one for all hours.
     #[serde(deserialize_with = "crate::parse::one_or_many")]
+    #[schemars(with = "OneOrMany")]
     pub base_load_kw: Vec<f64>,
     /// Import limit of a feeder beyond the peak of its base load, over the connections underneath.
     pub feeder_share: f64,

@@ -82,6 +82,7 @@ pub(super) fn text(scenario: &Scenario) -> Result<String, String> {
 }
 
 fn write(out: &mut String, scenario: &Scenario) -> fmt::Result {
+    writeln!(out, "#:schema scenario.schema.json")?;
     writeln!(
         out,
         "# Scenario {}. Format: scenarios/README.md.",
