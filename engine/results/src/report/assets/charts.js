@@ -190,7 +190,7 @@ function curves(parent, options) {
     // Where single values cannot be seen, whole days are what can.
     const day = Math.round(86400 / axis.step_s);
     let group = Math.max(1, Math.round((to - from) / inner));
-    if (group > 1 && day > group) group = day;
+    if (day > group && to - from >= 45 * day) group = day;
     for (const one of series) root.append(...shapes(one, from, to, x, y, group));
     const cursor = svg("line", { class: "cursor", y1: top, y2: top + tall, visibility: "hidden" });
     const pick = svg("rect", { class: "pick", y: top, height: tall, visibility: "hidden" });
@@ -254,7 +254,7 @@ function shapes(one, from, to, x, y, perGroup) {
     else if (one.kind === "stack") out.push(fill(run, 0, 1, 0.85));
     else {
       if (group > 1) out.push(fill(run, 0, 2, 0.25));
-      else if (one.kind === "area") out.push(fill(run, 0, 1, 0.2));
+      if (one.kind === "area" && group < 12) out.push(fill(run, 3, 1, 0.2));
       out.push(svg("path", { d: `M${points(run, 3).join("L")}`, fill: "none", stroke: colour, "stroke-width": 1.8, "stroke-linejoin": "round", ...(one.kind === "dash" ? { "stroke-dasharray": "5 4" } : {}) }));
     }
   }

@@ -45,7 +45,7 @@ page.append(nav);
   const peak = at < 0 ? t("nothing") : t("power.title", { peak: quantity(fleet.power[at], "kW"), when: moment(fleet.axis.start_ms + at * fleet.axis.step_s * 1000) });
   const grid = el("div", { class: "grid" });
   section("power", t("power"), t("power.lead"), grid);
-  const main = card(peak, t(long ? "power.note.long" : "power.note"));
+  const main = card(peak, t(scenario.duration_minutes >= 45 * 1440 ? "power.note.long" : "power.note"));
   grid.append(main);
   const low = fleet.power.map((value, k) => value === null || fleet.callable_up[k] === null ? null : value - fleet.callable_up[k]);
   const high = fleet.power.map((value, k) => value === null || fleet.callable_down[k] === null ? null : value + fleet.callable_down[k]);
@@ -258,7 +258,7 @@ function months(grid) {
     energy.append(legend([{ name: t("drawn"), colour: "var(--c0)" }, { name: t("fed_back"), colour: "var(--c1)" }]));
     bars(energy, all.map(one => ({ label: one.id, parts: [[t("drawn"), one.import_kwh, "var(--c0)"], [t("fed_back"), one.export_kwh, "var(--c1)"]], amount: `${quantity(one.import_kwh, "kWh")} / ${quantity(one.export_kwh, "kWh")}` })), "kWh");
     table(money, [[t("aggregators.who")], [t("aggregators.cost"), true], [t("aggregators.feed_in"), true], [t("aggregators.subsidy"), true], [t("aggregators.net"), true]],
-      all.map(one => [one.id, quantity(one.energy_cost_cny, "CNY"), quantity(one.feed_in_cny, "CNY"), quantity(one.subsidy_cny, "CNY"), quantity(one.energy_cost_cny - one.feed_in_cny - one.subsidy_cny, "CNY")]));
+      all.map(one => [one.id, number(one.energy_cost_cny), number(one.feed_in_cny), number(one.subsidy_cny), number(one.energy_cost_cny - one.feed_in_cny - one.subsidy_cny)]));
   }
 }
 
