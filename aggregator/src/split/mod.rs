@@ -4,8 +4,10 @@
 //! on with which it can still have all that it needs, at full power after the window. The window is as long as the ceiling
 //! allows, the same for all (`needs_within`). Up to the departure it is each vehicle's mean rate, so that nobody becomes
 //! urgent while there is room; the less there is, the shorter the window, and the more goes to those with the least time to
-//! spare. What is left goes out in equal parts. A negative setpoint discharges those who can best spare it; and where a
-//! ceiling leaves too little for the next quarter of an hour, they give for those who need it.
+//! spare. What is left goes out in equal parts, but what nobody needs is stored in those who can give it back, whoever stays
+//! longest first. A negative setpoint discharges those who can best spare it: first what would leave with its vehicle and is not
+//! needed, whoever leaves first; and where a ceiling leaves too little for the next quarter of an hour, they give for those who
+//! need it.
 //!
 //! That keeps every promise of the station's envelope ([`vpp_core::Flexibility`]): what it promises for an interval is at
 //! least the sum of what the vehicles need within it, so the window is never shorter (`tests/promise.rs`).
@@ -17,6 +19,8 @@
 
 mod splitter;
 mod turns;
+
+use std::cmp::Reverse;
 
 use vpp_core::{Power, Station, Timestamp};
 
@@ -84,6 +88,10 @@ struct Load {
     required: i64,
     /// How well it can spare energy; the highest gives first.
     merit: u32,
+    /// It can give back what it takes.
+    returns: bool,
+    /// It holds more than it needs.
+    surplus: bool,
     /// It does what it wants: nothing is shared out to it.
     unruly: bool,
     /// What it draws or may still come to draw of what it was told before.
@@ -142,6 +150,8 @@ impl Load {
             spare_ms,
             required,
             merit: merit(available, spare_ms),
+            returns: session.max_discharge > Power::ZERO,
+            surplus: needed <= -NEGLIGIBLE_WATT_MS,
             unruly: false,
             reach: reading.active_power.as_watts(),
             standing: Standing::default(),
@@ -163,6 +173,8 @@ impl Load {
             spare_ms: 0,
             required: 0,
             merit: 0,
+            returns: false,
+            surplus: false,
             unruly: true,
             reach: reading.active_power.as_watts(),
             standing: Standing::default(),
@@ -294,6 +306,7 @@ impl Shares {
             self.discharge(wanted);
         } else {
             let left = self.level(left, |load| load.required > 0);
+            let left = self.store(left);
             self.level(left, |load| load.required == 0);
         }
         self.switch();
@@ -340,6 +353,24 @@ impl Shares {
         left
     }
 
+    /// Gives what is left, which nobody needs, to those who can give it back later, the one that stays longest first; what is left
+    /// of it.
+    fn store(&mut self, mut left: i64) -> i64 {
+        let loads = &mut self.loads;
+        self.order.clear();
+        let stores = |load: &Load| load.returns && load.required == 0;
+        self.order
+            .extend((0..loads.len()).filter(|at| stores(&loads[*at])));
+        self.order
+            .sort_unstable_by_key(|at| (Reverse(loads[*at].stay_ms), loads[*at].pile));
+        for at in &self.order {
+            let given = loads[*at].room().min(left);
+            loads[*at].told += given;
+            left -= given;
+        }
+        left
+    }
+
     /// Raises the piles that `takes` names by equal parts, each up to what it can take; what is left of `rest`.
     fn level(&mut self, mut rest: i64, takes: impl Fn(&Load) -> bool) -> i64 {
         let loads = &mut self.loads;
@@ -362,12 +393,21 @@ impl Shares {
     }
 
     /// Takes so much out of those who can best spare it: first as much as they can give for a while, then all that they can.
+    /// What a vehicle does not need is gone when it leaves, so whoever holds some gives first, by when it leaves.
     fn discharge(&mut self, mut wanted: i64) {
         let loads = &mut self.loads;
         self.order.clear();
         self.order
             .extend((0..loads.len()).filter(|at| loads[*at].discharge > 0 && loads[*at].told <= 0));
-        let rank = |at: &usize| (std::cmp::Reverse(loads[*at].merit), loads[*at].pile);
+        let rank = |at: &usize| {
+            let load = &loads[*at];
+            // In windows: of two that leave together the one with more to spare.
+            let leaves = match load.surplus {
+                true => load.stay_ms / WINDOW_MS,
+                false => i64::MAX,
+            };
+            (leaves, Reverse(load.merit), load.pile)
+        };
         self.order.sort_unstable_by_key(rank);
         for most in [|load: &Load| load.lasting, |load: &Load| load.discharge] {
             for at in &self.order {

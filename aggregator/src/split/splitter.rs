@@ -267,6 +267,10 @@ impl Splitter {
         // An export is met more exactly when all move at once, and waiting would take it beyond the export limit.
         if rest >= Power::ZERO && !self.trusting {
             self.shares.hold_raises(rest.as_watts());
+            // Whoever was to take may not have been raised yet: what the others give would leave the station.
+            let exported = -self.shares.sum(|load| load.told);
+            let tolerated = station.export_limit.as_watts().min(BEGINNING_W);
+            self.shares.keep((exported - tolerated).max(0));
         }
         out.clear();
         for told in self.shares.setpoints() {

@@ -149,7 +149,7 @@ pub(super) fn of_vehicle(
     let mut resource = template.clone();
     let departure = cuts[0] + vehicle.stays;
     let most = garage.pile_kw() * garage.efficiency * garage.period_h() * vehicle.stays as f64;
-    let wants = vehicle.wants_kwh.min(most);
+    let wants = vehicle.left_kwh.min(most);
     for (t, cut) in cuts.windows(2).enumerate() {
         let part = here_for(cut, departure);
         resource.charge_max_kw[t] = garage.pile_kw() * part;
@@ -160,7 +160,7 @@ pub(super) fn of_vehicle(
             true => wants,
             false => -vehicle.available_kwh.max(0.0),
         };
-        resource.energy_max_kwh[t] = wants + vehicle.spare_kwh.max(0.0);
+        resource.energy_max_kwh[t] = vehicle.wants_kwh + vehicle.spare_kwh.max(0.0);
     }
     resource
 }

@@ -16,6 +16,8 @@ pub(super) struct Vehicle {
     pub(super) stays: usize,
     /// What its battery still wants, kWh.
     pub(super) wants_kwh: f64,
+    /// The same, below zero where it holds more than it wants.
+    pub(super) left_kwh: f64,
     /// What would fit besides, kWh.
     pub(super) spare_kwh: f64,
     /// What may be taken out of it, kWh, and how fast it is fed in, kW.

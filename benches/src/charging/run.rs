@@ -59,6 +59,7 @@ pub(super) fn run(policy: Policy, case: &Case, limits: Limits<'_>) -> anyhow::Re
                 arrival: sessions[at].arrival,
                 stays: sessions[at].departure - period,
                 wants_kwh: left[at].max(0.0),
+                left_kwh: left[at],
                 spare_kwh: (spare[at] + left[at].min(0.0)).max(0.0),
                 available_kwh: available[at],
                 discharge_kw: sessions[at].discharge_kw,

@@ -10,8 +10,8 @@ use vpp_core::{
 use super::garage::Garage;
 use super::policies::Vehicle;
 
-/// How often the controller looks before what it says holds for a period.
-const LOOKS: i32 = 3;
+/// How often the controller looks, s. What it says at the end of a period counts for all of it.
+const LOOK_S: usize = 2;
 
 pub(super) struct Window {
     splitter: Splitter,
@@ -47,9 +47,9 @@ impl Window {
                 battery: None,
             })
             .collect();
-        // The controller looks every few seconds, and the piles follow; what they are told in the end holds for the period.
-        for look in 0..LOOKS {
-            let now = now + TimeDelta::seconds(10) * look;
+        // Between two looks the piles follow.
+        for look in 0..garage.period_min * 60 / LOOK_S {
+            let now = now + TimeDelta::seconds((look * LOOK_S) as i64);
             let setpoint = Power::floor_kilowatts(setpoint_kw);
             (self.splitter).split(&self.station, setpoint, &readings, now, &mut self.told);
             for (reading, told) in readings.iter_mut().zip(&self.told) {
@@ -83,7 +83,12 @@ pub(super) fn session(
     let fed_in = garage.most_fed_in_kw(vehicle.discharge_kw, available_kwh);
     Session {
         departure: instant(garage, period + stays),
-        energy_needed: Energy::floor_kilowatt_hours(vehicle.wants_kwh),
+        // Below zero: what was stored in it beyond what it wants may be taken out again.
+        energy_needed: Energy::floor_kilowatt_hours(if may_feed_in {
+            vehicle.left_kwh
+        } else {
+            vehicle.wants_kwh
+        }),
         energy_room: Energy::floor_kilowatt_hours(room_kwh),
         energy_available: Energy::floor_kilowatt_hours(available_kwh),
         max_charge: -Power::floor_kilowatts(-garage.most_kw(room_kwh)),

@@ -12,8 +12,12 @@
 //! Later intervals are the first before they come. That piles do not charge below some power is not known here.
 //!
 //! What is taken out of a battery counts for no more than it can put into another one, so that a vehicle may also charge out
-//! of its neighbours; and whoever may be discharged needs what is lost on the way back as well. Of vehicles that are not
-//! discharged nothing is lost by this.
+//! of its neighbours; and whoever may be discharged needs what is lost on the way back as well: of what it can give within the
+//! promised intervals. What it gives later is planned anew before it is given; to charge all day for it would be paid for and
+//! never used. Of vehicles that are not discharged nothing is lost by this.
+//!
+//! So the sums are exact where nothing is lost; with losses what vehicles can do together is no longer described by sets of
+//! intervals (it is not a generalized polymatroid), and this is an inner approximation of it.
 
 mod ranges;
 mod sustained;
@@ -60,13 +64,13 @@ impl Flexibility {
         intervals: &[Interval],
     ) -> Flexibility {
         let mut flexibility = Flexibility::default();
+        let near = intervals.len().min(MOST_INTERVALS);
         let vehicle = |session| {
             Vehicle::new(station, session, now)
                 .within(intervals)
-                .lossless(station)
+                .lossless(station, &intervals[..near])
         };
         let vehicles: Vec<Vehicle> = sessions.iter().map(vehicle).collect();
-        let near = intervals.len().min(MOST_INTERVALS);
         let promised = promised(&vehicles, &intervals[..near]);
         for (t, interval) in intervals.iter().enumerate() {
             let (mut up, mut down, mut lower, mut upper) = (0.0, 0.0, 0.0, 0.0);
@@ -190,18 +194,21 @@ impl Vehicle {
         self
     }
 
-    /// As if nothing was lost: what it gives counts as what another battery receives of it, and it needs what is lost when that
-    /// is put back.
-    fn lossless(mut self, station: &Station) -> Vehicle {
+    /// As if nothing was lost: what it gives counts as what another battery receives of it, and it needs what is lost when what
+    /// it can give within the `promised` intervals is put back.
+    fn lossless(mut self, station: &Station, promised: &[Interval]) -> Vehicle {
         let kept = round_trip(station);
-        let stay = as_hours(self.departure - self.now);
-        let most = self.room_kwh.min(self.charge_kw * stay);
-        let mut given = self.available_kwh.min(self.discharge_kw * stay);
+        let most = (self.room_kwh).min(self.charge_kw * as_hours(self.departure - self.now));
         if kept < 1.0 {
-            given = given.min((most - self.needed_kwh).max(0.0) / (1.0 - kept));
+            let replaceable = (most - self.needed_kwh).max(0.0) / (1.0 - kept);
+            self.available_kwh = self.available_kwh.min(replaceable);
         }
+        let stay = promised
+            .last()
+            .map_or(0.0, |last| self.stay_h(self.now, last.end()));
+        let given = self.available_kwh.min(self.discharge_kw * stay);
         self.needed_kwh += (1.0 - kept) * given;
-        self.available_kwh = kept * given;
+        self.available_kwh *= kept;
         self.discharge_kw *= kept;
         self
     }

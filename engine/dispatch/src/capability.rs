@@ -225,16 +225,26 @@ impl Engine {
         station: usize,
         duration: TimeDelta,
     ) -> (Power, Power) {
+        self.callable_from(now, station, self.states[station].active_power, duration)
+    }
+
+    /// The same from another load than that of now.
+    pub(crate) fn callable_from(
+        &self,
+        now: Timestamp,
+        station: usize,
+        load: Power,
+        duration: TimeDelta,
+    ) -> (Power, Power) {
         let registered = &self.fleet.stations()[station];
-        let state = &self.states[station];
+        let sessions = &self.states[station].sessions;
         if duration <= TimeDelta::zero() {
             return Default::default();
         }
-        let (lowest, highest) = Flexibility::sustained(registered, &state.sessions, now, duration);
-        let draw = state.active_power;
+        let (lowest, highest) = Flexibility::sustained(registered, sessions, now, duration);
         (
-            (draw - lowest).max(Power::ZERO),
-            (highest - draw).max(Power::ZERO),
+            (load - lowest).max(Power::ZERO),
+            (highest - load).max(Power::ZERO),
         )
     }
 }

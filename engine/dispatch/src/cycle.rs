@@ -19,7 +19,7 @@ impl Engine {
     /// A cycle begins.
     pub(crate) fn start_cycle(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
         self.cycle += 1;
-        self.cycle_started_at = Some(now);
+        let before = self.cycle_started_at.replace(now);
         self.pending = None;
         self.miss_acknowledgements(now);
         self.expire_regulation(now);
@@ -28,6 +28,7 @@ impl Engine {
         self.turn_events(now, outputs);
         self.foresee_scheduled(now, outputs);
         self.engage(now, outputs);
+        self.settle_promises(now, before, outputs);
         if !self.states.iter().any(StationState::is_managed) {
             self.plan = None;
             self.unsolved_cycles = 0;

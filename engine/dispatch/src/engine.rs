@@ -12,6 +12,7 @@ use crate::input::{Answer, Fact, Input, Output, Request};
 use crate::invitations::{Invited, OWN_REQUESTS};
 use crate::issue::Releasing;
 use crate::plan::{PendingSolve, Plan};
+use crate::promises::Promises;
 use crate::regulation::Regulation;
 use crate::regulation::steer::Steering;
 use crate::requests::Requests;
@@ -43,6 +44,7 @@ pub struct Engine {
     pub(crate) releasing: Releasing,
     pub(crate) plan: Option<Plan>,
     pub(crate) pending: Option<PendingSolve>,
+    pub(crate) promises: Promises,
     pub(crate) cycle: u64,
     pub(crate) cycle_started_at: Option<Timestamp>,
     /// Cycles in a row without an allocation from the optimizer.
@@ -84,6 +86,7 @@ impl Engine {
             releasing: Releasing::default(),
             plan: None,
             pending: None,
+            promises: Promises::default(),
             cycle: 0,
             cycle_started_at: None,
             unsolved_cycles: 0,
@@ -278,6 +281,7 @@ impl Engine {
                     }
                 }
             }
+            Fact::Callable { at, callable } => self.restore_callable(at, &callable),
             Fact::Event { id, event } => self.restore_event(now, id, event),
             Fact::Invitation { asked, invited } => self.restore_invitation(asked, *invited),
             Fact::EventCancelled { id, event } => {

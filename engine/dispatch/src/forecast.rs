@@ -32,17 +32,10 @@ pub trait Forecast {
 }
 
 /// Quantiles of what was seen in the same quarters of the week, over the last twelve weeks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TimeOfWeek {
+    /// One for each quarter of the week; none before the first value.
     quarters: Vec<VecDeque<f64>>,
-}
-
-impl Default for TimeOfWeek {
-    fn default() -> TimeOfWeek {
-        TimeOfWeek {
-            quarters: vec![VecDeque::new(); QUARTERS],
-        }
-    }
 }
 
 fn quarter(at: Timestamp) -> usize {
@@ -61,6 +54,21 @@ impl TimeOfWeek {
             .flat_map(|quarter| &self.quarters[quarter % QUARTERS])
             .copied()
     }
+
+    /// All that was seen that says something about an instant, in the order of its size; none if there is nothing.
+    pub(crate) fn seen(&self, at: Timestamp) -> Option<Seen> {
+        if self.quarters.is_empty() {
+            return None;
+        }
+        let quarter = quarter(at);
+        let mut seen: Vec<f64> = self.near(quarter).collect();
+        if seen.len() < ENOUGH {
+            let days = (0..7).map(|day| (quarter + day * QUARTERS / 7) % QUARTERS);
+            seen = days.flat_map(|quarter| self.near(quarter)).collect();
+        }
+        seen.sort_unstable_by(f64::total_cmp);
+        (!seen.is_empty()).then_some(Seen(seen))
+    }
 }
 
 impl Forecast for TimeOfWeek {
@@ -68,6 +76,7 @@ impl Forecast for TimeOfWeek {
         if !value.is_finite() {
             return;
         }
+        self.quarters.resize(QUARTERS, VecDeque::new());
         let seen = &mut self.quarters[quarter(at)];
         if seen.len() == WEEKS {
             seen.pop_front();
@@ -76,14 +85,17 @@ impl Forecast for TimeOfWeek {
     }
 
     fn quantile(&self, at: Timestamp, share: f64) -> Option<f64> {
-        let quarter = quarter(at);
-        let mut seen: Vec<f64> = self.near(quarter).collect();
-        if seen.len() < ENOUGH {
-            let days = (0..7).map(|day| (quarter + day * QUARTERS / 7) % QUARTERS);
-            seen = days.flat_map(|quarter| self.near(quarter)).collect();
-        }
-        seen.sort_by(f64::total_cmp);
-        let last = seen.len().checked_sub(1)?;
+        Some(self.seen(at)?.quantile(share))
+    }
+}
+
+/// What was seen around a quarter of the week, ascending; at least one value.
+pub(crate) struct Seen(Vec<f64>);
+
+impl Seen {
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
+        let Seen(seen) = self;
+        let last = seen.len() - 1;
         #[allow(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -94,7 +106,7 @@ impl Forecast for TimeOfWeek {
             (place as usize, place.fract())
         };
         let high = (low + 1).min(last);
-        Some(seen[low] + part * (seen[high] - seen[low]))
+        seen[low] + part * (seen[high] - seen[low])
     }
 }
 
@@ -120,13 +132,19 @@ impl Quote {
     /// What is promised for an instant: at least so much. None while the model knows nothing.
     #[must_use]
     pub fn promise(&self, model: &impl Forecast, at: Timestamp) -> Option<f64> {
-        let most = model.quantile(at, self.level.clamp(0.0, 1.0))?;
+        // The middle is known where any quantile is.
+        model.quantile(at, 0.5)?;
+        Some(self.promise_of(|share| model.quantile(at, share).unwrap_or_default()))
+    }
+
+    /// The same of a model's quantiles for that instant.
+    pub(crate) fn promise_of(&self, quantile: impl Fn(f64) -> f64) -> f64 {
+        let most = quantile(self.level.clamp(0.0, 1.0));
         if self.level >= 0.0 {
-            return Some(most);
+            return most;
         }
         // More careful than all that was seen: as far below the lowest again as that is below the middle.
-        let middle = model.quantile(at, 0.5)?;
-        Some(most + 10.0 * self.level * (middle - most))
+        most + 10.0 * self.level * (quantile(0.5) - most)
     }
 
     /// Learns whether a promise was kept.

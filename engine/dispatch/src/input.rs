@@ -4,12 +4,13 @@ use chrono::TimeDelta;
 use vpp_core::{
     Acknowledgement, Aggregator, AggregatorChange, Command, Event, EventId, EventRequest, Interval,
     Invalid, InvitationId, Node, NodeChange, Power, Price, RegulationAward, RegulationSignal,
-    RequestId, Station, StationChange, StationId, Telemetry,
+    RequestId, Station, StationChange, StationId, Telemetry, Timestamp,
 };
 use vpp_market_adapters::response::invitation::InvitationStep;
 use vpp_optimizer::{Problem, Solution};
 
 use crate::invitations::Invited;
+use crate::promises::Callable;
 use crate::regulation::Achieved;
 use crate::report::CycleReport;
 use crate::subsidy::Subsidy;
@@ -156,6 +157,13 @@ pub enum Fact {
     },
     /// Stations with a frozen baseline, all of them: the load before the programme that uses each.
     Baselines(Vec<(StationId, Power)>),
+    /// What each aggregator could be called for at the beginning of a quarter of an hour.
+    Callable {
+        /// When.
+        at: Timestamp,
+        /// One for each aggregator.
+        callable: Vec<Callable>,
+    },
     /// An invitation came to be or went on: as it is now.
     Invitation {
         /// The request that asked for it, and for what; none where time brought it.

@@ -486,13 +486,41 @@ async fn bad_requests_are_refused_with_the_field() {
     });
     let lost = v1::GetCapabilityRequest {
         scope,
-        duration: None,
+        ..Default::default()
     };
     let status = dispatch
         .get_capability(lost)
         .await
         .expect_err("unknown node");
     refused.insert("unknown node", (status, Code::NotFound, "scope.node_id"));
+    let at = |hours| {
+        Some(from_timestamp(
+            plant.clock.now() + chrono::TimeDelta::hours(hours),
+        ))
+    };
+    let (soon, past) = (at(1), at(-1));
+    let asked = |start_time, confidence| v1::GetCapabilityRequest {
+        start_time,
+        confidence,
+        ..Default::default()
+    };
+    for (case, request, field) in [
+        ("past start", asked(past, None), "start_time"),
+        ("certain", asked(soon, Some(1.0)), "confidence"),
+        ("no start", asked(None, Some(0.9)), "confidence"),
+    ] {
+        let status = dispatch.get_capability(request).await.expect_err(case);
+        refused.insert(case, (status, Code::InvalidArgument, field));
+    }
+    // Too little has been seen to promise anything.
+    let answer = dispatch.get_capability(asked(soon, None)).await;
+    let reliable = answer
+        .expect("answered")
+        .into_inner()
+        .reliable
+        .expect("asked for");
+    assert!((reliable.confidence - 0.95).abs() < 1e-12);
+    assert_eq!(reliable.up, Some(v1::ReliableDirection::default()));
 
     let mut node: v1::Node = plant.scenario.fleet().expect("sound").tree().nodes()[0]
         .clone()

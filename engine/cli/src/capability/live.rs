@@ -82,6 +82,7 @@ impl Tested for Live {
                 .get_capability(v1::GetCapabilityRequest {
                     scope: None,
                     duration: sustain,
+                    ..Default::default()
                 })
                 .await?
                 .into_inner()

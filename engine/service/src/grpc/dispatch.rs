@@ -7,7 +7,11 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use vpp_core::{Decision, Event, EventId, Interval, Invalid, Power, StationId};
-use vpp_dispatch::{Answer as Answered, Capability, CycleReport, Plan, Request as Change};
+use vpp_dispatch::promises::PROMISED_FOR;
+use vpp_dispatch::{
+    Answer as Answered, Capability, CycleReport, Plan, Reliable, ReliableDirection,
+    Request as Change,
+};
 use vpp_proto::convert::{
     event_request, from_timestamp, optional_timestamp, to_duration, to_timestamp,
 };
@@ -18,6 +22,9 @@ use super::page::Page;
 use super::regulate;
 use super::status::{refused, request_id, unexpected};
 use crate::sequencer::Handle;
+
+/// How likely a later capability is to hold unless the caller says.
+const DEFAULT_CONFIDENCE: f64 = 0.95;
 
 pub(crate) struct Dispatch {
     pub(crate) handle: Handle,
@@ -50,12 +57,25 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
         let scope = parse_scope(request.scope)?;
         let duration = to_duration("duration", request.duration.as_ref()).map_err(refused)?;
         let duration = duration.unwrap_or(TimeDelta::minutes(15));
-        let capability = self
+        let start = optional_timestamp("start_time", request.start_time.as_ref());
+        let start = start.map_err(refused)?;
+        if start.is_none() && request.confidence.is_some() {
+            let problem = "is of no use without start_time";
+            return Err(refused(Invalid::new("confidence", problem)));
+        }
+        let confidence = request.confidence.unwrap_or(DEFAULT_CONFIDENCE);
+        let (capability, reliable) = self
             .handle
-            .try_ask(move |engine, now| engine.capability(now, &scope, duration))
+            .try_ask(move |engine, now| {
+                let capability = engine.capability(now, &scope, duration)?;
+                let reliable = start.map(|start| engine.reliable(now, &scope, start, confidence));
+                Ok((capability, reliable.transpose()?))
+            })
             .await?;
-        let capability = Some(capability_to_wire(&capability, duration));
-        Ok(Response::new(v1::GetCapabilityResponse { capability }))
+        Ok(Response::new(v1::GetCapabilityResponse {
+            capability: Some(capability_to_wire(&capability, duration)),
+            reliable: reliable.as_ref().map(reliable_to_wire),
+        }))
     }
 
     async fn submit_event(
@@ -228,10 +248,29 @@ fn capability_to_wire(capability: &Capability, duration: TimeDelta) -> v1::Capab
         station_count: count(capability.station_count),
         callable_station_count: count(capability.callable_station_count),
         active_power_kw: capability.active_power.as_kilowatts(),
-        duration: Some(prost_types::Duration {
-            seconds: duration.num_seconds(),
-            nanos: duration.subsec_nanos(),
-        }),
+        duration: Some(duration_to_wire(duration)),
+    }
+}
+
+fn duration_to_wire(duration: TimeDelta) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: duration.num_seconds(),
+        nanos: duration.subsec_nanos(),
+    }
+}
+
+fn reliable_to_wire(reliable: &Reliable) -> v1::ReliableCapability {
+    let direction = |d: &ReliableDirection| v1::ReliableDirection {
+        callable_kw: d.callable.map(Power::as_kilowatts),
+        due_count: d.due,
+        kept_count: d.kept,
+    };
+    v1::ReliableCapability {
+        start_time: Some(from_timestamp(reliable.start)),
+        duration: Some(duration_to_wire(PROMISED_FOR)),
+        confidence: reliable.confidence,
+        up: Some(direction(&reliable.up)),
+        down: Some(direction(&reliable.down)),
     }
 }
 
