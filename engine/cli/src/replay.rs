@@ -16,6 +16,8 @@ use vpp_replay::run::Run;
 use vpp_results::Summary;
 use vpp_scenarios::Scenario;
 
+use crate::report::Language;
+
 /// Replay scenarios on a virtual clock, a day or a year of a whole city, and write what came of each into a folder.
 ///
 /// The dispatcher, the aggregators and the stations are those that run live; `[dispatch]` in the scenario says how often they
@@ -48,6 +50,9 @@ pub(crate) struct Arguments {
     /// Threads (default: as many as there are processors). The results are the same with any number.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// Language of the report.
+    #[arg(long, value_enum, default_value = "en")]
+    lang: Language,
     /// The summaries as JSON, one a line.
     #[arg(long)]
     json: bool,
@@ -157,6 +162,7 @@ fn replay(scenario: &Scenario, folder: &Path, arguments: &Arguments) -> anyhow::
     let options = Options {
         until: Some(end),
         force: arguments.force,
+        language: arguments.lang.into(),
     };
     let pace = Pace::new(scenario, start, end.min(scenario.end()), arguments);
     let summary = folder::replay(scenario, folder, options, |run| pace.step(run))?;

@@ -17,6 +17,7 @@ use vpp_scenarios::Scenario;
 use vpp_scenarios::sweep::{Setting, Sweep, Variant, seeds};
 
 use crate::replay::{Until, until};
+use crate::report::Language;
 
 /// Its file in a sweep's folder: what is varied.
 const PLAN_FILE: &str = "sweep.json";
@@ -63,6 +64,9 @@ pub(crate) struct Arguments {
     /// Keep the tables of each run in OUT/runs; by default only its figures are kept.
     #[arg(long)]
     keep: bool,
+    /// Language of the report.
+    #[arg(long, value_enum, default_value = "en")]
+    lang: Language,
     /// Begin anew where there is another sweep.
     #[arg(long)]
     force: bool,
@@ -143,7 +147,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     write_table(out, &plan.parameters, &known)?;
-    let language = report::Language::English;
+    let language = arguments.lang.into();
     report::sweep::write(out, &plan.scenario, &plan.parameters, &known, language)?;
     let (table, page) = (out.join(SWEEP_FILE), out.join(report::REPORT_FILE));
     println!(
@@ -289,7 +293,11 @@ fn one(
         None => None,
     };
     let folder = out.join(RUNS).join(name(variant));
-    let options = Options { until, force: true };
+    let options = Options {
+        until,
+        force: true,
+        ..Options::default()
+    };
     let mut told = Progress::new(bar, scenario.start());
     folder::replay(&scenario, &folder, options, |run| told.step(run))?;
     let outcome = Outcome::of(&folder, variant.number, values(variant))?;

@@ -260,7 +260,7 @@ impl DispatchConfig {
             horizon,
             baseline_window: length("dispatch.baseline_window_s", self.baseline_window_s)?,
             // Of replays: live, cycles are short, and who is not in a programme charges as it likes.
-            orderly: defaults.orderly,
+            orderly: self.orderly,
             departure_margin: defaults.departure_margin,
             callable_share: self.callable_share,
             delivered_share: self.delivered_share,
@@ -271,8 +271,6 @@ impl DispatchConfig {
             signal_timeout: length("dispatch.signal_timeout_s", self.signal_timeout_s)?,
             regulation_reserve: length("dispatch.regulation_reserve_s", self.regulation_reserve_s)?,
             regulation_delay: length("dispatch.regulation_delay_s", self.regulation_delay_s)?,
-            departure_margin: defaults.departure_margin,
-            orderly: self.orderly,
         })
     }
 }
