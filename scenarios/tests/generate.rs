@@ -63,7 +63,10 @@ fn a_row_becomes_stations_feeders_and_substations() {
     let (all, exporting) = homes.iter().fold((0, 0), |(all, exporting), row| {
         (all + row.ac, exporting + row.v2g_ac.unwrap())
     });
-    assert_eq!(exporting, (f64::from(all) * 0.2).round() as u32);
+    assert!(
+        (f64::from(exporting) - f64::from(all) * 0.2).abs() < 1.0,
+        "{exporting} of {all}"
+    );
     for row in homes {
         assert!((113.2..=113.6).contains(&row.place[0]) && (23.0..=23.3).contains(&row.place[1]));
     }
