@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use vpp_market_adapters::RulePack;
+use chrono::TimeDelta;
+use vpp_core::{Interval, Timestamp};
+use vpp_dispatch::PricePoint;
+use vpp_market_adapters::{RulePack, Tariff};
 use vpp_service::{Clock, EmbeddedBroker, Service, ServiceConfig};
-
-use crate::plant;
 
 /// Run the dispatch engine alone, from a configuration file.
 ///
@@ -57,7 +58,7 @@ pub(crate) fn main(arguments: Arguments) -> anyhow::Result<ExitCode> {
     config.grpc_address = arguments.listen.unwrap_or(config.grpc_address);
     config.data_dir = arguments.data_dir.or(config.data_dir);
     let clock = Clock::wall();
-    let prices = plant::prices(RulePack::guangdong_2025().tariff(), clock.now(), false);
+    let prices = prices(RulePack::guangdong_2025().tariff(), clock.now());
     let bootstrap = config.kafka.bootstrap.clone();
     tokio::runtime::Runtime::new()?.block_on(async {
         let service = Service::start(config, prices, clock).await?;
@@ -71,6 +72,21 @@ pub(crate) fn main(arguments: Arguments) -> anyhow::Result<ExitCode> {
     })?;
     drop(broker);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Quarter-hour prices for a day and a bit from `start`, of days that are not declared hot.
+fn prices(tariff: &Tariff, start: Timestamp) -> Vec<PricePoint> {
+    let quarter = TimeDelta::minutes(15);
+    let first = start - TimeDelta::seconds(start.timestamp().rem_euclid(900));
+    let point = |step: i32| {
+        let at = first + quarter * step;
+        Some(PricePoint {
+            interval: Interval::new(at, at + quarter).ok()?,
+            energy: tariff.price_at(at, false),
+            feed_in: tariff.feed_in_price_at(at, false),
+        })
+    };
+    (0..32 * 4).filter_map(point).collect()
 }
 
 /// Waits for Ctrl-C or a polite kill.
