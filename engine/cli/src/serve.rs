@@ -74,7 +74,7 @@ pub(crate) fn main(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Quarter-hour prices for a day and a bit from `start`, of days that are not hot.
+/// Quarter-hour prices for a day and a bit from `start`, of days that are not declared hot.
 fn prices(tariff: &Tariff, start: Timestamp) -> Vec<PricePoint> {
     let quarter = TimeDelta::minutes(15);
     let first = start - TimeDelta::seconds(start.timestamp().rem_euclid(900));

@@ -259,7 +259,6 @@ impl DispatchConfig {
             deadband: Power::from_kilowatts("dispatch.deadband_kw", self.deadband_kw)?,
             horizon,
             baseline_window: length("dispatch.baseline_window_s", self.baseline_window_s)?,
-            // Of replays: live, cycles are short, and who is not in a programme charges as it likes.
             orderly: self.orderly,
             departure_margin: defaults.departure_margin,
             callable_share: self.callable_share,
