@@ -14,6 +14,7 @@ use vpp_core::Timestamp;
 use vpp_replay::folder::{self, Options};
 use vpp_replay::run::Run;
 use vpp_results::Summary;
+use vpp_results::report::Language;
 use vpp_scenarios::Scenario;
 
 /// Replay scenarios on a virtual clock, a day or a year of a whole city, and write what came of each into a folder.
@@ -144,6 +145,7 @@ fn replay(scenario: &Scenario, folder: &Path, arguments: &Arguments) -> anyhow::
         bail!("--until: {end} is not after the start, {start}");
     }
     let options = Options {
+        language: Language::English,
         until: Some(end),
         force: arguments.force,
     };
