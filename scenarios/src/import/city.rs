@@ -208,7 +208,7 @@ impl Making<'_> {
 
     /// The connection of each station: the same share of the sum of its ratings, so that all add up to the plan's capacity. A
     /// kVA counts as a kW: piles draw at a power factor near 1.
-    #[allow(clippy::cast_precision_loss)] // some thousand stations
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // some kilowatts
     fn connections(&self, plots: &[Plot], dealer: &mut Dealer) -> Vec<Power> {
         let rated: Vec<f64> = plots.iter().map(|plot| plot.rated_kw(dealer)).collect();
         let target = self.tranche.capacity_mva * 1e3;
