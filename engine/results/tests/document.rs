@@ -1,6 +1,7 @@
 //! `docs/results.md` says what is in the tables, and its example runs as it stands.
 //!
-//! `UPDATE_EXPECT=1 cargo test -p vpp-results --test document` writes tables and answers anew.
+//! `UPDATE_EXPECT=1 cargo test -p vpp-results --test document -- --test-threads 1` writes tables and
+//! answers anew.
 #![allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

@@ -39,7 +39,7 @@ const STEPS = { kW: [[1e6, "GW"], [1e3, "MW"], [1, "kW"]], kWh: [[1e6, "GWh"], [
 function scaled(value, unit) {
   if (unit === "CNY") {
     const many = lang === "en" ? [1e6, "million CNY"] : [1e4, "万元"];
-    return Math.abs(value) >= 2 * many[0] ? [short(value / many[0]), many[1]] : [number(value), t("CNY")];
+    return Math.abs(value) >= many[0] ? [short(value / many[0]), many[1]] : [number(value), t("CNY")];
   }
   const [by, name] = (STEPS[unit] ?? [[1, unit]]).find(([by]) => Math.abs(value) >= by) ?? [1, unit];
   return [short(value / by), name];
