@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 use vpp_core::{Station, StationKind};
 use vpp_scenarios::Scenario;
+use vpp_scenarios::estimate::Estimate;
 use vpp_scenarios::import::{City, import_city};
 
 fn folder() -> PathBuf {
@@ -119,7 +120,7 @@ fn energy_and_power_are_plausible() {
     let (ac, dc) = draws
         .iter()
         .fold((0.0, 0.0), |(ac, dc), now| (ac + now.ac_kw, dc + now.dc_kw));
-    let peak = draws.iter().map(|now| now.draw_kw()).fold(0.0, f64::max);
+    let peak = draws.iter().map(Estimate::draw_kw).fold(0.0, f64::max);
     // 20,991 slow piles of 10 to 30 kWh a day; 7,009 rapid ones of 60 to 200 with the 130 swap stations.
     assert!((200e3..630e3).contains(&ac), "{ac} kWh at slow piles");
     assert!(

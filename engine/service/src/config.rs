@@ -257,6 +257,7 @@ impl DispatchConfig {
             deadband: Power::from_kilowatts("dispatch.deadband_kw", self.deadband_kw)?,
             horizon,
             orderly: defaults.orderly,
+            departure_margin: defaults.departure_margin,
             baseline_window: length("dispatch.baseline_window_s", self.baseline_window_s)?,
             callable_share: self.callable_share,
             delivered_share: self.delivered_share,

@@ -39,7 +39,8 @@ fn the_plan_s_figures_are_those_of_its_text() {
     for (id, wanted) in table {
         let target = of(id);
         let found = [2025, 2026, 2027].map(|year| target.wanted_in(year).expect("a figure").1);
-        assert_eq!(found, wanted, "{id}");
+        let apart = found.iter().zip(wanted).map(|(a, b)| (a - b).abs());
+        assert!(apart.fold(0.0, f64::max) < 1e-9, "{id}: {found:?}");
         assert_eq!(
             (target.wanted_in(2024), target.status),
             (None, Status::Seed),

@@ -124,9 +124,11 @@ fn days(columns: &StationDayColumns, places: &mut BTreeMap<String, Place>) {
             &columns.export_flat_kwh,
             &columns.export_valley_kwh,
         ];
-        for period in 0..4 {
-            place.import_kwh[period] += import[period][row];
-            place.export_kwh[period] += export[period][row];
+        for (sum, column) in place.import_kwh.iter_mut().zip(import) {
+            *sum += column[row];
+        }
+        for (sum, column) in place.export_kwh.iter_mut().zip(export) {
+            *sum += column[row];
         }
         place.pile_kwh = place.pile_kwh.map(|sum| sum + columns.pile_export_kwh[row]);
         place.v2g_vehicles += columns.v2g_vehicles[row];

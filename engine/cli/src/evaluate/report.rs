@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{Datelike as _, NaiveDate};
-use vpp_market_adapters::plan::{Finding, Language, Measured, Plan, Reason, Verdict, judge};
+use vpp_market_adapters::plan::{
+    Bilingual, Finding, Language, Measured, Place, Plan, Reason, Response, Verdict, judge,
+};
 use vpp_market_adapters::subsidy::{Budget, Claim, SubsidyRules};
 
 use super::document::{Block, Cell, Document, Kind, Table};
@@ -20,16 +22,24 @@ pub(super) struct Sums {
     pub(super) export_kwh: [f64; 4],
 }
 
+impl Sums {
+    fn add(&mut self, stations: u64, import_kwh: &[f64; 4], export_kwh: &[f64; 4]) {
+        self.stations += stations;
+        for (sum, kwh) in self.import_kwh.iter_mut().zip(import_kwh) {
+            *sum += kwh;
+        }
+        for (sum, kwh) in self.export_kwh.iter_mut().zip(export_kwh) {
+            *sum += kwh;
+        }
+    }
+}
+
 /// Sums by kind of facility.
 pub(super) fn facilities(run: &Measured) -> BTreeMap<&str, Sums> {
     let mut all: BTreeMap<&str, Sums> = BTreeMap::new();
     for place in &run.places {
         let sums = all.entry(&place.profile).or_default();
-        sums.stations += 1;
-        for period in 0..4 {
-            sums.import_kwh[period] += place.import_kwh[period];
-            sums.export_kwh[period] += place.export_kwh[period];
-        }
+        sums.add(1, &place.import_kwh, &place.export_kwh);
     }
     all
 }
@@ -98,11 +108,11 @@ impl Page<'_> {
         blocks.push(Block::Table(self.elsewhere()));
     }
 
-    fn say(&self, text: &vpp_market_adapters::plan::Bilingual, values: &[(&str, &str)]) -> String {
+    fn say(&self, text: &Bilingual, values: &[(&str, &str)]) -> String {
         filled(text, self.language, values)
     }
 
-    fn heading(&self, text: &vpp_market_adapters::plan::Bilingual) -> Block {
+    fn heading(&self, text: &Bilingual) -> Block {
         Block::Heading(self.say(text, &[]))
     }
 
@@ -279,7 +289,7 @@ impl Page<'_> {
             &words.ratio,
             &words.aggregators,
         ];
-        let row = |event: &&vpp_market_adapters::plan::Response| {
+        let row = |event: &&Response| {
             vec![
                 Cell::text(event.id.as_str()),
                 Cell::number(number(event.asked_mw, 2)),
@@ -300,7 +310,7 @@ impl Page<'_> {
         let Some(regulated) = &self.run.regulated else {
             return self.say(reason(Reason::NoRegulation), &[]);
         };
-        let score = |score: &Option<(f64, String)>| match score {
+        let score = |score: Option<&(f64, String)>| match score {
             Some((value, rules)) => self.say(
                 &words.scored,
                 &[("value", &number(*value, 2)), ("rules", rules)],
@@ -312,8 +322,8 @@ impl Page<'_> {
             &[
                 ("awards", &regulated.awards.to_string()),
                 ("values", &number_of(regulated.values)),
-                ("k", &score(&regulated.composite)),
-                ("score", &score(&regulated.performance)),
+                ("k", &score(regulated.composite.as_ref())),
+                ("score", &score(regulated.performance.as_ref())),
             ],
         )
     }
@@ -324,12 +334,7 @@ impl Page<'_> {
         let year = self.run.first_day.year();
         let mut budget = Budget::of(rules, year).ok()?;
         let whole = budget.left_fen();
-        let kwh: f64 = self
-            .run
-            .places
-            .iter()
-            .map(|place| place.exported_kwh())
-            .sum();
+        let kwh: f64 = self.run.places.iter().map(Place::exported_kwh).sum();
         #[allow(clippy::cast_possible_truncation)] // Wh of a city's year
         let claim = Claim::Discharge {
             wh: (kwh * 1e3).round() as i64,
@@ -379,11 +384,7 @@ impl Page<'_> {
         };
         let mut rows = Vec::new();
         for (profile, sums) in facilities(self.run) {
-            all.stations += sums.stations;
-            for period in 0..4 {
-                all.import_kwh[period] += sums.import_kwh[period];
-                all.export_kwh[period] += sums.export_kwh[period];
-            }
+            all.add(sums.stations, &sums.import_kwh, &sums.export_kwh);
             rows.push(row(facility(profile, self.language), &sums));
         }
         rows.push(row(self.say(&words.all, &[]), &all));
@@ -431,9 +432,7 @@ impl Page<'_> {
             ],
         );
         let strongest = run.strongest().map(|event| {
-            let takes_part = |place: &&vpp_market_adapters::plan::Place| {
-                event.aggregators.contains(&place.aggregator)
-            };
+            let takes_part = |place: &&Place| event.aggregators.contains(&place.aggregator);
             #[allow(clippy::cast_precision_loss)] // some thousand stations
             let stations = run.places.iter().filter(takes_part).count().max(1) as f64;
             number(event.mean_mw() * 1e3 / stations, 1)
