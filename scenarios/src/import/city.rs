@@ -133,6 +133,7 @@ impl Making<'_> {
         for project in self.tranche.projects {
             mark(&mut plots, project)?;
         }
+        fill(&mut plots, self.tranche);
         let sources: Vec<SourceStation> = plots.iter().map(|plot| plot.source).collect();
         let grouping = grid::group(&sources, before, &mut self.draws);
         let operators = grid::operators(plots.len(), aggregators, &mut self.draws);
@@ -260,17 +261,16 @@ impl Making<'_> {
         plots.iter().enumerate().map(row).collect()
     }
 
-    /// Enrols the stations with most exporting power in regulation; once is enough.
+    /// Enrols the stations with the largest connections in regulation; once is enough.
     fn enrol(&self, stations: &mut [StationRow]) {
         if self.stations > 0 {
             return;
         }
-        let mut order: Vec<usize> = (0..stations.len()).collect();
-        let exporting = |i: usize| {
-            let row = &stations[i];
-            3 * row.v2g_dc.unwrap_or(0) + row.v2g_ac.unwrap_or(0)
-        };
-        order.sort_by_key(|&i| (std::cmp::Reverse(exporting(i)), i));
+        let mut order: Vec<usize> = (0..stations.len())
+            .filter(|&i| stations[i].slots == 0)
+            .collect();
+        let limit = |i: usize| stations[i].import_limit_kw.unwrap_or(0.0);
+        order.sort_by(|&a, &b| limit(b).total_cmp(&limit(a)).then(a.cmp(&b)));
         for i in order.into_iter().take(figures::REGULATING_STATIONS) {
             stations[i].regulates = true;
         }
@@ -323,21 +323,25 @@ fn scale(sizes: &mut [u32], total: u32) {
     }
 }
 
-/// Gives the largest stations of the project's scenes its name and its exporting piles, as evenly as their sizes allow.
+/// Gives the project its stations: of each scene those that are just large enough. They have exporting piles alone, so that
+/// what they give is what their own gate meters; what they had besides is no longer there.
 fn mark(plots: &mut [Plot], project: &Project) -> Result<(), Invalid> {
+    let stations: usize = project.stations.iter().map(|(_, wanted)| wanted).sum();
+    let each = project
+        .piles
+        .div_ceil(u32::try_from(stations).unwrap_or(u32::MAX).max(1));
     let mut members: Vec<(usize, u32)> = Vec::new();
     for (profile, wanted) in project.stations {
-        let count = |plot: &Plot, scene: usize| match SCENES[scene].exports {
-            Exports::Ac => plot.source.ac,
-            Exports::Dc => plot.source.dc,
-        };
         let mut fitting: Vec<(usize, u32)> = (plots.iter().enumerate())
             .filter(|(_, plot)| plot.prefix == CITY)
             .filter_map(|(i, plot)| Some((i, plot, plot.scene?)))
             .filter(|(_, _, scene)| SCENES[*scene].profile == *profile)
-            .map(|(i, plot, scene)| (i, count(plot, scene)))
+            .map(|(i, plot, scene)| match SCENES[scene].exports {
+                Exports::Ac => (i, plot.source.ac),
+                Exports::Dc => (i, plot.source.dc),
+            })
             .collect();
-        fitting.sort_by_key(|&(i, count)| (std::cmp::Reverse(count), i));
+        fitting.sort_by_key(|&(i, count)| (count < each, count.abs_diff(each), i));
         members.extend(fitting.into_iter().take(*wanted));
     }
     let swaps: Vec<usize> = (0..plots.len())
@@ -354,8 +358,13 @@ fn mark(plots: &mut [Plot], project: &Project) -> Result<(), Invalid> {
     let mut waiting = u32::try_from(members.len()).unwrap_or(u32::MAX);
     for (i, count) in members {
         let piles = count.min(left.div_ceil(waiting.max(1)));
-        plots[i].prefix = project.prefix;
-        plots[i].exporting = piles;
+        let plot = &mut plots[i];
+        (plot.prefix, plot.exporting) = (project.prefix, piles);
+        let exports = plot.scene.map(|scene| SCENES[scene].exports);
+        (plot.source.ac, plot.source.dc) = match exports {
+            Some(Exports::Dc) => (0, piles),
+            _ => (piles, 0),
+        };
         left -= piles;
         waiting -= 1;
     }
@@ -364,4 +373,25 @@ fn mark(plots: &mut [Plot], project: &Project) -> Result<(), Invalid> {
         return Err(Invalid::new("projects", problem));
     }
     Ok(())
+}
+
+/// Homes take what is left of the plan's number of piles.
+fn fill(plots: &mut [Plot], tranche: &Tranche) {
+    let Some(piles) = tranche.piles else { return };
+    let there = plots.iter().filter(|plot| plot.scene.is_some());
+    let there: u32 = there.map(|plot| plot.source.ac + plot.source.dc).sum();
+    let homes: Vec<usize> = (0..plots.len())
+        .filter(|&i| plots[i].prefix == CITY)
+        .filter(|&i| {
+            plots[i]
+                .scene
+                .is_some_and(|at| SCENES[at].profile == "residential")
+        })
+        .collect();
+    let mut sizes: Vec<u32> = homes.iter().map(|&i| plots[i].source.ac).collect();
+    let total = sizes.iter().sum::<u32>() + piles.saturating_sub(there);
+    scale(&mut sizes, total);
+    for (i, size) in homes.into_iter().zip(sizes) {
+        plots[i].source.ac = size;
+    }
 }

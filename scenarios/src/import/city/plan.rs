@@ -48,7 +48,7 @@ pub(super) struct Project {
     /// Ids of its stations begin with this.
     pub(super) prefix: &'static str,
     pub(super) piles: u32,
-    /// How many stations of which scenes; the largest take part.
+    /// How many stations of which scenes.
     pub(super) stations: &'static [(&'static str, usize)],
     /// Slots of one swap station that export too, among the stations' number.
     pub(super) exporting_swaps: usize,

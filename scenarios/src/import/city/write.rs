@@ -256,7 +256,8 @@ fn stations(out: &mut String, growth: &Growth) -> fmt::Result {
     writeln!(
         out,
         "# Stations, one a line; place is longitude and latitude. `benchmark-` are those of the national benchmark project, `baiyun-`\n\
-         # those of Baiyun's multi-scene zone, `v2g-` others with exporting piles, `gz-` the rest. Sizes spread as Shenzhen's public\n\
+         # those of Baiyun's multi-scene zone, `v2g-` others with exporting piles, `gz-` the rest. The three have exporting piles alone, behind\n\
+         # a gate of their own (assumption; the plan wants V2G metered apart). Sizes spread as Shenzhen's public\n\
          # stations do, around means of each kind of facility (assumption); homes fill up to the plan's number of piles.\n\
          # import_limit_kw: its part of the plan's capacity."
     )?;
