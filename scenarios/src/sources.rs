@@ -50,7 +50,7 @@ impl Sources {
     pub(crate) fn of_text(text: &str) -> Result<Sources, Vec<Problem>> {
         let mut sources = Sources::default();
         sources.push(None, text.to_owned());
-        for (_, span) in sources.includes_of(0)? {
+        if let Some((_, span)) = sources.includes_of(0)?.into_iter().next() {
             let message = "a text by itself includes nothing".into();
             let hint = "load it as a file".into();
             return Err(vec![sources.problem(span, "include", message, hint)]);

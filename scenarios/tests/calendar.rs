@@ -157,7 +157,11 @@ fn faults_say_whom_they_befall() {
     let faults = scenario.faults().unwrap();
     assert_eq!(faults[0].stations.len(), 3, "a quarter of twelve");
     assert_eq!(faults, scenario.faults().unwrap());
-    let late: Vec<&str> = faults[1].stations.iter().map(|id| id.as_str()).collect();
+    let late: Vec<&str> = faults[1]
+        .stations
+        .iter()
+        .map(vpp_core::StationId::as_str)
+        .collect();
     // Those of the feeder and of the transformer below it.
     assert_eq!(late, ["s-09", "s-10", "s-11", "s-12"]);
     assert_eq!(

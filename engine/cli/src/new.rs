@@ -9,7 +9,7 @@ use clap::builder::PossibleValuesParser;
 use vpp_core::AggregatorId;
 use vpp_scenarios::template::{TEMPLATES, Template};
 
-use crate::files;
+use vpp_results::files;
 
 /// Write a scenario to begin with: commented, sound, and small enough to run.
 ///

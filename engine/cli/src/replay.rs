@@ -14,7 +14,6 @@ use vpp_core::Timestamp;
 use vpp_replay::folder::{self, Options};
 use vpp_replay::run::Run;
 use vpp_results::Summary;
-use vpp_results::report::Language;
 use vpp_scenarios::Scenario;
 
 use crate::report::Language;
@@ -161,7 +160,6 @@ fn replay(scenario: &Scenario, folder: &Path, arguments: &Arguments) -> anyhow::
         None => scenario.end(),
     };
     let options = Options {
-        language: Language::English,
         until: Some(end),
         force: arguments.force,
         language: arguments.lang.into(),

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::files;
+use vpp_results::files;
 
 /// Print the JSON Schema of scenario files, by which editors complete keys and show what they mean.
 ///

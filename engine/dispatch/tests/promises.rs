@@ -102,7 +102,13 @@ fn what_was_callable_at_this_time_of_the_week_is_promised() {
         3 * 2 * 6,
         "three scopes, six confidences"
     );
-    assert!(world.engine.due_promises().iter().all(|due| due.is_kept()));
+    assert!(
+        world
+            .engine
+            .due_promises()
+            .iter()
+            .all(vpp_dispatch::DuePromise::is_kept)
+    );
     for index in [0, 2] {
         world.fakes[index].demand = Power::ZERO;
         world.fakes[index].sessions.clear();

@@ -121,6 +121,7 @@ fn day(folder: &Path, header: &Header) -> Result<Vec<Option<f64>>, Error> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // exact by construction
 mod tests {
     use super::*;
     use crate::{Tables, Timestamp};

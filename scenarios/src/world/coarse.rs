@@ -17,7 +17,9 @@
 use vpp_aggregator::Lease;
 use vpp_core::Power;
 
+use super::arrivals::Arrivals;
 use super::station::StationState;
+use super::swap::Swapping;
 use super::tally::Tally;
 use super::vehicle::Vehicle;
 
@@ -77,8 +79,8 @@ impl StationState {
 
     /// Up to when nothing changes.
     fn next_cut(&self, now: i64, end: i64) -> i64 {
-        let arrivals = self.arrivals.iter().filter_map(|stream| stream.next());
-        let swaps = self.swapping.iter().filter_map(|swaps| swaps.next());
+        let arrivals = self.arrivals.iter().filter_map(Arrivals::next);
+        let swaps = self.swapping.iter().filter_map(Swapping::next);
         let lease = self
             .lease
             .iter()

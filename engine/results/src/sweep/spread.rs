@@ -136,6 +136,7 @@ fn group(members: &[&Outcome]) -> Group {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // exact by construction
 mod tests {
     use super::*;
 
