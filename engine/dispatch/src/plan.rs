@@ -13,6 +13,11 @@ use crate::capability::participants;
 use crate::engine::Engine;
 use crate::events::promised;
 
+/// By how much energy counts as dearer, and feeding in as cheaper, for each hour that it is put off, CNY/kWh: between hours of one
+/// price, now comes first. Without it, what is as good later is put off at each cycle until the vehicles are gone. Far less than
+/// what periods of a tariff differ by.
+const WAITING_CNY_PER_KWH_H: f64 = 0.001;
+
 /// What is planned for a station in one interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlannedPower {
@@ -103,7 +108,12 @@ impl Engine {
                 state.is_managed() && state.is_callable(now, &self.config)
             })
             .collect();
-        let prices: Vec<(f64, f64)> = intervals.iter().map(|i| self.mean_price(*i)).collect();
+        let prices = intervals.iter().map(|interval| {
+            let (energy, feed_in) = self.mean_price(*interval);
+            let later = WAITING_CNY_PER_KWH_H * as_hours(interval.start() - now);
+            (energy + later, feed_in - later)
+        });
+        let prices: Vec<(f64, f64)> = prices.collect();
         let mut problem = Problem {
             intervals_h: intervals
                 .iter()

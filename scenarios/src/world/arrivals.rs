@@ -14,6 +14,9 @@ const MAX_C_RATE: f64 = 2.0;
 /// State of charge that nobody comes below, and that nobody asks to go beyond.
 const LOWEST_SOC: f64 = 0.05;
 const HIGHEST_SOC: f64 = 0.95;
+/// Who consents to be discharged lets the battery be filled by so much of its capacity beyond what it shall leave with: without
+/// it, nothing could be lost on the way out and back (assumption).
+const ROOM_TO_GIVE: f64 = 0.1;
 /// What is promised must fit into so much of the stay: reaction and ramps take the rest.
 const PROMISED_SHARE_OF_STAY: f64 = 0.97;
 const PROMISED_STAY_LESS_MS: i64 = 60_000;
@@ -108,7 +111,7 @@ pub(super) fn vehicle(
     let consents = draws.chance(behaviour.v2g_consent_share) && pile.discharge > 0;
     let capacity = (capacity_kwh * WATT_MS_PER_KWH) as i64;
     let stored = (soc * capacity as f64) as i64;
-    let battery = Battery {
+    let mut battery = Battery {
         capacity,
         stored,
         limit: stored + (asked * capacity as f64) as i64,
@@ -118,11 +121,17 @@ pub(super) fn vehicle(
     let stay = visit.stay.num_milliseconds();
     let counted_on = (stay as f64 * PROMISED_SHARE_OF_STAY) as i64 - PROMISED_STAY_LESS_MS;
     let promised = battery.deliverable(pile.rated, counted_on, efficiency);
+    let wanted = stored + promised.min(battery.room());
+    if consents {
+        let most = (HIGHEST_SOC * capacity as f64) as i64;
+        let room = (ROOM_TO_GIVE * capacity as f64) as i64;
+        battery.limit = (battery.limit + room).min(most).max(battery.limit);
+    }
     Vehicle {
         id: name(model.station.id.as_str(), number, arrival),
         pile: number,
         departure: arrival + stay,
-        wanted: stored + promised.min(battery.room()),
+        wanted,
         battery,
         consents,
         told: 0,

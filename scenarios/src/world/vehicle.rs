@@ -166,6 +166,11 @@ impl Vehicle {
         let battery = &self.battery;
         let energy = |value: i64| Energy::from_watt_milliseconds(value);
         let max_discharge = self.max_discharge(pile);
+        // One that is full and gives can take it back.
+        let max_charge = match max_discharge > 0 {
+            true => battery.charge_power().min(pile.rated),
+            false => self.max_charge(pile),
+        };
         let available = match max_discharge > 0 {
             true => battery.available(),
             false => 0,
@@ -175,7 +180,7 @@ impl Vehicle {
             energy_needed: energy(self.lacks(available)),
             energy_room: energy(battery.room()),
             energy_available: energy(available),
-            max_charge: Power::from_watts(self.max_charge(pile)),
+            max_charge: Power::from_watts(max_charge),
             max_discharge: Power::from_watts(max_discharge),
         }
     }

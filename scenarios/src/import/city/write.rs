@@ -206,7 +206,8 @@ fn top(out: &mut String, tranche: &Tranche) -> fmt::Result {
     let year = tranche.year;
     writeln!(
         out,
-        "# Scenario guangzhou-{year}: the city's pilot at the plan's size. Format: scenarios/README.md.\n\
+        "#:schema scenario.schema.json\n\
+         # Scenario guangzhou-{year}: the city's pilot at the plan's size. Format: scenarios/README.md.\n\
          # Made by `vpp import --city guangzhou-{year}`. Figures of the plan are those of Guangzhou's document 255 of 2025; what is\n\
          # marked as assumption is ours. Power in kW, positive draws from the grid."
     )
