@@ -193,7 +193,7 @@ pub(super) const TRANCHES: [Tranche; 3] = [
         swaps: 20,
         capacity_mva: 150.0,
         piles: None,
-        scale: 0.75,
+        scale: 0.82,
         projects: &[GROWTH],
         hot_days: &[
             "2026-05-22",
@@ -250,7 +250,7 @@ pub(super) const TRANCHES: [Tranche; 3] = [
         swaps: 30,
         capacity_mva: 200.0,
         piles: None,
-        scale: 1.0,
+        scale: 1.1,
         projects: &[GROWTH],
         hot_days: &[
             "2027-05-20",
