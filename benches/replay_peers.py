@@ -36,7 +36,7 @@ step_s = 900
 stations = []
 generate = [
   {{
-    id = "s", stations = {stations}, ac = [{piles}, {piles}], dc = [0, 0],
+    id = "s", stations = {stations}, regulates_share = 0.02, ac = [{piles}, {piles}], dc = [0, 0],
     aggregators = {{ agg-a = 0.5, agg-b = 0.5 }}, place = [[113.2, 23.0], [113.6, 23.3]],
     grid = {{ stations_per_feeder = 10, feeders_per_substation = 10, base_load_kw = 0, feeder_share = 1, substation_share = 1, export_share = 1 }},
   }},
