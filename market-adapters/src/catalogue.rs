@@ -159,8 +159,9 @@ mod tests {
     #[test]
     fn every_pack_is_listed_and_every_figure_has_a_source() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/rules");
+        // The city's plan lies beside them: targets, no figures that money is worked out with.
         let files = std::fs::read_dir(folder).expect("the folder").count();
-        assert_eq!(files, PACKS.len());
+        assert_eq!(files, PACKS.len() + 1);
         let figures = figures();
         let mut packs: Vec<&str> = figures
             .iter()

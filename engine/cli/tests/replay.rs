@@ -142,9 +142,10 @@ fn bad_input_changes_nothing() {
     let text = std::fs::read_to_string(small()).unwrap();
     std::fs::write(
         &bad,
-        text.replace(
+        text.replacen(
             "[[event]]",
             "[dispatch]\nstep_s = 7\ncycle_s = 4000\n[[event]]",
+            1,
         ),
     )
     .unwrap();

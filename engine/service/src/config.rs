@@ -301,7 +301,7 @@ mod tests {
             ("grpc_addres = \"x\"", "unknown field `grpc_addres`"),
             (
                 "[dispatch]\ncycle_s = 0.0",
-                "dispatch.cycle: 0 s is outside 0.25 s to 60 s",
+                "dispatch.cycle: 0 s is outside 0.25 s to 3600 s",
             ),
             (
                 "[dispatch]\ncycle_s = nan",

@@ -15,8 +15,10 @@ const MAX_C_RATE: f64 = 2.0;
 const LOWEST_SOC: f64 = 0.05;
 const HIGHEST_SOC: f64 = 0.95;
 /// Who consents to be discharged lets the battery be filled by so much of its capacity beyond what it shall leave with: without
-/// it, nothing could be lost on the way out and back (assumption).
+/// it, nothing could be lost on the way out and back. Not beyond the state of charge from which a battery takes less and less
+/// (both are assumptions).
 const ROOM_TO_GIVE: f64 = 0.1;
+const FILLED_TO_GIVE: f64 = 0.8;
 /// What is promised must fit into so much of the stay: reaction and ramps take the rest.
 const PROMISED_SHARE_OF_STAY: f64 = 0.97;
 const PROMISED_STAY_LESS_MS: i64 = 60_000;
@@ -123,7 +125,7 @@ pub(super) fn vehicle(
     let promised = battery.deliverable(pile.rated, counted_on, efficiency);
     let wanted = stored + promised.min(battery.room());
     if consents {
-        let most = (HIGHEST_SOC * capacity as f64) as i64;
+        let most = (FILLED_TO_GIVE * capacity as f64) as i64;
         let room = (ROOM_TO_GIVE * capacity as f64) as i64;
         battery.limit = (battery.limit + room).min(most).max(battery.limit);
     }
