@@ -6,7 +6,7 @@ use vpp_core::{Energy, Power, Reason, Session, Station, StationKind, Timestamp};
 
 use crate::engine::Engine;
 use crate::input::Output;
-use crate::plan::full_power_time;
+use crate::margin::full_power_time;
 use crate::state::StationState;
 
 impl Engine {
@@ -50,15 +50,15 @@ impl Engine {
         if wanted.is_empty() {
             return;
         }
+        let Some(decision) = self.plan.as_ref().map(|plan| plan.decision) else {
+            return;
+        };
         for (station, _) in &wanted {
             let state = &mut self.states[*station];
             let departures = state.sessions.iter().map(|session| session.departure);
             state.known.extend(departures);
             state.known.sort_unstable();
         }
-        let Some(decision) = self.plan.as_ref().map(|plan| plan.decision) else {
-            return;
-        };
         let mut releasing = std::mem::take(&mut self.releasing);
         releasing.want(wanted.into_iter());
         self.release_wanted(now, releasing, decision, Reason::Orderly, outputs);

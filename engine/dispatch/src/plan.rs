@@ -4,19 +4,14 @@ use chrono::TimeDelta;
 use rayon::prelude::*;
 use vpp_core::time::as_hours;
 use vpp_core::{
-    Decision, Event, Flexibility, Interval, Power, Programme, RegulationAward, Session, Station,
-    StationId, Timestamp,
+    Decision, Event, Flexibility, Interval, Power, Programme, RegulationAward, Session, StationId,
+    Timestamp,
 };
 use vpp_optimizer::{Direction, Node, Penalties, Problem, Requirement, Resource, Solution};
 
 use crate::capability::participants;
 use crate::engine::Engine;
 use crate::events::promised;
-
-/// By how much energy counts as dearer, and feeding in as cheaper, for each hour that it is put off, CNY/kWh: between hours of one
-/// price, now comes first. Without it, what is as good later is put off at each cycle until the vehicles are gone. Far less than
-/// what periods of a tariff differ by.
-const WAITING_CNY_PER_KWH_H: f64 = 0.001;
 
 /// What is planned for a station in one interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,16 +51,6 @@ pub(crate) struct PendingSolve {
     /// Name of each requirement.
     pub(crate) names: Vec<String>,
     pub(crate) programmes: Vec<String>,
-}
-
-/// How long a vehicle takes for what it needs at full power.
-pub(crate) fn full_power_time(session: &Session, station: &Station) -> TimeDelta {
-    let needed = session.energy_needed.as_kilowatt_hours().max(0.0) / station.charge_efficiency;
-    let hours = needed / session.max_charge.as_kilowatts().max(1e-3);
-    // No stay is longer than a year.
-    #[allow(clippy::cast_possible_truncation)]
-    let milliseconds = (hours.min(8_784.0) * 3.6e6).ceil() as i64;
-    TimeDelta::milliseconds(milliseconds)
 }
 
 impl Engine {
@@ -108,12 +93,7 @@ impl Engine {
                 state.is_managed() && state.is_callable(now, &self.config)
             })
             .collect();
-        let prices = intervals.iter().map(|interval| {
-            let (energy, feed_in) = self.mean_price(*interval);
-            let later = WAITING_CNY_PER_KWH_H * as_hours(interval.start() - now);
-            (energy + later, feed_in - later)
-        });
-        let prices: Vec<(f64, f64)> = prices.collect();
+        let prices = self.plan_prices(now, &intervals);
         let mut problem = Problem {
             intervals_h: intervals
                 .iter()
@@ -232,49 +212,6 @@ impl Engine {
                 + self.config.charging_value_cny_per_kwh,
             regulates: registered.regulates,
         }
-    }
-
-    /// Sessions with earlier departures, as far as vehicles have time to spare.
-    fn with_margin(&self, now: Timestamp, station: &Station, sessions: &[Session]) -> Vec<Session> {
-        let earlier = |session: &Session| {
-            let spare = session.departure - now - full_power_time(session, station);
-            let margin = self
-                .config
-                .departure_margin
-                .min(spare)
-                .max(TimeDelta::zero());
-            Session {
-                departure: session.departure - margin,
-                ..session.clone()
-            }
-        };
-        sessions.iter().map(earlier).collect()
-    }
-
-    /// Mean prices over an interval, seen every quarter of an hour: long ones reach over several periods of a tariff.
-    fn mean_price(&self, interval: Interval) -> (f64, f64) {
-        let starts = std::iter::successors(Some(interval.start()), |at| {
-            Some(*at + TimeDelta::minutes(15)).filter(|at| *at < interval.end())
-        });
-        let (mut energy, mut feed_in, mut weight) = (0.0, 0.0, 0.0);
-        for at in starts {
-            let hours = as_hours((interval.end() - at).min(TimeDelta::minutes(15)));
-            let price = self.price(at);
-            energy += price.0 * hours;
-            feed_in += price.1 * hours;
-            weight += hours;
-        }
-        (energy / weight, feed_in / weight)
-    }
-
-    /// Price of energy drawn and fed in at an instant, a subsidy included, CNY/kWh.
-    fn price(&self, at: Timestamp) -> (f64, f64) {
-        let known = self.prices.range(..=at).next_back();
-        let (energy, feed_in) = match known.filter(|(_, (end, ..))| at < *end) {
-            Some((_, (_, energy, feed_in))) => (energy.as_f64(), feed_in.as_f64()),
-            None => (self.config.default_price_cny_per_kwh, 0.0),
-        };
-        (energy, feed_in + self.subsidy_price(at))
     }
 
     /// The electric tree; what the optimizer cannot move counts as base load.
