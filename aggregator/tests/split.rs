@@ -62,6 +62,30 @@ fn equals_get_equal_parts_to_the_watt() {
     );
 }
 
+/// 6.65 kWh at 7 kW and 95 % take an hour.
+#[test]
+fn a_millisecond_decides_nothing_between_two_who_must_charge() {
+    for late_ms in [-2, -1, 0, 1, 2] {
+        let mut readings = [reading(0, kw(0), 1.0, 6.65), reading(1, kw(0), 1.0, 6.65)];
+        readings[1].session.departure += TimeDelta::milliseconds(late_ms);
+        let told = shares(kw(8), &readings);
+        assert_eq!(told[0] + told[1], kw(8));
+        assert!(
+            (told[0] - told[1]).abs() <= Power::from_watts(10),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn who_needs_nothing_gives_until_it_leaves() {
+    let mut readings = [reading(0, kw(0), 0.01, -5.0), reading(1, kw(0), 9.0, 5.0)];
+    assert_eq!(shares(kw(-4), &readings), [kw(-4), kw(0)]);
+    // Whoever needs something first has it.
+    readings[0].session.energy_needed = kwh(0.01);
+    assert_eq!(shares(kw(-4), &readings)[1], kw(-4));
+}
+
 #[test]
 fn export_comes_from_who_can_best_spare_it() {
     let mut readings = vec![

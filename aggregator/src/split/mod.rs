@@ -31,6 +31,9 @@ use turns::Standing;
 
 /// For so long others give for those who need it. The promise is kept for plans whose first interval is no longer.
 const WINDOW_MS: i64 = 900_000;
+/// Who has less time to spare than this is as urgent as who has none: else they take turns with every millisecond, and what
+/// nobody has for long nobody may be raised to.
+const SHORTEST_MS: i64 = 10_000;
 /// A vehicle gives nothing from this long before it must charge at full power.
 const MUST_CHARGE_MS: i64 = 60_000;
 /// What a meter may be off, at least.
@@ -124,7 +127,8 @@ impl Load {
             false => 0,
         };
         let available = session.energy_available.as_watt_milliseconds();
-        let spares = available >= NEGLIGIBLE_WATT_MS && spare_ms > MUST_CHARGE_MS;
+        let must_charge = needs && spare_ms <= MUST_CHARGE_MS;
+        let spares = available >= NEGLIGIBLE_WATT_MS && stay_ms > 0 && !must_charge;
         let discharge = if spares {
             session.max_discharge.as_watts().max(0)
         } else {
@@ -321,7 +325,7 @@ impl Shares {
                 need => need,
             })
         };
-        let (mut short, mut long) = (1, LONGEST_MS);
+        let (mut short, mut long) = (SHORTEST_MS, LONGEST_MS);
         if needs(long) <= setpoint {
             return long;
         }
