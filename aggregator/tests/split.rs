@@ -83,7 +83,7 @@ fn who_needs_nothing_gives_until_it_leaves() {
     assert_eq!(shares(kw(-4), &readings), [kw(-4), kw(0)]);
     // Whoever needs something first has it.
     readings[0].session.energy_needed = kwh(0.01);
-    assert_eq!(shares(kw(-4), &readings)[1], kw(-4));
+    assert_eq!(shares(kw(-4), &readings), [kw(1), kw(-5)]);
 }
 
 #[test]
