@@ -236,15 +236,27 @@ impl Engine {
         load: Power,
         duration: TimeDelta,
     ) -> (Power, Power) {
-        let registered = &self.fleet.stations()[station];
-        let sessions = &self.states[station].sessions;
         if duration <= TimeDelta::zero() {
             return Default::default();
         }
-        let (lowest, highest) = Flexibility::sustained(registered, sessions, now, duration);
+        let (lowest, highest) = self.sustainable(now, station, duration);
         (
             (load - lowest).max(Power::ZERO),
             (highest - load).max(Power::ZERO),
         )
+    }
+
+    /// The least and the most that a station can draw for all of `duration` without a vehicle leaving short; the second is not
+    /// below the first.
+    pub(crate) fn sustainable(
+        &self,
+        now: Timestamp,
+        station: usize,
+        duration: TimeDelta,
+    ) -> (Power, Power) {
+        let registered = &self.fleet.stations()[station];
+        let sessions = &self.states[station].sessions;
+        let (lowest, highest) = Flexibility::sustained(registered, sessions, now, duration);
+        (lowest, highest.max(lowest))
     }
 }

@@ -128,11 +128,14 @@ impl Engine {
         }
         let (mut up, mut range, mut station_count) = (Power::ZERO, Power::ZERO, 0);
         for station in self.regulating_stations(now) {
-            let (station_up, station_down) = self.callable(now, station, sustain);
+            let (lowest, highest) = self.sustainable(now, station, sustain);
             let share = self.promised_share(station);
-            // A station that draws less to make room for drawing more can give its whole range, once.
+            // A station that draws less to make room for drawing more can give its whole range, once; what it draws now and
+            // cannot go on drawing is no part of that.
+            let station_up =
+                (self.states[station].active_power.min(highest) - lowest).max(Power::ZERO);
             up += scaled(station_up, share);
-            range += scaled(station_up + station_down, share);
+            range += scaled(highest - lowest, share);
             station_count += 1;
         }
         let up = asked.up.min(up);

@@ -25,8 +25,8 @@ fn pilot() -> Plant<World> {
 fn steps(plant: &mut Plant<World>) -> Vec<(f64, f64)> {
     let kilowatts = |kw: f64| Power::round_kilowatts(kw);
     let award = RegulationAward {
-        up: kilowatts(2_000.0),
-        down: kilowatts(2_000.0),
+        up: kilowatts(1_300.0),
+        down: kilowatts(1_300.0),
     };
     let sustain = TimeDelta::minutes(15);
     let answer = plant.request(Request::StartRegulation { award, sustain });
@@ -38,7 +38,7 @@ fn steps(plant: &mut Plant<World>) -> Vec<(f64, f64)> {
             sequence += 1;
             let achieved = plant.signal(sequence, value).unwrap();
             plant.advance();
-            trace.push((2_000.0 * value, achieved.achieved.as_kilowatts()));
+            trace.push((1_300.0 * value, achieved.achieved.as_kilowatts()));
         }
     }
     plant.stop_regulation();
