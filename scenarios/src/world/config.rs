@@ -20,7 +20,7 @@ pub struct WorldConfig {
     pub seed: u64,
     /// When it begins. Before that it warms up without control.
     pub start: Timestamp,
-    /// How long it warms up; whole minutes.
+    /// How long it warms up; whole seconds.
     pub warm_up: TimeDelta,
     /// The stations.
     pub stations: Vec<StationModel>,

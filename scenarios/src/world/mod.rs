@@ -37,8 +37,8 @@ pub use tally::Tally;
 const STEP_MS: i64 = 1_000;
 /// Stations that one thread takes at a time.
 const TASK: usize = 16;
-/// The coarser grid of the warm-up.
-const WARM_UP_STEP_MS: i64 = 60_000;
+/// Length of the long steps of the warm-up.
+const WARM_UP_STEP_MS: i64 = 900_000;
 
 /// Simulated stations.
 #[derive(Clone, Debug)]
@@ -59,8 +59,7 @@ impl World {
     #[must_use]
     pub fn new(config: WorldConfig) -> World {
         let start = config.start.timestamp_millis();
-        let steps = config.warm_up.num_milliseconds().max(0) / WARM_UP_STEP_MS;
-        let begin = start - steps * WARM_UP_STEP_MS;
+        let begin = start - config.warm_up.num_seconds().max(0) * STEP_MS;
         let stations = config
             .stations
             .iter()
@@ -68,9 +67,9 @@ impl World {
             .collect();
         let warm = |model: StationModel| {
             let mut state = StationState::new(config.seed, model, begin);
-            for step in 0..steps {
-                state.tick(begin + step * WARM_UP_STEP_MS, WARM_UP_STEP_MS);
-            }
+            state.set_coarse(true);
+            state.live(start, WARM_UP_STEP_MS);
+            state.set_coarse(false);
             state.tally = Tally::default();
             state.read(start);
             state
