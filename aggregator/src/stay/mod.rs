@@ -6,7 +6,7 @@ mod warranty;
 mod watch;
 mod wishes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
@@ -56,9 +56,9 @@ pub struct Desk {
     book: Arc<Mutex<Book>>,
     guard: Arc<Mutex<Guard>>,
     watches: BTreeMap<(usize, u32), Watched>,
-    places: BTreeMap<VehicleId, Place>,
+    places: HashMap<VehicleId, Place>,
     /// Since when somebody stands at a pile.
-    stands: BTreeMap<(usize, u32), Stand>,
+    stands: HashMap<(usize, u32), Stand>,
     swept_at: Option<Timestamp>,
     doubts: Doubts,
 }
@@ -92,8 +92,8 @@ impl Desk {
             book,
             guard,
             watches: BTreeMap::new(),
-            places: BTreeMap::new(),
-            stands: BTreeMap::new(),
+            places: HashMap::new(),
+            stands: HashMap::new(),
             swept_at: None,
             doubts: Doubts::default(),
         }
@@ -276,7 +276,7 @@ pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Notes that somebody stands at a pile; since when.
 fn stand(
-    stands: &mut BTreeMap<(usize, u32), Stand>,
+    stands: &mut HashMap<(usize, u32), Stand>,
     key: (usize, u32),
     vehicle: Option<&VehicleId>,
     now: Timestamp,
@@ -356,7 +356,7 @@ fn leave(watches: &mut BTreeMap<(usize, u32), Watched>, book: &mut Book, key: (u
 
 /// Notes where a vehicle stands; whether it is at two piles.
 fn place(
-    places: &mut BTreeMap<VehicleId, Place>,
+    places: &mut HashMap<VehicleId, Place>,
     vehicle: VehicleId,
     at: (usize, u32),
     now: Timestamp,

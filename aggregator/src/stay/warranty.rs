@@ -3,7 +3,7 @@
 //! Hard: the limits come off what a session offers before anything is shared out, and what a pile is told is cut to them again. They hold also when nobody is heard any more: a discharge is never stronger than what may still be taken
 //! out until the station's lease ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{NaiveDate, TimeDelta};
 use serde::Deserialize;
@@ -151,7 +151,8 @@ struct Vehicle {
 #[derive(Debug, Default)]
 pub struct Guard {
     warranties: Warranties,
-    vehicles: BTreeMap<VehicleId, Vehicle>,
+    /// Looked up for each pile at each look; nothing depends on their order.
+    vehicles: HashMap<VehicleId, Vehicle>,
     /// Whether what is used must be on record before.
     records: bool,
     swept_at: Option<Timestamp>,
@@ -203,10 +204,10 @@ impl Guard {
         let length =
             (now - vehicle.seen_at.max(now - TimeDelta::minutes(5))).max(TimeDelta::zero());
         let taken = -strongest.as_kilowatts() * as_hours(length) / station.discharge_efficiency;
+        // Also begins a new day.
         vehicle.used.add(taken, now.date_naive());
         (vehicle.power, vehicle.seen_at) = (reading.active_power, now);
         vehicle.could = reading.session.max_discharge > Power::ZERO;
-        vehicle.used = vehicle.used.on(now.date_naive());
     }
 
     /// What a vehicle's warranty leaves at `now`; none without one.
@@ -239,7 +240,8 @@ impl Guard {
                 ..nothing
             });
         };
-        let used = vehicle.used.on(now.date_naive());
+        let today = now.date_naive();
+        let used = vehicle.used.on(today);
         let left = [
             stored - warranty.soc_floor * capacity,
             warranty.discharge_kwh_per_day - used.day_kwh,
@@ -249,7 +251,7 @@ impl Guard {
         ];
         let discharge_kwh = left.into_iter().fold(f64::INFINITY, f64::min).max(0.0);
         // A portion that was recorded for another day counts for that day.
-        let recorded = match vehicle.recorded_day == Some(now.date_naive()) || !self.records {
+        let recorded = match !self.records || vehicle.recorded_day == Some(today) {
             true => vehicle.recorded_kwh - used.total_kwh,
             false => 0.0,
         };
@@ -274,7 +276,9 @@ impl Guard {
             (id.clone(), used)
         };
         let all = self.vehicles.iter().filter(|_| self.records);
-        all.filter(low).map(ahead).collect()
+        let mut wanted: Vec<(VehicleId, Used)> = all.filter(low).map(ahead).collect();
+        wanted.sort_by(|(one, _), (other, _)| one.cmp(other));
+        wanted
     }
 
     /// It is on record.

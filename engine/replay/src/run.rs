@@ -14,8 +14,8 @@ use vpp_scenarios::Scenario;
 use vpp_scenarios::format::Orderly;
 use vpp_scenarios::world::World;
 
-use crate::Plant;
 use crate::faults::Switches;
+use crate::{Plant, STEP};
 use calls::{Events, Signal};
 use prices::Prices;
 
@@ -61,7 +61,11 @@ impl Run {
         let step = TimeDelta::seconds(i64::from(dispatch.step_s));
         let rows = scenario.aggregators.iter();
         let operators = rows.map(|row| {
-            let mut operator = World::operated(scenario, &row.id)?.with_period(step);
+            let operated = match step > STEP {
+                true => World::operated_in_long_steps,
+                false => World::operated,
+            };
+            let mut operator = operated(scenario, &row.id)?.with_period(step);
             operator.sites_mut().set_pace(step, |_| false);
             Ok(operator)
         });

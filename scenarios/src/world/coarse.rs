@@ -35,7 +35,11 @@ impl StationState {
     pub(super) fn set_coarse(&mut self, coarse: bool) {
         if coarse && !self.coarse {
             self.hear(i64::MAX);
-            self.trust();
+            self.trust(true);
+        }
+        if !coarse && self.coarse {
+            self.raised = 0;
+            self.trust(false);
         }
         self.coarse = coarse;
     }
@@ -50,6 +54,8 @@ impl StationState {
             }
             self.tally.metered(at_grid);
         }
+        // Who stood there and drew nothing left without a cut.
+        self.depart(self.now - SECOND_MS);
     }
 
     /// Lives up to the next cut; what was moved at the connection.

@@ -20,8 +20,10 @@ pub struct WorldConfig {
     pub seed: u64,
     /// When it begins. Before that it warms up without control.
     pub start: Timestamp,
-    /// How long it warms up; whole seconds.
+    /// How long it warms up; whole minutes.
     pub warm_up: TimeDelta,
+    /// Whether it warms up in long steps, as it lives afterwards.
+    pub in_long_steps: bool,
     /// The stations.
     pub stations: Vec<StationModel>,
 }
@@ -129,6 +131,7 @@ impl WorldConfig {
             seed: scenario.header.seed,
             start,
             warm_up: WARM_UP,
+            in_long_steps: false,
             stations,
         })
     }

@@ -37,8 +37,10 @@ pub use tally::Tally;
 const STEP_MS: i64 = 1_000;
 /// Stations that one thread takes at a time.
 const TASK: usize = 16;
-/// Length of the long steps of the warm-up.
-const WARM_UP_STEP_MS: i64 = 900_000;
+/// The coarser grid of the warm-up.
+const WARM_UP_STEP_MS: i64 = 60_000;
+/// The same for stations that live in long steps afterwards: their controllers have nothing to learn of their piles.
+const WARM_UP_LONG_MS: i64 = 900_000;
 
 /// Simulated stations.
 #[derive(Clone, Debug)]
@@ -59,23 +61,27 @@ impl World {
     #[must_use]
     pub fn new(config: WorldConfig) -> World {
         let start = config.start.timestamp_millis();
-        let begin = start - config.warm_up.num_seconds().max(0) * STEP_MS;
+        let begin = start - config.warm_up.num_minutes().max(0) * WARM_UP_STEP_MS;
         let stations = config
             .stations
             .iter()
             .map(|model| model.station.clone())
             .collect();
-        let warm = |model: StationModel| {
+        let warmed = |model: StationModel| {
             let mut state = StationState::new(config.seed, model, begin);
-            state.set_coarse(true);
-            state.live(start, WARM_UP_STEP_MS);
-            state.set_coarse(false);
+            if config.in_long_steps {
+                state.set_coarse(true);
+                state.live(start, WARM_UP_LONG_MS);
+            }
+            while state.now < start {
+                state.tick(state.now, WARM_UP_STEP_MS);
+            }
             state.tally = Tally::default();
             state.read(start);
             state
         };
         let models = config.stations.into_par_iter();
-        let states: Vec<StationState> = models.map(warm).collect();
+        let states: Vec<StationState> = models.map(warmed).collect();
         World {
             stations,
             moved: vec![true; states.len()],
@@ -110,6 +116,20 @@ impl World {
         WorldConfig::of(scenario, aggregator).map(World::new)
     }
 
+    /// The same for a world that lives in long steps from its start on ([`World::set_pace`]), operated as by
+    /// [`World::operated`]: it warms up in long steps, much faster.
+    ///
+    /// # Errors
+    /// As [`World::from_scenario`].
+    pub fn operated_in_long_steps(
+        scenario: &Scenario,
+        aggregator: &AggregatorId,
+    ) -> Result<Operator<World>, Invalid> {
+        let mut config = WorldConfig::of(scenario, Some(aggregator))?;
+        config.in_long_steps = true;
+        Ok(World::new(config).operator(scenario, aggregator))
+    }
+
     /// The world of one aggregator of a scenario with its operator, who keeps the vehicles' warranty.
     ///
     /// # Errors
@@ -119,10 +139,14 @@ impl World {
         aggregator: &AggregatorId,
     ) -> Result<Operator<World>, Invalid> {
         let world = World::from_scenario(scenario, Some(aggregator))?;
-        let book = Book::new(world.stations());
+        Ok(world.operator(scenario, aggregator))
+    }
+
+    fn operator(self, scenario: &Scenario, aggregator: &AggregatorId) -> Operator<World> {
+        let book = Book::new(self.stations());
         let guard = Guard::new(scenario.warranties(), None);
         let desk = Desk::new(Arc::new(Mutex::new(book)), Arc::new(Mutex::new(guard)));
-        Ok(Operator::new(aggregator.clone(), world).with_desk(desk))
+        Operator::new(aggregator.clone(), self).with_desk(desk)
     }
 
     /// Up to when it has lived.

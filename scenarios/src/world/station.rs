@@ -205,7 +205,8 @@ impl StationState {
         self.delay_ms
     }
 
-    fn depart(&mut self, now: i64) {
+    /// Lets leave who leaves by `now`.
+    pub(super) fn depart(&mut self, now: i64) {
         let tally = &mut self.tally;
         self.vehicles.retain(|vehicle| {
             let stays = now < vehicle.departure;
@@ -263,9 +264,12 @@ impl StationState {
         }
     }
 
-    /// Its own controller has looks that are far apart from now on.
-    pub(super) fn trust(&mut self) {
-        self.local = Splitter::trusting();
+    /// Its own controller has looks that are far apart from now on, or that are not.
+    pub(super) fn trust(&mut self, far_apart: bool) {
+        self.local = match far_apart {
+            true => Splitter::trusting(),
+            false => Splitter::new(),
+        };
     }
 
     /// Keeps the ceiling that holds without word from outside.

@@ -111,6 +111,7 @@ fn config(seed: u64, numbers: std::ops::Range<u64>, behaviour: Behaviour) -> Wor
         seed,
         start: start(),
         warm_up: WARM_UP,
+        in_long_steps: false,
         stations: numbers.map(model).collect(),
     }
 }

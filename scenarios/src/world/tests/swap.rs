@@ -51,6 +51,7 @@ fn operator(seed: u64) -> Operator<World> {
         seed,
         start: start(),
         warm_up: WARM_UP,
+        in_long_steps: false,
         stations: vec![model],
     });
     Operator::new(aggregator(), world)
