@@ -191,6 +191,8 @@ pub fn import(
             profile: figures::PUBLIC.into(),
             stations,
             generate: Vec::new(),
+            recorded: None,
+            stays: Vec::new(),
         },
     };
     grid::enrol(&mut scenario);

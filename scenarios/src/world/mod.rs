@@ -11,6 +11,7 @@ mod battery;
 mod coarse;
 mod config;
 mod draws;
+mod recorded;
 mod station;
 mod swap;
 mod tally;
@@ -66,10 +67,15 @@ impl World {
             .map(|model| model.station.clone())
             .collect();
         let warm = |model: StationModel| {
+            // What is recorded begins at the start.
+            let begin = if model.recorded.is_some() { start } else { begin };
             let mut state = StationState::new(config.seed, model, begin);
             state.set_coarse(true);
             state.live(start, WARM_UP_STEP_MS);
             state.set_coarse(false);
+            if state.recorded.is_some() {
+                state.come_and_go(start);
+            }
             state.tally = Tally::default();
             state.read(start);
             state
