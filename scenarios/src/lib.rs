@@ -10,7 +10,7 @@ pub mod format;
 pub mod import;
 pub mod price;
 pub mod problem;
-// pub mod record;
+pub mod record;
 pub mod schema;
 pub mod stays;
 pub mod sweep;

@@ -148,7 +148,14 @@ fn columns(path: &Path, header: &StringRecord) -> Result<[usize; 9], Vec<Problem
             problems.push(problem(path, 1, column(header, at), "", message, hint));
         } else if header.iter().take(at).any(|before| before == name) {
             let message = format!("column {name} stands there twice");
-            problems.push(problem(path, 1, column(header, at), "", message, String::new()));
+            problems.push(problem(
+                path,
+                1,
+                column(header, at),
+                "",
+                message,
+                String::new(),
+            ));
         }
     }
     let mut places = [0; 9];
@@ -271,7 +278,14 @@ fn overlaps<'a>(path: &'a Path, rows: &'a [Row]) -> impl Iterator<Item = Problem
             before.stay.session.departure.to_rfc3339(),
             before.line
         );
-        problem(path, after.line, after.column, "arrival", message, String::new())
+        problem(
+            path,
+            after.line,
+            after.column,
+            "arrival",
+            message,
+            String::new(),
+        )
     })
 }
 

@@ -8,7 +8,7 @@ mod figures;
 mod grid;
 mod read;
 mod sample;
-mod write;
+pub(crate) mod write;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -68,7 +68,11 @@ impl World {
             .collect();
         let warm = |model: StationModel| {
             // What is recorded begins at the start.
-            let begin = if model.recorded.is_some() { start } else { begin };
+            let begin = if model.recorded.is_some() {
+                start
+            } else {
+                begin
+            };
             let mut state = StationState::new(config.seed, model, begin);
             state.set_coarse(true);
             state.live(start, WARM_UP_STEP_MS);
