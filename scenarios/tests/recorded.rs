@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 use tempfile::TempDir;
 use vpp_aggregator::Sites as _;
+use vpp_core::Telemetry;
+use vpp_scenarios::record::{About, Recorder, SCENARIO_FILE, STAYS_FILE, scenario};
 use vpp_scenarios::stays::{COLUMNS, to_csv};
-use vpp_scenarios::world::World;
+use vpp_scenarios::template::Template;
+use vpp_scenarios::world::{Tally, World};
 use vpp_scenarios::{LoadError, Scenario};
 
 const SMALL: &str = include_str!("../fleet-small.toml");
@@ -125,7 +128,7 @@ fn a_table_that_is_written_is_read_again() {
     assert_eq!(nobody.fleet.stays, []);
     let mut world = World::from_scenario(&nobody, None).unwrap();
     world.advance(nobody.end());
-    assert_eq!(world.total(), vpp_scenarios::world::Tally::default());
+    assert_eq!(world.total(), Tally::default());
 }
 
 #[test]
@@ -234,4 +237,74 @@ fn a_station_as_registered_has_no_other_figures() {
         refused[0].path,
         "fleet.stations[9].exact.discharge_efficiency"
     );
+}
+
+/// Lets a scenario's operators keep their stations for six hours, with a report every half minute; what happened, and how many
+/// vehicles were there at the start.
+fn lived(scenario: &Scenario, mut hear: impl FnMut(&Telemetry)) -> (Tally, u64) {
+    let rows = scenario.aggregators.iter();
+    let operators = rows.map(|row| World::operated(scenario, &row.id).unwrap());
+    let mut operators: Vec<_> = operators.collect();
+    let mut at_start = 0;
+    for seconds in (0..=6 * 3_600).step_by(30) {
+        let now = scenario.start() + TimeDelta::seconds(seconds);
+        for operator in &mut operators {
+            operator.control(now);
+            for report in operator.telemetry(now) {
+                at_start += if seconds == 0 {
+                    report.sessions.len() as u64
+                } else {
+                    0
+                };
+                hear(&report);
+            }
+        }
+    }
+    let mut total = Tally::default();
+    for operator in &operators {
+        total.add(&operator.sites().total());
+    }
+    (total, at_start)
+}
+
+#[test]
+fn a_recorded_afternoon_has_the_vehicles_and_the_energy_of_the_one_that_was() {
+    let swaps = Template::by_name("swap").unwrap().text("swaps");
+    for text in [SMALL, &swaps] {
+        let original = Scenario::parse(text).unwrap();
+        let name = &original.header.name;
+        let fleet = original.fleet().unwrap();
+        let mut recorder = Recorder::new(fleet.stations().to_vec());
+        let (was, at_start) = lived(&original, |report| recorder.take(report));
+        let recording = recorder.finish().unwrap();
+        assert_eq!(recording.start, original.start());
+        let stays = recording.stays.len() as u64;
+        assert_eq!(stays, at_start + was.arrivals, "{name}");
+
+        let folder = tempfile::tempdir().unwrap();
+        let about = About {
+            name: "again".into(),
+            description: String::new(),
+            length: TimeDelta::hours(6),
+            rule_pack: "guangdong-2025".into(),
+        };
+        let text = scenario(&about, &recording, &fleet, &[]).unwrap();
+        let file = folder.path().join(SCENARIO_FILE);
+        std::fs::write(&file, text).unwrap();
+        let table = to_csv(&recording.stays).unwrap();
+        std::fs::write(folder.path().join(STAYS_FILE), table).unwrap();
+        let again = Scenario::load(&file).unwrap();
+        let (is, still) = lived(&again, |_| ());
+        assert_eq!((is.arrivals, still), (was.arrivals, at_start), "{name}");
+        assert_eq!(is.turned_away, 0);
+        let share = is.energy_drawn.as_kilowatt_hours() / was.energy_drawn.as_kilowatt_hours();
+        assert!(
+            (0.97..1.03).contains(&share),
+            "{name}: {share} of the energy, {is:?}, {was:?}"
+        );
+        println!(
+            "{name}: {stays} stays, {share} of the energy, {} left short",
+            is.short_departures
+        );
+    }
 }

@@ -65,7 +65,7 @@ impl Battery {
     /// A battery of which only this is known: it takes its full power until it is full, and is discharged until it is empty.
     pub(super) fn plain(stored: i64, limit: i64, power: i64) -> Battery {
         Battery {
-            // So large that its limit lies where it takes less and less.
+            // So large that it is full before it takes less and less.
             capacity: limit.saturating_add(limit / 4).saturating_add(1),
             stored,
             limit,
