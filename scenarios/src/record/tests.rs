@@ -95,7 +95,7 @@ fn who_is_gone_has_left_when_it_said_or_when_it_was_missed() {
         report(0, &[a.clone(), b.clone()]),
         report(20, &[a, b.clone(), c.clone()]),
         // a left at 25 as it said, b between 20 and 30 before it said.
-        report(30, &[c.clone()]),
+        report(30, std::slice::from_ref(&c)),
         report(40, &[c]),
     ]);
     assert_eq!(spans(&found), [(0, 25), (0, 30), (20, 700)]);
@@ -131,7 +131,7 @@ fn needs_are_those_at_the_arrival_and_powers_the_greatest() {
     second.energy_needed = kwh(9.0);
     let found = recorded(&[
         report(0, &[]),
-        report(10, &[first.clone()]),
+        report(10, std::slice::from_ref(&first)),
         report(20, &[second]),
     ]);
     let session = &found.stays[0].session;

@@ -209,13 +209,15 @@ fn write_node(out: &mut String, node: &Node, start: Timestamp) -> fmt::Result {
             )?;
         }
     }
-    let loads: Vec<f64> = node.base_load.hours().map(Power::as_kilowatts).to_vec();
-    match loads.as_slice() {
-        [first, rest @ ..] if rest.iter().all(|load| load == first) => {
-            writeln!(out, "base_load_kw = {first}")
-        }
-        loads => writeln!(out, "base_load_kw = {}", list(loads)),
+    let hours = node.base_load.hours();
+    if hours.iter().all(|load| *load == hours[0]) {
+        return writeln!(out, "base_load_kw = {}", hours[0].as_kilowatts());
     }
+    writeln!(
+        out,
+        "base_load_kw = {}",
+        list(&hours.map(Power::as_kilowatts))
+    )
 }
 
 fn write_station(out: &mut String, station: &Station) -> fmt::Result {
