@@ -124,6 +124,7 @@ fn record(engine: &str, broker: &str, folder: &Path) -> Vpp {
         .args(places)
         .arg(folder)
         .args(["--for", "30s"])
+        .stdout(Stdio::null())
         .spawn();
     Vpp(process.unwrap())
 }
