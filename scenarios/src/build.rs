@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, FixedOffset, TimeDelta};
 use vpp_aggregator::Bank;
 use vpp_core::grid::BaseLoad;
 use vpp_core::{
@@ -10,7 +10,9 @@ use vpp_core::{
     StationKind, Timestamp,
 };
 
-use crate::format::{AgreementRow, Assumptions, NodeRow, Scenario, StationRow, SwapProfile};
+use crate::format::{
+    AgreementRow, Assumptions, Exact, NodeRow, PileGroup, Scenario, StationRow, SwapProfile,
+};
 
 /// `Asia/Shanghai` before UTC, h; without summer time since 1992.
 const LOCAL_AHEAD_H: usize = 8;
@@ -26,6 +28,16 @@ impl Scenario {
     #[must_use]
     pub fn end(&self) -> Timestamp {
         self.start() + TimeDelta::minutes(i64::from(self.header.duration_minutes))
+    }
+
+    /// Moves it to another start, with the stays that are recorded.
+    pub fn move_to(&mut self, start: DateTime<FixedOffset>) {
+        let by = start.to_utc() - self.start();
+        for stay in &mut self.fleet.stays {
+            stay.arrival += by;
+            stay.session.departure += by;
+        }
+        self.header.start = start;
     }
 
     /// The fleet. Aggregators and stations keep the order of the file; nodes stand with parents first.
@@ -156,6 +168,9 @@ impl StationRow {
         swaps: Option<&SwapProfile>,
         dealers: &mut Dealers,
     ) -> Station {
+        if let Some(exact) = &self.exact {
+            return self.as_registered(exact, assumptions);
+        }
         let piles = match swaps {
             Some(swaps) => vec![swaps.slots(self.slots)],
             None => self.piles(assumptions, dealers),
@@ -192,6 +207,30 @@ impl StationRow {
         }
     }
 
+    /// Figures of a row that has them all are whole watts, and are not rounded down.
+    fn as_registered(&self, exact: &Exact, assumptions: &Assumptions) -> Station {
+        let piles: Vec<Pile> = exact.piles.iter().map(PileGroup::pile).collect();
+        let each = |pile: &Pile| pile.rated_power.as_kilowatts() * f64::from(pile.count);
+        let rated_kw: f64 = piles.iter().map(each).sum();
+        let import_kw = (self.import_limit_kw).unwrap_or(rated_kw * assumptions.connection_factor);
+        let default_kw =
+            (self.default_setpoint_kw).unwrap_or(import_kw * assumptions.default_setpoint_share);
+        Station {
+            id: self.id.clone(),
+            aggregator: self.aggregator.clone(),
+            node: self.node.clone(),
+            kind: StationKind::Charging,
+            piles,
+            import_limit: Power::round_kilowatts(import_kw),
+            export_limit: Power::round_kilowatts(exact.export_limit_kw),
+            ramp_per_second: Power::round_kilowatts(exact.ramp_kw_per_second),
+            default_setpoint: Power::round_kilowatts(default_kw),
+            charge_efficiency: exact.charge_efficiency,
+            discharge_efficiency: exact.discharge_efficiency,
+            regulates: self.regulates,
+        }
+    }
+
     fn piles(&self, assumptions: &Assumptions, dealers: &mut Dealers) -> Vec<Pile> {
         let mut piles = Vec::new();
         let mut add = |kind, count, rated_kw: f64, discharge_kw: f64| {
@@ -223,6 +262,17 @@ impl StationRow {
             add(PileKind::Dc, exporting, rated_kw, discharge_kw);
         }
         piles
+    }
+}
+
+impl PileGroup {
+    fn pile(&self) -> Pile {
+        Pile {
+            kind: self.kind,
+            count: self.count,
+            rated_power: Power::round_kilowatts(self.rated_power_kw),
+            discharge_power: Power::round_kilowatts(self.discharge_power_kw),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! Key names carry their unit. Powers are kilowatts, positive towards the station.
 
 mod calendar;
+mod exact;
 mod fault;
 mod generate;
 
@@ -17,8 +18,10 @@ use vpp_core::{AggregatorId, EventId, NodeId, NodeKind, StationId};
 
 use crate::draw::Quantiles;
 use crate::schema::{DateTimeText, Id, NodeLevel, OneOrMany, WarrantyKeys};
+use crate::stays::Stay;
 
 pub use calendar::{Calendar, SubsidyRow};
+pub use exact::{Exact, PileGroup};
 pub use fault::{FaultKind, FaultRow};
 pub use generate::{GenerateRow, GridRow};
 
@@ -391,6 +394,13 @@ pub struct FleetRows {
     /// Stations that are drawn.
     #[serde(default)]
     pub generate: Vec<GenerateRow>,
+    /// A CSV table of stays, relative to the file in which the key stands: then the vehicles are exactly these, and none is
+    /// drawn.
+    #[serde(default)]
+    pub recorded: Option<String>,
+    /// What stands in the table that `recorded` names, in the order of arrival.
+    #[serde(skip)]
+    pub stays: Vec<Stay>,
 }
 
 /// A row of `[fleet] stations`.
@@ -435,6 +445,9 @@ pub struct StationRow {
     /// Ceiling while no command is in force; without it by `default_setpoint_share`.
     #[serde(default)]
     pub default_setpoint_kw: Option<f64>,
+    /// What it is as registered, in place of `ac` and `dc` and of what `[assumptions]` would make of them.
+    #[serde(default)]
+    pub exact: Option<Exact>,
 }
 
 impl Scenario {

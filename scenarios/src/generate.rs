@@ -128,6 +128,7 @@ impl Scenario {
                 v2g_dc: deal.v2g_dc.as_mut().map(|dealer| dealer.deal(dc)[0]),
                 import_limit_kw: None,
                 default_setpoint_kw: None,
+                exact: None,
             });
         }
     }

@@ -1,5 +1,6 @@
 //! From text to a checked [`Scenario`], or to all that is wrong with it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use crate::format::Scenario;
 use crate::problem::{Locator, Problem, did_you_mean};
 use crate::sources::{Sources, text_of};
+use crate::stays::{self, Unread};
 
 /// The largest scenario, all its files together: many times the largest fleet that one machine steps, and small enough to hold in memory.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -98,6 +100,7 @@ impl Scenario {
             findings = scenario.check(&generated);
         }
         if findings.is_empty() {
+            scenario.read_stays(&locator)?;
             return Ok(scenario);
         }
         let mut problems: Vec<Problem> = findings
@@ -109,6 +112,37 @@ impl Scenario {
             place(a).cmp(&place(b))
         });
         Err(problems)
+    }
+}
+
+impl Scenario {
+    /// Reads the table that `fleet.recorded` names, if it names one.
+    fn read_stays(&mut self, locator: &Locator<'_>) -> Result<(), Vec<Problem>> {
+        const KEY: &str = "fleet.recorded";
+        let Some(name) = &self.fleet.recorded else {
+            return Ok(());
+        };
+        let wrong =
+            |message: String, hint: &str| vec![locator.at_path(KEY, message, hint.to_owned())];
+        let Some(file) = locator.at_path(KEY, String::new(), String::new()).file else {
+            let message = "a text by itself has no table beside it".into();
+            return Err(wrong(message, "load it as a file"));
+        };
+        let path = file.parent().unwrap_or(Path::new("")).join(name);
+        let stations = self.stations();
+        let piles: BTreeMap<&str, u64> = stations
+            .iter()
+            .map(|station| (station.id.as_str(), station.pile_count()))
+            .collect();
+        self.fleet.stays = stays::load(&path, &piles).map_err(|unread| match unread {
+            Unread::Io(error) => wrong(format!("{}: {error}", path.display()), ""),
+            Unread::TooLarge => {
+                let message = format!("{}: more than {MAX_FILE_BYTES} bytes", path.display());
+                wrong(message, "record a shorter time")
+            }
+            Unread::Problems(problems) => problems,
+        })?;
+        Ok(())
     }
 }
 

@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 
 use crate::Scenario;
 
-pub(crate) use keys::{DateText, DateTimeText, Id, NodeLevel, OneOrMany, WarrantyKeys};
+pub(crate) use keys::{
+    DateText, DateTimeText, Id, NodeLevel, OneOrMany, PileCurrent, WarrantyKeys,
+};
 
 /// The name of a definition as part of a variant.
 const PART: &str = "PartOf";

@@ -49,7 +49,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     // Beside an engine on the wall's clock the world lives now, with the vehicles of this time of day.
     let clock = Clock::wall();
-    scenario.header.start = clock.now().fixed_offset();
+    scenario.move_to(clock.now().fixed_offset());
     let world = World::from_scenario(&scenario, Some(&arguments.id))?;
     let runtime = tokio::runtime::Runtime::new()?;
     let stop = Arc::new(AtomicBool::new(false));

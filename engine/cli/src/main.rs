@@ -11,6 +11,7 @@ mod import;
 mod market_day;
 mod new;
 mod plant;
+mod record;
 mod register;
 mod replay;
 mod report;
@@ -47,6 +48,7 @@ enum Command {
     Serve(serve::Arguments),
     Aggregator(aggregator::Arguments),
     Register(register::Arguments),
+    Record(record::Arguments),
     Check(check::Arguments),
     New(new::Arguments),
     Schema(schema::Arguments),
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::main(arguments),
         Command::Aggregator(arguments) => aggregator::main(&arguments),
         Command::Register(arguments) => register::main(&arguments),
+        Command::Record(arguments) => record::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::New(arguments) => new::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),

@@ -21,6 +21,7 @@ use vpp_proto::v1::fleet_service_client::FleetServiceClient;
 use vpp_proto::v1::reservation_service_client::ReservationServiceClient;
 use vpp_proto::v1::submit_event_request::Programme;
 use vpp_proto::{topics, v1};
+use vpp_scenarios::Scenario;
 
 use kafka::Kafka;
 
@@ -116,6 +117,18 @@ fn register(address: &str) {
     assert!(status.success(), "register ends with {status}");
 }
 
+/// Records for a while in which the engine dies and comes back.
+fn record(engine: &str, broker: &str, folder: &Path) -> Vpp {
+    let places = ["record", "--engine", engine, "--broker", broker, "--out"];
+    let process = Command::new(env!("CARGO_BIN_EXE_vpp"))
+        .args(places)
+        .arg(folder)
+        .args(["--for", "30s"])
+        .stdout(Stdio::null())
+        .spawn();
+    Vpp(process.unwrap())
+}
+
 async fn connect(address: &str) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
     endpoint.connect().await.unwrap()
@@ -198,6 +211,8 @@ async fn what_was_acknowledged_survives_kill_dash_nine_of_any_process() {
     aggregators.insert(AGGREGATORS[1], aggregator(AGGREGATORS[1], &bootstrap));
     let channel = connect(&address).await;
     fresh_stations(&channel).await;
+    let recording = folder.path().join("recording");
+    let mut recorder = record(&address, &bootstrap, &recording);
     tokio::time::sleep(Duration::from_secs(4)).await;
 
     // What the engine says yes to: an event now, one later, one called off.
@@ -294,6 +309,13 @@ async fn what_was_acknowledged_survives_kill_dash_nine_of_any_process() {
     assert!(ended.delivered_kwh > 0.0, "{ended:?}");
     let later = event(&channel, &told[1].event_id).await;
     assert_eq!(later.outcome(), v1::EventOutcome::Unspecified);
+    // Who read along did not need the engine meanwhile.
+    assert!(recorder.0.wait().unwrap().success());
+    let recorded = Scenario::load(recording.join("scenario.toml")).unwrap();
+    assert_eq!(recorded.fleet.stations.len(), STATIONS);
+    assert!(recorded.fleet.stays.len() > STATIONS, "{recorded:?}");
+    let reduction_kw = recorded.events[0].reduction_kw.unwrap();
+    assert!((reduction_kw - callable / 2.0).abs() < 1e-3);
     drop((engine, aggregators));
     History::read(&bootstrap).check();
 }

@@ -23,6 +23,6 @@ mod watchdog;
 pub use clock::Clock;
 pub use config::{ConfigError, ServiceConfig};
 pub use journal::JournalError;
-pub use kafka::EmbeddedBroker;
+pub use kafka::{EmbeddedBroker, ListenError, Listener};
 pub use service::{Service, ServiceError};
 pub use statistics::{Distribution, Statistics};

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use vpp_core::units::MAX_KILOWATTS;
+
 use super::Findings;
-use crate::format::{Scenario, StationRow};
+use crate::format::{Exact, Scenario, StationRow};
 
 /// The most piles that one station may have: far above the largest known.
 pub(super) const MAX_PILES: u64 = 10_000;
@@ -40,6 +42,10 @@ impl Scenario {
         for (i, row) in self.fleet.stations.iter().enumerate() {
             check_references(findings, i, row, &known);
             check_figures(findings, i, row);
+            if self.fleet.recorded.is_some() && row.slots > 0 {
+                let message = "slots where vehicles are recorded; make it a station with DC piles";
+                findings.add(format!("fleet.stations[{i}].slots"), message);
+            }
         }
     }
 }
@@ -71,7 +77,15 @@ fn check_references(findings: &mut Findings, i: usize, row: &StationRow, known: 
 
 fn check_figures(findings: &mut Findings, i: usize, row: &StationRow) {
     let path = |key: &str| format!("fleet.stations[{i}].{key}");
-    let piles = u64::from(row.ac) + u64::from(row.dc);
+    let mut piles = u64::from(row.ac) + u64::from(row.dc);
+    if let Some(exact) = &row.exact {
+        check_exact(findings, &path("exact"), exact);
+        if piles + u64::from(row.slots) > 0 || row.v2g_ac.is_some() || row.v2g_dc.is_some() {
+            let message = "stands in place of ac, dc, slots, v2g_ac and v2g_dc";
+            findings.add(path("exact"), message);
+        }
+        piles += exact.pile_count();
+    }
     if row.slots > 0 && piles > 0 {
         let message = "piles and slots at one station; make it two";
         findings.add(format!("fleet.stations[{i}]"), message);
@@ -99,5 +113,28 @@ fn check_figures(findings: &mut Findings, i: usize, row: &StationRow) {
     if let Some(default) = row.default_setpoint_kw {
         let most = row.import_limit_kw.unwrap_or(1e6);
         findings.within(path("default_setpoint_kw"), default, 0.0, most);
+    }
+}
+
+fn check_exact(findings: &mut Findings, at: &str, exact: &Exact) {
+    let path = |key: &str| format!("{at}.{key}");
+    for (i, group) in exact.piles.iter().enumerate() {
+        let path = |key: &str| format!("{at}.piles[{i}].{key}");
+        if group.count == 0 {
+            findings.add(path("count"), "0 is not positive");
+        }
+        findings.positive(path("rated_power_kw"), group.rated_power_kw, 1e4);
+        let discharge_kw = group.discharge_power_kw;
+        findings.within(path("discharge_power_kw"), discharge_kw, 0.0, 1e4);
+    }
+    findings.power(path("export_limit_kw"), exact.export_limit_kw);
+    let ramp_kw = exact.ramp_kw_per_second;
+    // Below a watt a second it could not move at all.
+    findings.within(path("ramp_kw_per_second"), ramp_kw, 1e-3, MAX_KILOWATTS);
+    for (key, share) in [
+        ("charge_efficiency", exact.charge_efficiency),
+        ("discharge_efficiency", exact.discharge_efficiency),
+    ] {
+        findings.positive(path(key), share, 1.0);
     }
 }

@@ -99,7 +99,8 @@ impl Scenario {
         for (i, row) in self.nodes.iter().enumerate() {
             let (ours, peak) = (defaults[i].as_kilowatts(), peaks[i]);
             // A limit below the base load alone is no fault of stations, unless there are some.
-            if ours > 0.0 && ours + peak > row.import_limit_kw {
+            // Sums of kilowatts are off by less than a milliwatt.
+            if ours > 0.0 && ours + peak > row.import_limit_kw + 1e-6 {
                 let message = format!(
                     "{} kW is below {:.3} kW, the default setpoints underneath ({ours:.3} kW) with the peaks of the base loads ({peak:.3} kW)",
                     row.import_limit_kw,

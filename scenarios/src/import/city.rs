@@ -256,6 +256,7 @@ impl Making<'_> {
                 v2g_dc: of(Exports::Dc),
                 import_limit_kw: Some(imports[i].as_kilowatts()),
                 default_setpoint_kw: None,
+                exact: None,
             })
         };
         plots.iter().enumerate().map(row).collect()

@@ -157,6 +157,7 @@ pub(super) fn rows(
             v2g_dc: None,
             import_limit_kw: None,
             default_setpoint_kw: None,
+            exact: None,
         });
     }
     Ok(rows)

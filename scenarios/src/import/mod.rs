@@ -8,7 +8,7 @@ mod figures;
 mod grid;
 mod read;
 mod sample;
-mod write;
+pub(crate) mod write;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -191,6 +191,8 @@ pub fn import(
             profile: figures::PUBLIC.into(),
             stations,
             generate: Vec::new(),
+            recorded: None,
+            stays: Vec::new(),
         },
     };
     grid::enrol(&mut scenario);

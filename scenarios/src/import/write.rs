@@ -399,11 +399,11 @@ pub(super) fn station(out: &mut String, row: &StationRow) -> fmt::Result {
     writeln!(out, " }},")
 }
 
-pub(super) fn list(values: &[f64]) -> String {
+pub(crate) fn list(values: &[f64]) -> String {
     let values: Vec<String> = values.iter().map(f64::to_string).collect();
     format!("[{}]", values.join(", "))
 }
 
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }

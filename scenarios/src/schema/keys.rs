@@ -42,6 +42,16 @@ pub(crate) enum NodeLevel {
     Transformer,
 }
 
+/// How a pile charges.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PileCurrent {
+    /// Alternating current, slow.
+    Ac,
+    /// Direct current, fast.
+    Dc,
+}
+
 /// What the makers of all vehicles allow; no command breaks it.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]

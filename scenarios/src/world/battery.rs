@@ -62,6 +62,18 @@ pub(super) struct Battery {
 }
 
 impl Battery {
+    /// A battery of which only this is known: it takes its full power until it is full, and is discharged until it is empty.
+    pub(super) fn plain(stored: i64, limit: i64, power: i64) -> Battery {
+        Battery {
+            // So large that it is full before it takes less and less.
+            capacity: limit.saturating_add(limit / 4).saturating_add(1),
+            stored,
+            limit,
+            floor: 0,
+            power,
+        }
+    }
+
     pub(super) fn room(&self) -> i64 {
         (self.limit - self.stored).max(0)
     }

@@ -18,6 +18,7 @@ use vpp_aggregator::Lease;
 use vpp_core::Power;
 
 use super::arrivals::Arrivals;
+use super::recorded::Recorded;
 use super::station::StationState;
 use super::swap::Swapping;
 use super::tally::Tally;
@@ -87,6 +88,7 @@ impl StationState {
     fn next_cut(&self, now: i64, end: i64) -> i64 {
         let arrivals = self.arrivals.iter().filter_map(Arrivals::next);
         let swaps = self.swapping.iter().filter_map(Swapping::next);
+        let recorded = self.recorded.iter().filter_map(Recorded::next);
         let lease = self
             .lease
             .iter()
@@ -94,6 +96,7 @@ impl StationState {
         let lease = lease.map(|lease| lease.valid_until.timestamp_millis());
         let mut cut = arrivals
             .chain(swaps)
+            .chain(recorded)
             .chain(lease.filter(|at| *at > now))
             .fold(end, i64::min);
         let goals = self.vehicles.iter().map(|vehicle| {

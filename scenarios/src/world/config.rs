@@ -1,13 +1,15 @@
 //! What a world is made of, apart from how it came about.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use vpp_core::{AggregatorId, Invalid, Station, Timestamp};
+use vpp_core::{AggregatorId, Invalid, Station, StationId, Timestamp};
 
 use crate::Scenario;
 use crate::draw::Quantiles;
 use crate::format::{Assumptions, SessionProfile, SwapProfile};
+use crate::stays::Stay;
 
 /// How long the world runs before the start, so that it begins with the vehicles that a usual day would have there.
 /// A night and a day: longer than almost any stay.
@@ -40,6 +42,8 @@ pub struct StationModel {
     pub profile: Arc<SessionProfile>,
     /// How packs are swapped, at a swap station; nobody plugs in there.
     pub swaps: Option<Arc<SwapProfile>>,
+    /// The vehicles, in the order of arrival, where they are recorded; then no other comes.
+    pub recorded: Option<Arc<[Stay]>>,
     /// What vehicles and equipment are like.
     pub behaviour: Arc<Behaviour>,
 }
@@ -115,6 +119,11 @@ impl WorldConfig {
                 |(_, shared)| Arc::clone(shared),
             )
         };
+        let recorded = scenario.fleet.recorded.is_some();
+        let mut stays: BTreeMap<&StationId, Vec<Stay>> = BTreeMap::new();
+        for stay in &scenario.fleet.stays {
+            stays.entry(&stay.station).or_default().push(stay.clone());
+        }
         let mut stations = Vec::new();
         for (at, (number, station)) in (0_u64..).zip(fleet.stations()).enumerate() {
             if aggregator.is_none_or(|whose| station.aggregator == *whose) {
@@ -123,6 +132,8 @@ impl WorldConfig {
                     station: station.clone(),
                     profile: profile_of(at),
                     swaps: scenario.swaps_of(at).cloned().map(Arc::new),
+                    recorded: recorded
+                        .then(|| stays.remove(&station.id).unwrap_or_default().into()),
                     behaviour: Arc::clone(&behaviour),
                 });
             }

@@ -11,6 +11,7 @@ mod battery;
 mod coarse;
 mod config;
 mod draws;
+mod recorded;
 mod station;
 mod swap;
 mod tally;
@@ -68,6 +69,12 @@ impl World {
             .map(|model| model.station.clone())
             .collect();
         let warmed = |model: StationModel| {
+            // What is recorded begins at the start.
+            let begin = if model.recorded.is_some() {
+                start
+            } else {
+                begin
+            };
             let mut state = StationState::new(config.seed, model, begin);
             if config.in_long_steps {
                 state.set_coarse(true);
@@ -75,6 +82,9 @@ impl World {
             }
             while state.now < start {
                 state.tick(state.now, WARM_UP_STEP_MS);
+            }
+            if state.recorded.is_some() {
+                state.come_and_go(start);
             }
             state.tally = Tally::default();
             state.read(start);

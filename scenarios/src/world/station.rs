@@ -9,6 +9,7 @@ use super::arrivals::{Arrivals, vehicle};
 use super::battery::Efficiency;
 use super::config::StationModel;
 use super::draws::Draws;
+use super::recorded::{self, Recorded};
 use super::swap::Swapping;
 use super::tally::Tally;
 use super::vehicle::{PileModel, Vehicle, instant};
@@ -25,6 +26,8 @@ pub(super) struct StationState {
     draws: Draws,
     pub(super) arrivals: Vec<Arrivals>,
     pub(super) swapping: Option<Swapping>,
+    /// Vehicles that come as recorded; then no other does.
+    pub(super) recorded: Option<Recorded>,
     /// Until when it has lived.
     pub(super) now: i64,
     /// What it may draw beyond its setpoint until the next look, watts: for those who came and cannot wait.
@@ -73,10 +76,11 @@ impl StationState {
             (count > 0).then_some((is_ac, count))
         });
         let arrivals = kinds
-            .filter(|_| swapping.is_none())
+            .filter(|_| swapping.is_none() && model.recorded.is_none())
             .map(|(is_ac, count)| Arrivals::new(&model, is_ac, count, now, &mut draws))
             .collect();
         StationState {
+            recorded: model.recorded.clone().map(Recorded::new),
             efficiency: Efficiency::new(
                 model.station.charge_efficiency,
                 model.station.discharge_efficiency,
@@ -125,6 +129,7 @@ impl StationState {
     pub(super) fn come_and_go(&mut self, now: i64) {
         self.depart(now);
         self.arrive(now);
+        self.come_as_recorded(now);
         if let Some(swapping) = &mut self.swapping {
             swapping.swap(&mut self.vehicles, now, &mut self.draws, &mut self.tally);
         }
@@ -232,13 +237,28 @@ impl StationState {
                 };
                 let model = &self.piles[pile as usize];
                 let (station, draws) = (&self.model, &mut self.draws);
-                let mut vehicle = vehicle(station, self.efficiency, (pile, model), arrival, draws);
-                vehicle.came = now;
-                self.tally.arrived(vehicle.battery.stored);
-                let place = self.vehicles.partition_point(|other| other.pile < pile);
-                self.vehicles.insert(place, vehicle);
+                let vehicle = vehicle(station, self.efficiency, (pile, model), arrival, draws);
+                self.plug_in(vehicle, now);
             }
         }
+    }
+
+    fn come_as_recorded(&mut self, now: i64) {
+        while let Some(stay) = self.recorded.as_mut().and_then(|all| all.pop(now)) {
+            let vehicle = recorded::vehicle(&stay);
+            // What was over before the start has never been here.
+            if now < vehicle.departure {
+                self.plug_in(vehicle, now);
+            }
+        }
+    }
+
+    fn plug_in(&mut self, mut vehicle: Vehicle, now: i64) {
+        vehicle.came = now;
+        self.tally.arrived(vehicle.battery.stored);
+        let pile = vehicle.pile;
+        let place = self.vehicles.partition_point(|other| other.pile < pile);
+        self.vehicles.insert(place, vehicle);
     }
 
     /// One of the free piles of a kind, each as likely as the others.

@@ -2,10 +2,12 @@
 
 mod embedded;
 pub(crate) mod ingest;
+mod listen;
 pub(crate) mod produce;
 pub(crate) mod topics;
 
 pub use embedded::EmbeddedBroker;
+pub use listen::{ListenError, Listener};
 
 use std::collections::BTreeMap;
 

@@ -105,6 +105,7 @@ fn config(seed: u64, numbers: std::ops::Range<u64>, behaviour: Behaviour) -> Wor
         station: station(number),
         profile: Arc::clone(&profile),
         swaps: None,
+        recorded: None,
         behaviour: Arc::clone(&behaviour),
     };
     WorldConfig {

@@ -45,6 +45,7 @@ fn operator(seed: u64) -> Operator<World> {
         station,
         profile: Arc::new(profile()),
         swaps: Some(Arc::new(swaps())),
+        recorded: None,
         behaviour: Arc::new(behaviour()),
     };
     let world = World::new(WorldConfig {
