@@ -22,6 +22,8 @@ pub const STAYS_FILE: &str = "sessions.csv";
 pub const SCENARIO_FILE: &str = "scenario.toml";
 /// Whoever is in a station's first report, not later than this after the start, was there at the start.
 const FIRST_REPORTS: TimeDelta = TimeDelta::minutes(1);
+/// So far a station's clock may be ahead.
+const CLOCKS_APART: TimeDelta = TimeDelta::minutes(1);
 
 /// What became of the reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,8 +99,8 @@ impl Recorder {
         }
     }
 
-    /// Takes a report.
-    pub fn take(&mut self, report: &Telemetry) {
+    /// Takes a report that came at `now`. One that claims to be from later is refused: all after it would count as late.
+    pub fn take(&mut self, now: Timestamp, report: &Telemetry) {
         let counts = &mut self.counts;
         let Some(track) = self.tracks.get_mut(&report.station) else {
             counts.unknown += 1;
@@ -107,6 +109,7 @@ impl Recorder {
         match track.last {
             Some(last) if report.sampled_at < last => counts.late += 1,
             Some(last) if report.sampled_at == last => counts.repeated += 1,
+            _ if report.sampled_at > now + CLOCKS_APART => counts.refused += 1,
             _ if report.sessions.len() as u64 > track.station.pile_count() => counts.refused += 1,
             last => {
                 counts.reports += 1;

@@ -275,7 +275,7 @@ fn a_recorded_afternoon_has_the_vehicles_and_the_energy_of_the_one_that_was() {
         let name = &original.header.name;
         let fleet = original.fleet().unwrap();
         let mut recorder = Recorder::new(fleet.stations().to_vec());
-        let (was, at_start) = lived(&original, |report| recorder.take(report));
+        let (was, at_start) = lived(&original, |report| recorder.take(report.sampled_at, report));
         let recording = recorder.finish().unwrap();
         assert_eq!(recording.start, original.start());
         let stays = recording.stays.len() as u64;

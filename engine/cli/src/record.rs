@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
@@ -175,7 +175,7 @@ fn listen(
     let mut shown = Duration::ZERO;
     while began.elapsed() < length && !stop.load(Ordering::Relaxed) {
         match listener.next(LOOK.min(length - began.elapsed().min(length))) {
-            Some(Ok(report)) => recorder.take(&report),
+            Some(Ok(report)) => recorder.take(Utc::now(), &report),
             Some(Err(_)) => recorder.refuse(),
             None => {}
         }

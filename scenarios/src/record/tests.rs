@@ -76,7 +76,7 @@ fn report(seconds: i64, sessions: &[Session]) -> Telemetry {
 fn recorded(reports: &[Telemetry]) -> Recording {
     let mut recorder = Recorder::new([station(5)]);
     for report in reports {
-        recorder.take(report);
+        recorder.take(report.sampled_at.min(at(1_000)), report);
     }
     recorder.finish().unwrap()
 }
@@ -154,6 +154,8 @@ fn late_repeated_strange_and_impossible_reports_are_counted_and_change_nothing()
         report(5, &[]),
         strange,
         report(20, &crowd),
+        // From tomorrow.
+        report(90_000, &[]),
         report(30, &a),
     ];
     let found = recorded(&reports);
@@ -163,7 +165,7 @@ fn late_repeated_strange_and_impossible_reports_are_counted_and_change_nothing()
         late: 1,
         repeated: 1,
         unknown: 1,
-        refused: 1,
+        refused: 2,
         stations: 1,
         stays: 1,
     };
@@ -237,7 +239,8 @@ proptest! {
         let mut recorder = Recorder::new([station(5)]);
         let mut end = 0;
         for seconds in (offset..last).step_by(10) {
-            recorder.take(&report(seconds, &seen(&truths, seconds)));
+            let report = report(seconds, &seen(&truths, seconds));
+            recorder.take(report.sampled_at, &report);
             end = seconds;
         }
         let found = recorder.finish().unwrap();
@@ -280,11 +283,12 @@ fn fleet() -> Fleet {
 fn a_recording_is_a_scenario_of_the_same_fleet_to_the_watt() {
     let fleet = fleet();
     let mut recorder = Recorder::new(fleet.stations().to_vec());
-    recorder.take(&report(
-        0,
-        &[session(900, 20.000_000_1), session(700, 30.0)],
-    ));
-    recorder.take(&report(40, &[session(900, 20.0)]));
+    for report in [
+        report(0, &[session(900, 20.000_000_1), session(700, 30.0)]),
+        report(40, &[session(900, 20.0)]),
+    ] {
+        recorder.take(report.sampled_at, &report);
+    }
     let recording = recorder.finish().unwrap();
     let about = About {
         name: "recorded".into(),
