@@ -13,7 +13,7 @@
 //! shared out among them if and only if it keeps, for every set of intervals, the sum of their bounds.
 //!
 //! The most that a set of intervals can receive is the least cost of a path through two states, an interval's bounds on its
-//! power or the bounds on what is stored before and after it ([`Ranges::most`]).
+//! power or the bounds on what is stored before and after it ([`Ranges::add_most_of_all`]).
 
 /// At most so many intervals: sets of them are bits of a number, and all are looked at.
 pub(super) const MOST_INTERVALS: usize = 6;
@@ -83,17 +83,33 @@ impl Ranges {
         course
     }
 
-    /// The most that a set of intervals can receive together; its intervals are the bits of `set`.
-    pub(super) fn most(&self, set: u32) -> f64 {
+    /// The most that each set of intervals can receive together, added to `sums`, where a set's intervals are the bits of its
+    /// place. It is the cheapest way of bounding each interval by its power or by what is stored before and after it. Up to an
+    /// interval a set's way is that of all others that hold the same intervals until then.
+    pub(super) fn add_most_of_all(&self, sums: &mut [f64; 1 << MOST_INTERVALS]) {
         // Cheapest ways to here: bound by power, bound by storage.
-        let (mut power, mut storage) = (0.0, 0.0);
+        let (mut power, mut storage) = ([0.0; 1 << MOST_INTERVALS], [0.0; 1 << MOST_INTERVALS]);
         for t in 0..self.intervals {
-            let (by_power, by_storage) = self.costs(set, t);
-            let (now_power, now_storage) = (power + by_power, storage + by_storage);
-            power = f64::min(now_power, now_storage + self.upper[t]);
-            storage = f64::min(now_storage, now_power - self.lower[t]);
+            let ((up, _), (_, down)) = (self.costs(1 << t, t), self.costs(0, t));
+            let (upper, lower) = (self.upper[t], self.lower[t]);
+            let (without, with) = power.split_at_mut(1 << t);
+            let (stored_without, stored_with) = storage.split_at_mut(1 << t);
+            let sets = without
+                .iter_mut()
+                .zip(with)
+                .zip(stored_without.iter_mut().zip(stored_with));
+            for ((without, with), (stored_without, stored_with)) in sets {
+                let (by_power, by_storage) = (*without + up, *stored_without);
+                *with = f64::min(by_power, by_storage + upper);
+                *stored_with = f64::min(by_storage, by_power - lower);
+                let (by_power, by_storage) = (*without, *stored_without + down);
+                *without = f64::min(by_power, by_storage + upper);
+                *stored_without = f64::min(by_storage, by_power - lower);
+            }
         }
-        power
+        for (sum, most) in sums.iter_mut().zip(&power[..1 << self.intervals]) {
+            *sum += most;
+        }
     }
 
     /// What bounding an interval by its power, or by what is stored before and after it, adds to the bound.
@@ -105,7 +121,7 @@ impl Ranges {
         }
     }
 
-    /// [`Ranges::most`] with what bounds it.
+    /// The most that a set can receive, with what bounds it.
     fn certificate(&self, set: u32) -> Certificate {
         let mut cheapest = [(0.0, [false; MOST_INTERVALS]); 2];
         for t in 0..self.intervals {
@@ -229,10 +245,12 @@ impl Ranges {
         if parts.len() < 2 {
             return;
         }
-        let sets = 1_u32 << self.intervals;
-        for set in 1..sets {
-            let most: f64 = parts.iter().map(|part| part.most(set)).sum();
-            self.tighten(set, most, course, spared);
+        let mut most = [0.0; 1 << MOST_INTERVALS];
+        for part in parts {
+            part.add_most_of_all(&mut most);
+        }
+        for set in 1_u32..1 << self.intervals {
+            self.tighten(set, most[set as usize], course, spared);
         }
     }
 }
