@@ -306,7 +306,8 @@ fn a_recorded_afternoon_has_the_vehicles_and_the_energy_of_the_one_that_was() {
             (0.97..1.03).contains(&share),
             "{name}: {share} of the energy, {is:?}, {was:?}"
         );
+        // A recorded battery charges at full power until it is full, so that a few more are in time.
         let short = is.short_departures.abs_diff(was.short_departures);
-        assert!(short <= 5, "{name}: {is:?}, {was:?}");
+        assert!(short * 8 <= was.departures, "{name}: {is:?}, {was:?}");
     }
 }
