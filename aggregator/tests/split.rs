@@ -78,15 +78,6 @@ fn a_millisecond_decides_nothing_between_two_who_must_charge() {
 }
 
 #[test]
-fn who_needs_nothing_gives_until_it_leaves() {
-    let mut readings = [reading(0, kw(0), 0.01, -5.0), reading(1, kw(0), 9.0, 5.0)];
-    assert_eq!(shares(kw(-4), &readings), [kw(-4), kw(0)]);
-    // Whoever needs something first has it.
-    readings[0].session.energy_needed = kwh(0.01);
-    assert_eq!(shares(kw(-4), &readings), [kw(1), kw(-5)]);
-}
-
-#[test]
 fn export_comes_from_who_can_best_spare_it() {
     let mut readings = vec![
         reading(0, kw(0), 3.0, 5.0),

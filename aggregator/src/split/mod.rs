@@ -34,7 +34,8 @@ const WINDOW_MS: i64 = 900_000;
 /// Who has less time to spare than this is as urgent as who has none: else they take turns with every millisecond, and what
 /// nobody has for long nobody may be raised to.
 const SHORTEST_MS: i64 = 10_000;
-/// A vehicle gives nothing from this long before it must charge at full power.
+/// A vehicle gives nothing from this long before it must charge at full power, or leaves: whoever charges from it needs time to
+/// come down.
 const MUST_CHARGE_MS: i64 = 60_000;
 /// What a meter may be off, at least.
 const TOLERANCE: Power = Power::from_watts(200);
@@ -127,8 +128,7 @@ impl Load {
             false => 0,
         };
         let available = session.energy_available.as_watt_milliseconds();
-        let must_charge = needs && spare_ms <= MUST_CHARGE_MS;
-        let spares = available >= NEGLIGIBLE_WATT_MS && stay_ms > 0 && !must_charge;
+        let spares = available >= NEGLIGIBLE_WATT_MS && spare_ms > MUST_CHARGE_MS;
         let discharge = if spares {
             session.max_discharge.as_watts().max(0)
         } else {
