@@ -229,6 +229,37 @@ fn a_pile_that_does_not_obey_is_made_up_for_by_the_others() {
     );
 }
 
+/// 0.05 kWh at 95 % in a minute are 2.85 kW: it gives less and less, rather than 5 kW and then nothing while the other still draws.
+#[test]
+fn who_gives_for_another_does_not_run_dry_at_once() {
+    let mut readings = [reading(0, kw(0), 9.0, -5.0), reading(1, kw(0), 1.0, 6.65)];
+    readings[0].session.energy_available = kwh(0.05);
+    let (mut splitter, mut told) = (Splitter::new(), Vec::new());
+    for second in 0..30 {
+        splitter.split(
+            &station("s", 4),
+            kw(0),
+            &readings,
+            at(second * 1_000),
+            &mut told,
+        );
+        for (reading, told) in readings.iter_mut().zip(&told) {
+            reading.active_power = told.setpoint;
+        }
+    }
+    assert_eq!(told[0].setpoint, -Power::from_watts(2_850));
+    assert_eq!(told[1].setpoint, Power::from_watts(2_850));
+    // An export is what the station was told: all of it is given.
+    splitter.split(
+        &station("s", 4),
+        kw(-4),
+        &readings[..1],
+        at(30_000),
+        &mut told,
+    );
+    assert_eq!(told[0].setpoint, kw(-4));
+}
+
 #[test]
 fn a_pile_that_does_not_export_is_not_counted_on() {
     let mut readings: Vec<_> = (0..3).map(|pile| reading(pile, kw(0), 8.0, 1.0)).collect();

@@ -82,6 +82,8 @@ struct Load {
     discharge: i64,
     /// The most that it can give for a whole window.
     lasting: i64,
+    /// The most that it can give so that it does not end all at once: less and less of it in the last minute.
+    gentle: i64,
     /// What of it is counted on when others are to charge from it.
     counted: i64,
     /// How long the vehicle stays.
@@ -149,6 +151,7 @@ impl Load {
             switch: reading.min_charge.as_watts(),
             discharge,
             lasting: discharge.min(given / WINDOW_MS),
+            gentle: discharge.min(scaled(available, station.discharge_efficiency) / MUST_CHARGE_MS),
             counted: discharge,
             stay_ms,
             spare_ms,
@@ -172,6 +175,7 @@ impl Load {
             switch: 0,
             discharge: 0,
             lasting: 0,
+            gentle: 0,
             counted: 0,
             stay_ms: 0,
             spare_ms: 0,

@@ -240,8 +240,12 @@ impl Splitter {
             if now < memory.no_export_until {
                 (load.discharge, load.lasting, load.counted) = (0, 0, 0);
             }
-            // A ceiling is not left to somebody who may not export when told.
+            // A ceiling is not left to somebody who may not export when told, or whose battery is empty before others come down.
             if setpoint >= Power::ZERO {
+                if !self.trusting {
+                    load.discharge = load.discharge.min(load.gentle);
+                    load.lasting = load.lasting.min(load.gentle);
+                }
                 load.counted = load.discharge.min(-reading.active_power.as_watts()).max(0);
             }
             self.shares.push(load);
