@@ -56,6 +56,7 @@ pub struct Desk {
     book: Arc<Mutex<Book>>,
     guard: Arc<Mutex<Guard>>,
     watches: BTreeMap<(usize, u32), Watched>,
+    /// Both are looked up for each pile at each look; nothing depends on their order.
     places: HashMap<VehicleId, Place>,
     /// Since when somebody stands at a pile.
     stands: HashMap<(usize, u32), Stand>,

@@ -5,9 +5,9 @@
 
 #[path = "../../service/tests/support/kafka.rs"]
 mod kafka;
+mod support;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -24,6 +24,7 @@ use vpp_proto::{topics, v1};
 use vpp_scenarios::Scenario;
 
 use kafka::Kafka;
+use support::Vpp;
 
 const SCENARIO: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -33,46 +34,13 @@ const AGGREGATORS: [&str; 2] = ["agg-a", "agg-b"];
 const STATIONS: usize = 12;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A process of the `vpp` command; killed as `kill -9` does when it is dropped.
-struct Vpp(Child);
-
-impl Vpp {
-    /// Starts it and waits until it says the words.
-    fn start(arguments: &[&str], words: &str) -> Vpp {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_vpp"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let output = process.stdout.take().unwrap();
-        let vpp = Vpp(process);
-        let mut lines = BufReader::new(output).lines();
-        let said = lines.any(|line| line.unwrap().contains(words));
-        assert!(said, "vpp {arguments:?} ended without saying {words:?}");
-        vpp
-    }
-
-    fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Vpp {
-    fn drop(&mut self) {
-        let _already_gone = self.0.kill();
-        let _status = self.0.wait();
-    }
-}
-
 fn serve(config: &Path) -> Vpp {
-    Vpp::start(&["serve", "--config", config.to_str().unwrap()], "gRPC on")
+    Vpp::start(&["serve", "--config", config.to_str().unwrap()], "gRPC on").0
 }
 
 fn aggregator(id: &str, bootstrap: &str) -> Vpp {
     let arguments = ["aggregator", SCENARIO, "--id", id, "--kafka", bootstrap];
-    Vpp::start(&arguments, "aggregator")
+    Vpp::start(&arguments, "aggregator").0
 }
 
 /// One whose owners reserve.
@@ -90,7 +58,7 @@ fn with_owners(id: &str, bootstrap: &str, grpc: &str, folder: &Path) -> Vpp {
         "--data-dir",
         folder,
     ];
-    Vpp::start(&arguments, "aggregator")
+    Vpp::start(&arguments, "aggregator").0
 }
 
 /// A stay tomorrow.
@@ -242,7 +210,7 @@ async fn what_was_acknowledged_survives_kill_dash_nine_of_any_process() {
     watch(&channel, |cycle| cycle.delivered_kw >= enough).await;
 
     // The engine dies, and comes back after a while.
-    engine.kill();
+    drop(engine);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let engine = serve(&config);
     let channel = connect(&address).await;

@@ -3,10 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-use std::io::{BufRead as _, BufReader};
+mod support;
+
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant, SystemTime};
 
 use tonic::transport::Channel;
@@ -16,38 +17,13 @@ use vpp_proto::v1::fleet_service_client::FleetServiceClient;
 use vpp_proto::v1::submit_event_request::Programme;
 use vpp_scenarios::Scenario;
 
+use support::Vpp;
+
 const SCENARIO: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../scenarios/fleet-small.toml"
 );
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A process of the `vpp` command; killed when it is dropped.
-struct Vpp(Child);
-
-impl Vpp {
-    /// Starts it; the first line that it says with the words.
-    fn start(arguments: &[&str], words: &str) -> (Vpp, String) {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_vpp"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let output = process.stdout.take().unwrap();
-        let vpp = Vpp(process);
-        let mut lines = BufReader::new(output).lines().map(Result::unwrap);
-        let said = lines.find(|line| line.contains(words));
-        (vpp, said.unwrap())
-    }
-}
-
-impl Drop for Vpp {
-    fn drop(&mut self) {
-        let _already_gone = self.0.kill();
-        let _status = self.0.wait();
-    }
-}
 
 fn vpp(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vpp"))

@@ -4,6 +4,7 @@
 //! at the station.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{TimeDelta, Timelike};
 
@@ -23,6 +24,18 @@ pub enum NodeKind {
     Feeder,
     /// Medium voltage to low voltage.
     Transformer,
+}
+
+/// As it is written in files.
+impl fmt::Display for NodeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NodeKind::District => "district",
+            NodeKind::Substation => "substation",
+            NodeKind::Feeder => "feeder",
+            NodeKind::Transformer => "transformer",
+        })
+    }
 }
 
 /// The load of a node that is not ours (houses, industry), by hour of the UTC day.

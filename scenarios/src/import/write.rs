@@ -3,7 +3,6 @@
 use std::fmt::{self, Write};
 
 use vpp_aggregator::Warranty;
-use vpp_core::NodeKind;
 
 use super::figures;
 use crate::Scenario;
@@ -344,13 +343,11 @@ pub(super) fn node_rows(out: &mut String, nodes: &[NodeRow]) -> fmt::Result {
         "# default setpoints fit, and all connections together do not. base_load_kw: kW in each UTC hour from 00:00."
     )?;
     for row in nodes {
-        let kind = match row.kind {
-            NodeKind::Substation => "substation",
-            NodeKind::Feeder => "feeder",
-            NodeKind::Transformer => "transformer",
-            NodeKind::District => "district",
-        };
-        writeln!(out, "[[node]]\nid = \"{}\"\nkind = \"{kind}\"", row.id)?;
+        writeln!(
+            out,
+            "[[node]]\nid = \"{}\"\nkind = \"{}\"",
+            row.id, row.kind
+        )?;
         if let Some(parent) = &row.parent {
             writeln!(out, "parent = \"{parent}\"")?;
         }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use chrono::{FixedOffset, TimeDelta};
 use vpp_core::{
-    Event, EventState, Fleet, Node, NodeKind, PileKind, Power, Programme, Scope, Station, Timestamp,
+    Event, EventState, Fleet, Node, PileKind, Power, Programme, Scope, Station, Timestamp,
 };
 
 use super::{Recording, STAYS_FILE};
@@ -177,13 +177,11 @@ fn write_event(out: &mut String, event: &Event, start: Timestamp, length_s: i64)
 }
 
 fn write_node(out: &mut String, node: &Node, start: Timestamp) -> fmt::Result {
-    let kind = match node.kind {
-        NodeKind::District => "district",
-        NodeKind::Substation => "substation",
-        NodeKind::Feeder => "feeder",
-        NodeKind::Transformer => "transformer",
-    };
-    writeln!(out, "\n[[node]]\nid = \"{}\"\nkind = \"{kind}\"", node.id)?;
+    writeln!(
+        out,
+        "\n[[node]]\nid = \"{}\"\nkind = \"{}\"",
+        node.id, node.kind
+    )?;
     if let Some(parent) = &node.parent {
         writeln!(out, "parent = \"{parent}\"")?;
     }
