@@ -9,7 +9,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use prost::Message as _;
@@ -236,7 +236,7 @@ async fn what_was_acknowledged_survives_kill_dash_nine_of_any_process() {
         .await
         .unwrap()
         .into_inner();
-    aggregators.remove(AGGREGATORS[0]).unwrap().kill();
+    drop(aggregators.remove(AGGREGATORS[0]).unwrap());
     aggregators.insert(AGGREGATORS[0], first());
     let mut reservations = ReservationServiceClient::new(connect(&owners).await);
     let again = reservations
