@@ -67,7 +67,7 @@ impl Plant {
         };
         let outputs = self.engine.step(self.now, input);
         let mut answers = outputs.into_iter().filter_map(|output| match output {
-            Output::Answer(answer) => Some(answer),
+            Output::Answer(answer) => Some(*answer),
             _ => None,
         });
         answers.next().context("no answer")??;

@@ -155,7 +155,7 @@ impl Plant {
         };
         for output in self.engine.step(self.now, input) {
             if let Output::Answer(answer) = output {
-                answer?;
+                (*answer)?;
             }
         }
         Ok(())
@@ -211,7 +211,8 @@ impl Plant {
     /// Commands to the stations, answers back at once.
     fn carry(&mut self) -> usize {
         let mut sent = 0;
-        for output in std::mem::take(&mut self.outputs) {
+        let mut outputs = std::mem::take(&mut self.outputs);
+        for output in outputs.drain(..) {
             let Output::Command(command) = output else {
                 continue;
             };
@@ -230,6 +231,8 @@ impl Plant {
             };
             self.engine.step(self.now, Input::Acknowledgement(answer));
         }
+        // As the service does, the room is used again.
+        self.outputs = outputs;
         sent
     }
 

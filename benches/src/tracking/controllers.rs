@@ -245,7 +245,7 @@ impl ClosedLoop {
         };
         for output in self.engine.step(self.start, input) {
             if let Output::Answer(answer) = output {
-                answer?;
+                (*answer)?;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Everything that is registered, and how it may change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use crate::{
     Aggregator, AggregatorChange, AggregatorId, ElectricTree, Invalid, Node, NodeChange, Power,
@@ -13,14 +14,41 @@ pub struct Fleet {
     aggregators: Vec<Aggregator>,
     aggregator_index: BTreeMap<AggregatorId, usize>,
     stations: Vec<Station>,
-    station_index: BTreeMap<StationId, usize>,
+    /// Looked up by every message: by hash, with the same keys in every process, so that two engines can be compared.
+    station_index: HashMap<StationId, usize, BuildHasherDefault<DefaultHasher>>,
     station_aggregators: Vec<usize>,
     station_nodes: Vec<usize>,
+    station_limits: Vec<StationLimits>,
     tree: ElectricTree,
     /// Sum of default setpoints below each node: what the nodes carry of ours when the engine is silent.
     defaults_below: Vec<Power>,
     /// Sum of the peaks of the base loads at and below each node: what the nodes carry besides, at worst.
     base_below: Vec<Power>,
+}
+
+/// What bounds a station's setpoints. Every value of a regulation signal looks at that of all stations, so it lies close
+/// together in memory: the whole of a [`Station`] takes several times as long to fetch as to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StationLimits {
+    /// [`Station::rated_draw`].
+    pub rated_draw: Power,
+    /// [`Station::rated_export`], as a magnitude.
+    pub rated_export: Power,
+    /// [`Station::default_setpoint`].
+    pub default_setpoint: Power,
+    /// [`Station::regulates`].
+    pub regulates: bool,
+}
+
+impl From<&Station> for StationLimits {
+    fn from(station: &Station) -> StationLimits {
+        StationLimits {
+            rated_draw: station.rated_draw(),
+            rated_export: station.rated_export(),
+            default_setpoint: station.default_setpoint,
+            regulates: station.regulates,
+        }
+    }
 }
 
 impl Fleet {
@@ -34,6 +62,12 @@ impl Fleet {
     #[must_use]
     pub fn stations(&self) -> &[Station] {
         &self.stations
+    }
+
+    /// What bounds the setpoints of each station; the position is the index.
+    #[must_use]
+    pub fn station_limits(&self) -> &[StationLimits] {
+        &self.station_limits
     }
 
     /// The electric tree.
@@ -146,6 +180,7 @@ impl Fleet {
         self.add_default(node, station.default_setpoint);
         self.station_index
             .insert(station.id.clone(), self.stations.len());
+        self.station_limits.push(StationLimits::from(&station));
         self.stations.push(station);
         self.station_aggregators.push(aggregator);
         self.station_nodes.push(node);
@@ -166,6 +201,7 @@ impl Fleet {
         let rise = station.default_setpoint - old.default_setpoint;
         self.check_defaults(self.station_nodes[index], rise)?;
         self.add_default(self.station_nodes[index], rise);
+        self.station_limits[index] = StationLimits::from(&station);
         self.stations[index] = station;
         Ok(&self.stations[index])
     }

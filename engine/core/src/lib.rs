@@ -25,7 +25,7 @@ pub use command::{
     Acknowledgement, AcknowledgementStatus, Command, Decision, Reason, SequenceNumber,
 };
 pub use fault::{Fault, FaultKind};
-pub use fleet::Fleet;
+pub use fleet::{Fleet, StationLimits};
 pub use flexibility::{EnergyEnvelope, Flexibility};
 pub use grid::{Agreement, ElectricTree, Node, NodeKind};
 pub use id::{

@@ -113,7 +113,7 @@ impl Engine {
                 request,
             } => {
                 let answer = self.answer(now, id, request, validate_only, outputs);
-                outputs.push(Output::Answer(answer));
+                outputs.push(Output::Answer(Box::new(answer)));
             }
             Input::Telemetry(telemetry) => {
                 if let Err(invalid) = self.ingest_telemetry(now, telemetry) {
@@ -180,7 +180,7 @@ impl Engine {
             change => self.change_fleet(change, validate_only)?,
         };
         if !validate_only {
-            outputs.push(Output::Record(match (&request, &answer) {
+            outputs.push(Output::Record(Box::new(match (&request, &answer) {
                 (Request::SubmitEvent(_), Answer::Event(event)) => {
                     self.event_requests.insert(event.id.clone(), id.clone());
                     Fact::Event {
@@ -202,7 +202,7 @@ impl Engine {
                     id: id.clone(),
                     request: request.clone(),
                 },
-            }));
+            })));
             let remembered = match &answer {
                 Answer::Invitation(invited) => Answer::InvitationKnown(invited.id.clone()),
                 other => other.clone(),

@@ -242,7 +242,7 @@ impl Engine {
         event.forecast_shortfall = None;
         if !validate_only {
             self.events.insert(id.clone(), event.clone());
-            outputs.push(Output::EventChanged(event.clone()));
+            outputs.push(Output::EventChanged(Box::new(event.clone())));
         }
         Ok(event)
     }
@@ -283,9 +283,9 @@ impl Engine {
                         id: request.clone(),
                         event: event.clone(),
                     };
-                    outputs.push(Output::Record(fact));
+                    outputs.push(Output::Record(Box::new(fact)));
                 }
-                outputs.push(Output::EventChanged(event));
+                outputs.push(Output::EventChanged(Box::new(event)));
             }
         }
     }

@@ -29,7 +29,7 @@ impl Engine {
             if let Some(event) = self.events.get_mut(&id)
                 && event.forecast_shortfall.replace(missing) != Some(missing)
             {
-                outputs.push(Output::EventChanged(event.clone()));
+                outputs.push(Output::EventChanged(Box::new(event.clone())));
             }
         }
     }

@@ -44,13 +44,13 @@ impl<'a> Guard<'a> {
             low,
         } = &mut sums;
         exposures.clear();
-        let stations = fleet.stations().iter().zip(states);
-        exposures.extend(stations.map(|(station, state)| {
+        let stations = fleet.station_limits().iter().zip(states);
+        exposures.extend(stations.map(|(limits, state)| {
             // Any command may be the last that a station hears: what it falls back to must fit at all times, so room
             // that others leave below their default is never given away.
             let told = state
-                .exposure(station)
-                .or(Exposure::of(station.default_setpoint));
+                .exposure(limits)
+                .or(Exposure::of(limits.default_setpoint));
             if state.sampled_at.is_some() {
                 told.or(Exposure::of(state.active_power))
             } else {
@@ -97,11 +97,11 @@ impl<'a> Guard<'a> {
             high: below_high,
             low: below_low,
         } = sums;
-        let limits = &fleet.stations()[station];
+        let limits = &fleet.station_limits()[station];
         let now_at = exposures[station];
         let mut high = now_at.high;
         let mut low = now_at.low;
-        let mut within = wanted.limited_to(-limits.rated_export(), limits.rated_draw());
+        let mut within = wanted.limited_to(-limits.rated_export, limits.rated_draw);
         if states[station].unknown_until.is_some() {
             // It counts with its whole range, which proves nothing. Up to its default it is safe: all defaults fit.
             within = within.limited_to(Power::ZERO, limits.default_setpoint);

@@ -195,17 +195,17 @@ pub struct SolveRequest {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// The answer to the request of this step.
-    Answer(Result<Answer, Invalid>),
+    Answer(Box<Result<Answer, Invalid>>),
     /// The message of this step was refused; the state is as before.
     Rejected(Invalid),
     /// To be kept, durably, before the answer of this step leaves.
-    Record(Fact),
+    Record(Box<Fact>),
     /// To be solved.
     Solve(Box<SolveRequest>),
     /// To be sent.
     Command(Command),
     /// An event changed.
-    EventChanged(Event),
+    EventChanged(Box<Event>),
     /// A cycle is over.
     Cycle(Box<CycleReport>),
     /// A value of the regulation signal was followed.

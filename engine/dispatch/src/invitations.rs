@@ -63,7 +63,7 @@ impl Engine {
             if !self.events.get(event).is_none_or(over) {
                 let event = self.cancel_event(now, event, false, outputs)?;
                 let id = event_request_id(id)?;
-                outputs.push(Output::Record(Fact::EventCancelled { id, event }));
+                outputs.push(Output::Record(Box::new(Fact::EventCancelled { id, event })));
             }
         }
         let answer = Answer::Invitation(Box::new(invited.clone()));
@@ -191,18 +191,18 @@ impl Engine {
             while let Some(invited) = self.invitations[&id].turned(now) {
                 self.invitations.insert(id.clone(), invited);
                 self.deliver_cleared(now, &id, outputs);
-                outputs.push(Output::Record(Fact::Invitation {
+                outputs.push(Output::Record(Box::new(Fact::Invitation {
                     asked: None,
                     invited: Box::new(self.invitations[&id].clone()),
-                }));
+                })));
             }
             // Cleared before a restart, and the event was not recorded any more.
             if self.lacks_event(&id) {
                 self.deliver_cleared(now, &id, outputs);
-                outputs.push(Output::Record(Fact::Invitation {
+                outputs.push(Output::Record(Box::new(Fact::Invitation {
                     asked: None,
                     invited: Box::new(self.invitations[&id].clone()),
-                }));
+                })));
             }
         }
     }
@@ -263,12 +263,12 @@ impl Engine {
         let event = self.call_cleared_event(now, request, commitments)?;
         self.event_requests
             .insert(event.id.clone(), request_id.clone());
-        outputs.push(Output::Record(Fact::Event {
+        outputs.push(Output::Record(Box::new(Fact::Event {
             id: request_id,
             event: event.clone(),
-        }));
+        })));
         let called = event.id.clone();
-        outputs.push(Output::EventChanged(event));
+        outputs.push(Output::EventChanged(Box::new(event)));
         Ok(called)
     }
 

@@ -5,7 +5,7 @@ use vpp_core::{Command, Decision, Fleet, Power, Reason, SequenceNumber, Timestam
 use crate::engine::Engine;
 use crate::guard::{Guard, Sums};
 use crate::input::Output;
-use crate::state::StationState;
+use crate::state::{Ordered, StationState};
 
 /// No more commands than this wait for one station's answers.
 const MAX_PENDING: usize = 16;
@@ -127,22 +127,27 @@ impl Engine {
                 number: state.last_sequence.number + 1,
             };
             state.last_sequence = sequence;
-            let command = Command {
+            let ordered = Ordered {
+                sequence,
+                issued_at: now,
+                valid_until: now + self.config.command_lifetime,
+                setpoint: setpoint.power,
+            };
+            state.pending.push(ordered);
+            issued.commands += 1;
+            issued.guarded += usize::from(setpoint.guarded);
+            outputs.push(Output::Command(Command {
                 station: station.id.clone(),
                 aggregator: station.aggregator.clone(),
                 sequence,
                 issued_at: now,
-                valid_until: now + self.config.command_lifetime,
+                valid_until: ordered.valid_until,
                 setpoint: setpoint.power,
                 fallback_setpoint: station.default_setpoint,
                 decision,
                 reason,
                 cycle: self.cycle,
-            };
-            state.pending.push(command.clone());
-            issued.commands += 1;
-            issued.guarded += usize::from(setpoint.guarded);
-            outputs.push(Output::Command(command));
+            }));
         }
         issued
     }
@@ -152,7 +157,7 @@ impl Engine {
         let timeout = self.config.acknowledgement_timeout;
         for state in &mut self.states {
             state.expire(now);
-            let overdue = |command: &Command| now - command.issued_at >= timeout;
+            let overdue = |command: &Ordered| now - command.issued_at >= timeout;
             if state.pending.iter().any(overdue) && state.excluded_until.is_none_or(|u| u <= now) {
                 state.exclude(now, &self.config, "no acknowledgement in time");
             }

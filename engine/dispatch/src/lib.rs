@@ -42,5 +42,5 @@ pub use plan::{Plan, PlannedPower};
 pub use promises::{CallDirection, Callable, DuePromise, Reliable, ReliableDirection};
 pub use regulation::{Achieved, Regulation, RegulationNote};
 pub use report::{AggregatorTotals, CycleReport};
-pub use state::StationState;
+pub use state::{Ordered, StationState};
 pub use subsidy::Subsidy;

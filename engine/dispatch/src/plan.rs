@@ -251,11 +251,11 @@ impl Engine {
         if state.is_callable(now, &self.config) || state.ordered().is_none() {
             return state.active_power;
         }
-        let registered = &self.fleet.stations()[station];
+        let limits = &self.fleet.station_limits()[station];
         state
-            .exposure(registered)
+            .exposure(limits)
             .high
-            .max(registered.default_setpoint)
+            .max(limits.default_setpoint)
             .max(state.active_power)
     }
 

@@ -239,7 +239,7 @@ impl Engine {
         let at = quarter(now);
         self.promises
             .observe(at, &callable.iter().enumerate().collect::<Vec<_>>());
-        outputs.push(Output::Record(Fact::Callable { at, callable }));
+        outputs.push(Output::Record(Box::new(Fact::Callable { at, callable })));
     }
 
     pub(crate) fn restore_callable(&mut self, at: Timestamp, callable: &[Callable]) {

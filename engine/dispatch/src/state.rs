@@ -1,7 +1,7 @@
 //! What is known of each station now.
 
 use chrono::TimeDelta;
-use vpp_core::{Command, Power, SequenceNumber, Session, Station, Timestamp};
+use vpp_core::{Power, SequenceNumber, Session, StationLimits, Timestamp};
 
 use crate::Config;
 use crate::baseline::LoadMeter;
@@ -38,6 +38,19 @@ impl Exposure {
     }
 }
 
+/// What is remembered of a command: little, for every value of the signal looks at all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ordered {
+    /// Its place in the order of the station's commands.
+    pub sequence: SequenceNumber,
+    /// When the engine released it.
+    pub issued_at: Timestamp,
+    /// First instant at which it no longer holds.
+    pub valid_until: Timestamp,
+    /// What the station shall draw; negative: export.
+    pub setpoint: Power,
+}
+
 /// What is known of a station now.
 #[derive(Clone, Debug, Default)]
 pub struct StationState {
@@ -52,13 +65,13 @@ pub struct StationState {
     /// Departures of the vehicles that the plan knew of, ascending.
     pub(crate) known: Vec<Timestamp>,
     /// The last command that was accepted.
-    pub in_force: Option<Command>,
+    pub in_force: Option<Ordered>,
     /// Since when it is followed.
     pub in_force_since: Option<Timestamp>,
     /// Until when it may follow a command of an engine before this one, whose setpoint is not known.
     pub unknown_until: Option<Timestamp>,
     /// Commands without an answer, oldest first.
-    pub pending: Vec<Command>,
+    pub pending: Vec<Ordered>,
     /// Highest sequence number used or seen.
     pub last_sequence: SequenceNumber,
     /// Left out until then, because it refused or stayed silent.
@@ -128,7 +141,7 @@ impl StationState {
 
     /// The setpoint that was ordered last and has not expired.
     #[must_use]
-    pub fn ordered(&self) -> Option<&Command> {
+    pub fn ordered(&self) -> Option<&Ordered> {
         self.pending.last().or(self.in_force.as_ref())
     }
 
@@ -140,16 +153,16 @@ impl StationState {
 
     /// Everything that it may be following: the worse of old and new until it answers.
     #[must_use]
-    pub fn exposure(&self, station: &Station) -> Exposure {
+    pub fn exposure(&self, limits: &StationLimits) -> Exposure {
         let followed = self
             .in_force
             .as_ref()
-            .map_or(station.default_setpoint, |c| c.setpoint);
+            .map_or(limits.default_setpoint, |c| c.setpoint);
         let mut exposure = Exposure::of(followed);
         if self.unknown_until.is_some() {
             exposure = exposure.or(Exposure {
-                low: -station.rated_export(),
-                high: station.rated_draw(),
+                low: -limits.rated_export,
+                high: limits.rated_draw,
             });
         }
         self.pending.iter().fold(exposure, |sum, command| {

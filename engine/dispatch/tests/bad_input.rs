@@ -307,7 +307,7 @@ fn a_request_sent_twice_is_done_once_and_answered_the_same() {
     });
     assert_eq!(
         outputs,
-        [Output::Answer(Ok(first))],
+        [Output::Answer(Box::new(Ok(first)))],
         "nothing is recorded again"
     );
     assert_eq!(world.seen(), after);

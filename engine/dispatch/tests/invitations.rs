@@ -457,10 +457,11 @@ fn the_last_record_alone_brings_an_invitation_back() {
     world.run_until(world.now + TimeDelta::seconds(150));
     let outputs = world.steps.iter().flat_map(|(_, _, outputs)| outputs);
     let recorded = outputs.filter_map(|output| match output {
-        Output::Record(fact @ Fact::Invitation { .. }) => Some(fact.clone()),
+        Output::Record(fact) => Some(fact.as_ref().clone()),
         _ => None,
     });
-    let last = recorded.collect::<Vec<_>>().pop().unwrap();
+    let mut invited = recorded.filter(|fact| matches!(fact, Fact::Invitation { .. }));
+    let last = invited.next_back().unwrap();
     let mut engine = vpp_dispatch::Engine::new(vpp_dispatch::Config::default(), 9).unwrap();
     engine.step(world.now, Input::Restored(last));
     assert_eq!(engine.invitations(), world.engine.invitations());

@@ -35,7 +35,10 @@ fn next_quarter(world: &mut World) -> (Timestamp, Vec<Callable>) {
     world.steps.clear();
     let outputs = world.decide();
     let recorded = outputs.into_iter().find_map(|output| match output {
-        Output::Record(Fact::Callable { at, callable }) => Some((at, callable)),
+        Output::Record(fact) => match *fact {
+            Fact::Callable { at, callable } => Some((at, callable)),
+            _ => None,
+        },
         _ => None,
     });
     recorded.expect("each quarter is recorded")

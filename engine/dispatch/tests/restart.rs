@@ -108,7 +108,7 @@ fn stations_fall_back_by_themselves_when_commands_stop_and_the_engine_knows() {
         assert_eq!(fake.setpoint(world.now), default, "the station's own clock");
         assert!(state.in_force.is_none(), "{:?}", state.in_force);
         // It counts with what it falls back to, and no longer with what it was told.
-        assert!(state.exposure(&fake.station).high >= default);
+        assert!(state.exposure(&(&fake.station).into()).high >= default);
     }
     assert_eq!(world.wrongs, Vec::<String>::new());
 }

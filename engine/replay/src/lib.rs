@@ -314,7 +314,7 @@ impl<S: Sites> Plant<S> {
                     }
                     Output::Cycle(report) => stepped.report = Some(*report),
                     Output::Regulated(achieved) => stepped.achieved = Some(achieved),
-                    Output::Answer(answer) => stepped.answer = Some(answer),
+                    Output::Answer(answer) => stepped.answer = Some(*answer),
                     Output::Rejected(invalid) => {
                         self.counts.refused_inputs += 1;
                         if first {

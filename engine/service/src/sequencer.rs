@@ -235,11 +235,11 @@ impl Sequencer {
             match output {
                 Output::Command(command) => self.producer.send_command(&command, released, signal),
                 Output::Solve(request) => self.solver.submit(request),
-                Output::Record(fact) => record.facts.push(fact),
-                Output::Answer(answer) => answered = Some(answer),
+                Output::Record(fact) => record.facts.push(*fact),
+                Output::Answer(answer) => answered = Some(*answer),
                 Output::Rejected(invalid) => stepped.rejected = Some(invalid),
                 Output::Regulated(achieved) => stepped.achieved = Some(achieved),
-                Output::EventChanged(event) => record.events.push(event),
+                Output::EventChanged(event) => record.events.push(*event),
                 Output::Cycle(report) => self.count(*report),
             }
         }

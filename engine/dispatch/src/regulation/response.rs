@@ -35,6 +35,8 @@ const BELIEF: f64 = 0.3;
 const STILL: f64 = 0.05;
 /// After so many samples without moving it is at its end: fewer could be dead time.
 const STILL_SAMPLES: u32 = 3;
+/// A way shorter than this, kW, has been gone.
+const ARRIVED_KW: f64 = 1e-6;
 /// Nothing is learned from a way shorter than this, kW: meters are no better.
 const SHORTEST_KW: f64 = 1.0;
 
@@ -75,6 +77,8 @@ struct Model {
 pub(crate) struct Response {
     /// Setpoints and since when they are followed, oldest first: milliseconds of 1970, kW.
     told: VecDeque<(i64, f64)>,
+    /// The last of them.
+    newest: Option<(i64, f64)>,
     /// Apart from the rest: the control loop looks at the one that is believed, of every station, for every signal.
     models: Box<[Model; DEAD_TIMES_S.len()]>,
     /// Which one is believed, and a copy of it.
@@ -86,6 +90,7 @@ impl Default for Response {
     fn default() -> Response {
         Response {
             told: VecDeque::new(),
+            newest: None,
             models: Box::new(DEAD_TIMES_S.map(|dead_time_s| Model {
                 dead_time_s,
                 ..Model::default()
@@ -102,13 +107,15 @@ impl Response {
         if self.told.len() == TOLD {
             self.told.pop_front();
         }
-        self.told
-            .push_back((at.timestamp_millis(), setpoint.as_kilowatts()));
+        let told = (at.timestamp_millis(), setpoint.as_kilowatts());
+        self.told.push_back(told);
+        self.newest = Some(told);
     }
 
     /// Nobody knows what it follows now.
     pub(crate) fn lose_track(&mut self) {
         self.told.clear();
+        self.newest = None;
     }
 
     /// Takes two samples that follow each other.
@@ -145,11 +152,19 @@ impl Response {
     /// Where a station that was at `from` will be when a setpoint sent now begins to show, kW.
     pub(crate) fn ahead(&self, from: (Timestamp, f64), now: Timestamp) -> f64 {
         let model = self.model();
-        let until = now.timestamp_millis() + milliseconds(model.dead_time_s);
-        let (at, draw) = from;
-        model
-            .walk(&self.told, (at.timestamp_millis(), draw), until)
-            .1
+        let dead_time = milliseconds(model.dead_time_s);
+        let until = now.timestamp_millis() + dead_time;
+        let (at, draw) = (from.0.timestamp_millis(), from.1);
+        match self.newest {
+            // Mostly the last one shows already: then there is no need to fetch those before it.
+            Some((since, setpoint)) if since + dead_time <= at => {
+                if until <= at {
+                    return draw;
+                }
+                model.after(draw, setpoint, seconds(until - at))
+            }
+            _ => model.walk(&self.told, (at, draw), until).1,
+        }
     }
 
     /// Where a station comes to rest at a setpoint.
@@ -227,8 +242,12 @@ impl Model {
     fn after(&self, from: f64, setpoint: f64, seconds: f64) -> f64 {
         let rises = setpoint > from;
         let side = if rises { &self.rise } else { &self.fall };
-        let end = side.end_kw;
-        from + way(from, setpoint, end) * side.share(seconds)
+        let way = way(from, setpoint, side.end_kw);
+        // Most stations are where they should be: not worth an exponential.
+        if way.abs() < ARRIVED_KW {
+            return from;
+        }
+        from + way * side.share(seconds)
     }
 
     /// Goes from one instant to another with what was told: where the last setpoint that shows began to (when, kW, and

@@ -229,7 +229,7 @@ impl Engine {
         for (station, state) in self.states.iter_mut().enumerate() {
             state.steered = None;
             let draw = state.active_power.as_kilowatts();
-            let regulates = self.fleet.stations()[station].regulates;
+            let regulates = self.fleet.station_limits()[station].regulates;
             let schedule = match state.schedule {
                 Some(schedule) if regulates && state.is_callable(now, &self.config) => schedule,
                 _ => {

@@ -390,7 +390,7 @@ impl World {
                 .collect();
             high[fleet.node_of(index)] += may.iter().copied().max().unwrap();
             low[fleet.node_of(index)] += may.into_iter().min().unwrap();
-            let thought = state.exposure(&fake.station);
+            let thought = state.exposure(&(&fake.station).into());
             let (least, most) = (thought.low, thought.high.max(fake.station.default_setpoint));
             if !(least..=most).contains(&setpoint) {
                 let id = &fake.station.id;
@@ -574,7 +574,7 @@ impl World {
     pub(crate) fn restart(&mut self) {
         let outputs = self.steps.drain(..).flat_map(|(_, _, outputs)| outputs);
         let recorded = outputs.filter_map(|output| match output {
-            Output::Record(fact) => Some(fact),
+            Output::Record(fact) => Some(*fact),
             _ => None,
         });
         self.facts.extend(recorded);
@@ -599,7 +599,7 @@ impl World {
 
 pub(crate) fn answer(outputs: Vec<Output>) -> Result<Answer, Invalid> {
     let answers = outputs.into_iter().filter_map(|output| match output {
-        Output::Answer(answer) => Some(answer),
+        Output::Answer(answer) => Some(*answer),
         _ => None,
     });
     let mut answers: Vec<_> = answers.collect();

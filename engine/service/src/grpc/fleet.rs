@@ -316,7 +316,7 @@ impl Fleet {
 fn state_of(engine: &Engine, now: Timestamp, index: usize) -> v1::StationState {
     let station = &engine.fleet().stations()[index];
     let state = &engine.states()[index];
-    let exposure = state.exposure(station);
+    let exposure = state.exposure(&station.into());
     v1::StationState {
         station_id: station.id.to_string(),
         sample_time: state.sampled_at.map(from_timestamp),
