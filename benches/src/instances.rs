@@ -50,7 +50,7 @@ pub(crate) fn generate(stations: usize, intervals: usize, seed: u64) -> Problem 
 
 #[cfg(test)]
 mod tests {
-    use vpp_optimizer::{Requirement, Shortfall, solve, validate};
+    use vpp_optimizer::{Requirement, Shortfall, Status, solve, validate};
 
     use super::*;
 
@@ -68,6 +68,19 @@ mod tests {
             assert_eq!(problem.resources.len(), stations);
             assert_eq!(problem.horizon(), intervals);
         }
+    }
+
+    /// Cities of this size have limits for hundreds of kW beside stations of a few: 10 in 25 used to stall, always near the optimum.
+    #[test]
+    fn the_search_comes_to_its_end_whatever_the_seed() {
+        let stall = |intervals: usize, seeds: std::ops::RangeInclusive<u64>| {
+            seeds.filter(move |&seed| {
+                let found = solve(&generate(60, intervals, seed), None, &|| false);
+                found.expect("valid").status != Status::Optimal
+            })
+        };
+        let stalled: Vec<u64> = stall(24, 1..=25).chain(stall(96, 1..=5)).collect();
+        assert_eq!(stalled, [0_u64; 0], "seeds that stall");
     }
 
     /// What makes the problem more than a sum of stations: prices at feeders, events and regulation.

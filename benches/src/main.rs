@@ -106,6 +106,8 @@ struct Case {
     instance: Option<PathBuf>,
     #[arg(long, default_value_t = 0)]
     stops: usize,
+    #[arg(long)]
+    warm: bool,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -160,7 +162,7 @@ fn main() -> anyhow::Result<()> {
                 _ => anyhow::bail!("one of --size with --seed, --pilot and --instance"),
             };
             let limit = Duration::from_secs(case.limit);
-            let found = optimizer::run_case(&source, case.solver, limit, case.stops)?;
+            let found = optimizer::run_case(&source, case.solver, limit, case.stops, case.warm)?;
             println!("{}", found.unwrap_or_default());
         }
     }

@@ -9,6 +9,7 @@ mod child;
 mod growth;
 mod plot;
 mod stop;
+mod warm;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,6 +71,9 @@ pub(crate) struct Arguments {
     /// Stop `fast` so often on its way, and see how late the answer is.
     #[arg(long, default_value_t = 0)]
     stops: usize,
+    /// Solve, with `fast`, a problem a little later too: from the last plan and from nothing.
+    #[arg(long)]
+    warm: bool,
     /// Draw time over stations, log-log, as SVG.
     #[arg(long)]
     plot: Option<PathBuf>,
@@ -105,7 +109,7 @@ pub(crate) fn measure(arguments: &Arguments, print: impl Fn(&Value)) -> anyhow::
             } else {
                 0
             };
-            let found = child::run(&source, solver, limit, stops)?;
+            let found = child::run(&source, solver, limit, stops, arguments.warm)?;
             if found.is_none() {
                 late.extend(source.cells().map(|cells| (solver, cells)));
             }
@@ -182,7 +186,7 @@ fn row(source: &Source, limit: Duration, results: &[(Solver, Option<Value>)]) ->
         "reference_memory_mib":
             field(reference.as_ref().map(|(.., found)| found), "peak_memory_mib"),
     });
-    for name in stop::FIELDS {
+    for name in stop::FIELDS.into_iter().chain(warm::FIELDS) {
         if let Some(value) = fast.and_then(|found| found.get(name)) {
             row[name] = value.clone();
         }

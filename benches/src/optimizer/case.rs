@@ -10,7 +10,7 @@ use vpp_optimizer::HighsMethod;
 use vpp_optimizer::reference::Program;
 use vpp_optimizer::{Backend, Problem, Status, check, solve};
 
-use super::{Size, round, stop};
+use super::{Size, round, stop, warm};
 use crate::{cycle, instances};
 
 /// Who solves.
@@ -124,6 +124,7 @@ pub(crate) fn run(
     solver: Solver,
     limit: Duration,
     stops: usize,
+    warm: bool,
 ) -> anyhow::Result<Option<Value>> {
     let problem = source.problem()?;
     let mut figures = json!({
@@ -149,6 +150,11 @@ pub(crate) fn run(
         let late = stop::measure(&problem, stops)?;
         let late = late.as_object().into_iter().flatten();
         late.for_each(|(name, value)| figures[name] = value.clone());
+    }
+    if warm && solver == Solver::Fast {
+        let found = warm::measure(&problem)?;
+        let found = found.as_object().into_iter().flatten();
+        found.for_each(|(name, value)| figures[name] = value.clone());
     }
     Ok(Some(figures))
 }
@@ -273,7 +279,7 @@ mod tests {
     fn solvers_agree_and_tell_their_figures() {
         let mut objectives = Vec::new();
         for &solver in Solver::ALL {
-            let found = run(&SMALL, solver, Duration::from_secs(60), 0)
+            let found = run(&SMALL, solver, Duration::from_secs(60), 0, false)
                 .expect("runs")
                 .expect("in time");
             assert_eq!(found["stations"], 20);

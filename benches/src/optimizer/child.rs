@@ -18,11 +18,15 @@ pub(super) fn run(
     solver: Solver,
     limit: Duration,
     stops: usize,
+    warm: bool,
 ) -> anyhow::Result<Option<Value>> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("case").arg("--solver").arg(solver.to_string());
     command.arg("--limit").arg(limit.as_secs().to_string());
     command.arg("--stops").arg(stops.to_string());
+    if warm {
+        command.arg("--warm");
+    }
     match source {
         Source::Generated { size, seed } => {
             let size = format!("{}x{}", size.stations, size.intervals);

@@ -80,8 +80,10 @@ fn improve(
         End::Stopped => {}
     }
     best.prices = Some(first.prices);
-    let Found { schedule, .. } = first;
-    drop_aside(schedule, is_large(frame.problem));
+    let Found {
+        schedule, remains, ..
+    } = first;
+    drop_aside((schedule, remains), is_large(frame.problem));
     best
 }
 

@@ -26,6 +26,8 @@ pub(super) const NO_PORT: u32 = u32::MAX;
 /// operations for each resource and interval.
 const HEAVY: usize = 2_000;
 const WEAK: f64 = 0.3;
+/// Where the search is slow, that share is taken down to this part of it.
+const FEWER: f64 = 0.1;
 
 /// Where one quantity of one resource goes in its front.
 #[derive(Debug, Clone, Copy)]
@@ -135,6 +137,11 @@ impl Fronts {
             parallel,
             ..Self::default()
         }
+    }
+
+    /// Leaves fewer rows out from now on.
+    pub(super) fn ask_for_more_rows(&mut self) {
+        self.weakness *= FEWER;
     }
 
     /// Runs `work` on all fronts of a level at a time, from the bottom up. It may read the fronts below. Fronts that are

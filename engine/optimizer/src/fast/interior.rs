@@ -26,6 +26,11 @@ const LOOK: f64 = 0.05;
 const LOOK_OFF: f64 = 0.1;
 /// What still counts as optimal when the last digits cannot be had.
 const ACCEPTABLE: f64 = 3e-7;
+/// Once the point is as good as that of a large problem, a small one has so many iterations for more digits: where numbers
+/// are far apart, there are none.
+const DIGITS: u32 = 6;
+/// Residual of a row, kW or kWh, that is let be then: the gap counts what it is worth, and the repair what it breaks.
+const OFF_LAST: f64 = 3e-6;
 /// Batches that one task takes.
 const TASK: usize = 8;
 
@@ -145,7 +150,7 @@ impl<'a> Interior<'a> {
         self.start(start);
         let mut next_look = LOOK;
         let tolerance = if self.parallel { TOLERANCE } else { FINE };
-        let mut bad = 0;
+        let (mut bad, mut digits) = (0, 0);
         let mut step = None;
         for iteration in 0..ITERATIONS {
             self.iterations = iteration;
@@ -157,6 +162,16 @@ impl<'a> Interior<'a> {
             let gap = standing.complementarity + standing.dual_slack + standing.primal_slack.abs();
             if gap <= tolerance * scale && standing.primal_off <= OFF {
                 return End::Optimal;
+            }
+            if gap <= TOLERANCE * scale && standing.primal_off <= OFF_LAST {
+                digits += 1;
+                if digits > DIGITS {
+                    return End::Optimal;
+                }
+            }
+            // Who hugs the limits before rows are kept gets no further: then what is left out costs more than it saves.
+            if standing.primal_slack.abs() > standing.complementarity {
+                self.program.fronts.ask_for_more_rows();
             }
             if !gap.is_finite() {
                 return End::Stuck;

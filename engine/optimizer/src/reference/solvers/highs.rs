@@ -8,7 +8,7 @@ use super::{Answer, add_rows, refused};
 use crate::reference::lp::Lp;
 use crate::reference::{HighsMethod, SolveError};
 
-pub(in crate::reference) struct Highs {
+pub(crate) struct Highs {
     model: highs::Model,
     constant_cost: f64,
 }
