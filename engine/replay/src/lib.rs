@@ -24,7 +24,7 @@ use vpp_dispatch::{
     Achieved, Answer, Config, CycleReport, Engine, Input, Output, PricePoint, Request, Solved,
     Subsidy,
 };
-use vpp_optimizer::ResourceSchedule;
+use vpp_optimizer::{Problem, Solution};
 
 use faults::{FaultCounts, Faults, Switches};
 
@@ -41,7 +41,7 @@ pub struct Plant<S> {
     next_report: Timestamp,
     next_cycle: Timestamp,
     next_request: u64,
-    last_plan: Vec<ResourceSchedule>,
+    last_solved: Option<(Problem, Solution)>,
     counts: Counts,
     before_cycle: Counts,
     faults: Option<Faults<S>>,
@@ -103,7 +103,7 @@ impl<S: Sites> Plant<S> {
             next_report: start,
             next_cycle: start + cycle,
             next_request: 0,
-            last_plan: Vec::new(),
+            last_solved: None,
             counts: Counts::default(),
             before_cycle: Counts::default(),
             faults: None,
@@ -138,6 +138,12 @@ impl<S: Sites> Plant<S> {
     /// The aggregators, to bring faults into their stations.
     pub fn operators_mut(&mut self) -> &mut [Operator<S>] {
         &mut self.operators
+    }
+
+    /// What the optimizer was asked last, and what it found: without the repair, its cost is the optimum.
+    #[must_use]
+    pub fn last_solved(&self) -> Option<&(Problem, Solution)> {
+        self.last_solved.as_ref()
     }
 
     /// What has happened since the start.
@@ -305,9 +311,10 @@ impl<S: Sites> Plant<S> {
                 match output {
                     Output::Command(command) => inputs.extend(self.deliver(&command)),
                     Output::Solve(request) => {
-                        let result = self.solve(&request.problem);
+                        let cycle = request.cycle;
+                        let result = self.solve(request.problem);
                         inputs.push_back(Input::Solved(Solved {
-                            cycle: request.cycle,
+                            cycle,
                             result,
                             solve_time: TimeDelta::zero(),
                         }));
@@ -345,16 +352,15 @@ impl<S: Sites> Plant<S> {
         Some(Input::Acknowledgement(answer))
     }
 
-    fn solve(
-        &mut self,
-        problem: &vpp_optimizer::Problem,
-    ) -> Result<vpp_optimizer::Solution, String> {
-        let fits = self.last_plan.len() == problem.resources.len()
-            && (self.last_plan.iter()).all(|plan| plan.charge_kw.len() == problem.horizon());
-        let warm_start = fits.then_some(self.last_plan.as_slice());
-        let solution = vpp_optimizer::solve(problem, warm_start, &|| false)
+    fn solve(&mut self, problem: Problem) -> Result<Solution, String> {
+        let last = self.last_solved.as_ref();
+        let fits = last.filter(|(last, _)| {
+            last.resources.len() == problem.resources.len() && last.horizon() == problem.horizon()
+        });
+        let warm_start = fits.map(|(_, solution)| solution.schedule.as_slice());
+        let solution = vpp_optimizer::solve(&problem, warm_start, &|| false)
             .map_err(|error| error.to_string())?;
-        self.last_plan.clone_from(&solution.schedule);
+        self.last_solved = Some((problem, solution.clone()));
         Ok(solution)
     }
 }

@@ -30,7 +30,7 @@ const ACCEPTABLE: f64 = 3e-7;
 /// are far apart, there are none.
 const DIGITS: u32 = 6;
 /// Residual of a row, kW or kWh, that is let be then: the gap counts what it is worth, and the repair what it breaks.
-const OFF_LAST: f64 = 3e-6;
+const OFF_LAST: f64 = 1e-5;
 /// Batches that one task takes.
 const TASK: usize = 8;
 
@@ -187,7 +187,7 @@ impl<'a> Interior<'a> {
             step = Some((primal, dual));
             bad = if primal.min(dual) < 1e-3 { bad + 1 } else { 0 };
             if bad >= 5 {
-                let fine = gap <= ACCEPTABLE * scale && standing.primal_off <= 10.0 * OFF;
+                let fine = gap <= ACCEPTABLE * scale && standing.primal_off <= OFF_LAST;
                 return if fine { End::Optimal } else { End::Stuck };
             }
         }

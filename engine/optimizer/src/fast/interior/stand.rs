@@ -3,7 +3,7 @@
 use super::super::chain::{Batch, ROUNDING, Standing};
 use super::super::fronts::Of;
 use super::super::program::Row;
-use super::{Interior, OFF};
+use super::{Interior, OFF_LAST};
 
 impl Interior<'_> {
     /// Goes the batches' part of a step, primal and dual, and looks at where the point stands then; spreads the coupling's
@@ -48,7 +48,7 @@ impl Interior<'_> {
             standing.cost - standing.complementarity + standing.primal_slack - standing.dual_slack;
         // Any prices bound the optimum once the point is within the ranges that residuals are valued over; the best so
         // far counts. After a stop the sums are not whole.
-        if standing.primal_off <= 10.0 * OFF && !self.asked_to_stop() {
+        if standing.primal_off <= OFF_LAST && !self.asked_to_stop() {
             self.bound = self.bound.max(bound);
         }
         standing
