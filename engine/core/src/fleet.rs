@@ -1,7 +1,6 @@
 //! Everything that is registered, and how it may change.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::collections::BTreeMap;
 
 use crate::{
     Aggregator, AggregatorChange, AggregatorId, ElectricTree, Invalid, Node, NodeChange, Power,
@@ -14,8 +13,7 @@ pub struct Fleet {
     aggregators: Vec<Aggregator>,
     aggregator_index: BTreeMap<AggregatorId, usize>,
     stations: Vec<Station>,
-    /// Looked up by every message: by hash, with the same keys in every process, so that two engines can be compared.
-    station_index: HashMap<StationId, usize, BuildHasherDefault<DefaultHasher>>,
+    station_index: BTreeMap<StationId, usize>,
     station_aggregators: Vec<usize>,
     station_nodes: Vec<usize>,
     station_limits: Vec<StationLimits>,

@@ -44,12 +44,12 @@ fn every_scenario_is_planned_as_a_general_solver_plans_it() {
         run.begin();
         let (mut seen, mut last) = (0, None);
         while seen < cycles && !run.is_over() {
-            let solved = run.plant().last_solved().cloned();
-            if solved == last {
+            let solved = run.plant().last_solved();
+            if solved == last.as_ref() {
                 run.advance();
                 continue;
             }
-            last = solved;
+            last = solved.cloned();
             let Some((problem, found)) = &last else {
                 continue;
             };

@@ -77,7 +77,7 @@ struct Model {
 pub(crate) struct Response {
     /// Setpoints and since when they are followed, oldest first: milliseconds of 1970, kW.
     told: VecDeque<(i64, f64)>,
-    /// The last of them.
+    /// The last of them, mostly the only one that matters: kept here, because the others lie elsewhere in memory.
     newest: Option<(i64, f64)>,
     /// Apart from the rest: the control loop looks at the one that is believed, of every station, for every signal.
     models: Box<[Model; DEAD_TIMES_S.len()]>,
