@@ -60,6 +60,7 @@
 #[cfg(test)]
 extern crate self as vpp_optimizer;
 
+mod aside;
 mod extended;
 mod fast;
 mod finish;

@@ -1,6 +1,7 @@
 //! The solver to use: a schedule at any moment, the best one given time.
 
-use crate::fast::{Begin, End, Found, drop_aside, find, is_large};
+use crate::aside::drop_aside;
+use crate::fast::{Begin, End, Found, find, is_large};
 use crate::finish::{Way, hold_directions, lost_much, repaired};
 use crate::frame::Frame;
 use crate::problem::Problem;
@@ -80,10 +81,7 @@ fn improve(
         End::Stopped => {}
     }
     best.prices = Some(first.prices);
-    let Found {
-        schedule, remains, ..
-    } = first;
-    drop_aside((schedule, remains), is_large(frame.problem));
+    drop_aside(first.schedule, is_large(frame.problem));
     best
 }
 

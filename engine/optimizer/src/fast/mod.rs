@@ -10,6 +10,7 @@ mod lane;
 mod program;
 mod rows;
 
+use crate::aside::drop_aside;
 use crate::frame::Frame;
 use crate::problem::Problem;
 use crate::solution::{NodePrices, Prices, RequirementPrices, ResourceSchedule};
@@ -26,14 +27,6 @@ pub(crate) struct Found {
     /// CNY: no schedule is cheaper.
     pub(crate) bound: f64,
     pub(crate) end: End,
-    /// What it worked on: much memory, given back by whoever waits for the answer. A thread of the pool that did it would
-    /// keep the processor from the one that it wakes, for as long as the scheduler lets it: 2 to 4 ms.
-    pub(crate) remains: Remains,
-}
-
-/// See [`Found::remains`].
-pub(crate) struct Remains {
-    _program: Program,
 }
 
 /// What is known of the schedule that a search begins from.
@@ -62,13 +55,6 @@ const PARALLEL: usize = 4_000;
 /// Whether several cores are of use.
 pub(crate) fn is_large(problem: &Problem) -> bool {
     problem.resources.len() * problem.horizon() >= PARALLEL
-}
-
-/// Gives memory back. Of a large problem that takes milliseconds, and nobody who said stop waits for it.
-pub(crate) fn drop_aside<T: Send + 'static>(value: T, large: bool) {
-    if large {
-        rayon::spawn(move || drop(value));
-    }
 }
 
 /// Searches for the optimum from a schedule that keeps all limits. Shows `look` some of the points on the way, in case
@@ -123,10 +109,8 @@ fn search(
         prices: prices(frame, &interior),
         bound: interior.bound,
         end,
-        remains: Remains {
-            _program: interior.program,
-        },
     };
+    drop_aside(interior.program, parallel);
     Some(found)
 }
 

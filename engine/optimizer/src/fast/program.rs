@@ -8,8 +8,8 @@ mod tree;
 use rayon::prelude::*;
 
 use super::chain::Batch;
-use super::drop_aside;
 use super::fronts::Fronts;
+use crate::aside::drop_aside;
 use crate::frame::Frame;
 use crate::solution::ResourceSchedule;
 use crate::stop::Stop;
@@ -65,12 +65,12 @@ impl Program {
     ) -> Option<Self> {
         let count = frame.problem.resources.len();
         let chain = |i: usize| Some((stop.go_on()?, Chain::new(frame, i, &begin[i], inwards)).1);
-        let chains: Option<Vec<Chain>> = if parallel {
+        let chains: Vec<Option<Chain>> = if parallel {
             (0..count).into_par_iter().map(chain).collect()
         } else {
             (0..count).map(chain).collect()
         };
-        let chains = chains?;
+        let chains: Vec<Chain> = all(chains, parallel)?;
         let program = Self::of_chains(frame, &chains, parallel, stop);
         drop_aside(chains, parallel);
         program
@@ -88,7 +88,11 @@ impl Program {
         stop.go_on()?;
         let seats = builder.seat(frame, chains, stop)?;
         let (batches, places) = batches(frame, chains, &seats, parallel, stop)?;
-        let (fronts, rows, seats) = builder.finish(rows, seats, &places, parallel, stop)?;
+        let Some((fronts, rows, seats)) = builder.finish(rows, seats, &places, parallel, stop)
+        else {
+            drop_aside(batches, parallel);
+            return None;
+        };
         Some(Self {
             batches,
             fronts,
@@ -98,6 +102,15 @@ impl Program {
             seats,
         })
     }
+}
+
+/// Everything, or `None` if something is missing because the caller said stop.
+fn all<T: Send + 'static>(parts: Vec<Option<T>>, parallel: bool) -> Option<Vec<T>> {
+    if parts.iter().any(Option::is_none) {
+        drop_aside(parts, parallel);
+        return None;
+    }
+    Some(parts.into_iter().flatten().collect())
 }
 
 impl Row {

@@ -4,9 +4,9 @@ use rayon::prelude::*;
 
 use super::super::chain::Batch;
 use super::super::lane::{Lane, WIDTH};
-use super::index;
 use super::resource::Chain;
 use super::seats::Seat;
+use super::{all, index};
 use crate::frame::Frame;
 use crate::stop::Stop;
 
@@ -56,10 +56,10 @@ pub(super) fn batches(
             places[i] = (index(b), index(lane));
         }
     }
-    let batches: Option<Vec<Batch>> = if parallel {
+    let batches: Vec<Option<Batch>> = if parallel {
         groups.par_iter().map(build).collect()
     } else {
         groups.iter().map(build).collect()
     };
-    Some((batches?, places))
+    Some((all(batches, parallel)?, places))
 }
