@@ -1,7 +1,9 @@
 //! From a solver's raw schedule to a solution that keeps every hard limit.
 
+use crate::aside::drop_aside;
+use crate::fast::is_large;
 use crate::frame::Frame;
-use crate::repair::{Draft, repair};
+use crate::repair::repair;
 use crate::score::score;
 use crate::solution::{Prices, ResourceSchedule, Solution, Status};
 use crate::stop::Stop;
@@ -36,8 +38,7 @@ pub(crate) fn repaired(
     schedule: &[ResourceSchedule],
     stop: &Stop<'_>,
 ) -> Option<Solution> {
-    let schedule = repair(frame, Draft::from_schedule(schedule, stop)?, stop)?;
-    scored(frame, schedule, stop)
+    scored(frame, repair(frame, schedule, stop)?, stop)
 }
 
 /// What a schedule costs and falls short of, of which nothing more is known than that it came by rules. `None` when the
@@ -47,12 +48,16 @@ pub(crate) fn scored(
     mut schedule: Vec<ResourceSchedule>,
     stop: &Stop<'_>,
 ) -> Option<Solution> {
-    let outcome = score(frame, &mut schedule, stop)?;
+    let outcome = score(frame, &mut schedule, stop);
+    let Some((outcome, relaxed)) = outcome.zip(frame.relaxations(stop)) else {
+        drop_aside(schedule, is_large(frame.problem));
+        return None;
+    };
     Some(Solution {
         schedule,
         shortfalls: outcome.shortfalls,
         overloads: outcome.overloads,
-        relaxed: frame.relaxations(),
+        relaxed,
         objective: outcome.objective,
         gap: f64::INFINITY,
         repair_cost: 0.0,

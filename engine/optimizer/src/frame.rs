@@ -3,6 +3,7 @@
 use crate::limits::OwnLimits;
 use crate::problem::{Problem, Requirement};
 use crate::solution::Relaxation;
+use crate::stop::Stop;
 
 /// A validated problem with what follows from it.
 #[derive(Clone)]
@@ -64,25 +65,36 @@ impl<'a> Frame<'a> {
         }
     }
 
-    pub(crate) fn relaxations(&self) -> Vec<Relaxation> {
+    /// `None` when the caller says stop.
+    pub(crate) fn relaxations(&self, stop: &Stop<'_>) -> Option<Vec<Relaxation>> {
+        let mut relaxations = Vec::new();
         let pairs = self.limits.iter().zip(&self.problem.resources).enumerate();
-        pairs
-            .flat_map(|(i, (own, r))| own.relaxations(i, r, &self.problem.intervals_h))
-            .collect()
+        for (i, (own, r)) in pairs {
+            stop.go_on_at(i)?;
+            relaxations.extend(own.relaxations(i, r, &self.problem.intervals_h));
+        }
+        Some(relaxations)
     }
 
-    /// For each node and interval, the sum of a quantity (by resource and interval) over all resources below it.
-    pub(crate) fn sums_below(&self, of: impl Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
+    /// For each node and interval, the sum of a quantity (by resource and interval) over all resources below it. `None`
+    /// when the caller says stop.
+    pub(crate) fn sums_below(
+        &self,
+        of: impl Fn(usize, usize) -> f64,
+        stop: &Stop<'_>,
+    ) -> Option<Vec<Vec<f64>>> {
         let horizon = self.problem.horizon();
         let mut sums = vec![vec![0.0; horizon]; self.problem.nodes.len()];
         for (i, resource) in self.problem.resources.iter().enumerate() {
+            stop.go_on_at(i)?;
             if let Some(node) = resource.node {
                 let row = sums[node].iter_mut().enumerate();
                 row.for_each(|(t, sum)| *sum += of(i, t));
             }
         }
+        stop.go_on()?;
         add_upwards(self.problem, &self.forest.upwards, &mut sums);
-        sums
+        Some(sums)
     }
 
     /// For one interval and each node, the sum of a quantity over the resources that hang directly under it.

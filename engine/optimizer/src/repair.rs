@@ -14,6 +14,8 @@ mod flows;
 mod own;
 mod regulation;
 
+use crate::aside::drop_aside;
+use crate::fast::is_large;
 use crate::frame::Frame;
 use crate::solution::ResourceSchedule;
 use crate::stop::Stop;
@@ -30,7 +32,7 @@ const NOISE_KW: f64 = 1e-9;
 const SETTLED: f64 = 1e-10;
 
 /// A schedule to be repaired, by resource and interval.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Draft {
     pub(crate) net_kw: Vec<Vec<f64>>,
     pub(crate) up_kw: Vec<Vec<f64>>,
@@ -38,51 +40,63 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Nets charging and discharging. `None` when the caller says stop.
-    pub(crate) fn from_schedule(schedule: &[ResourceSchedule], stop: &Stop<'_>) -> Option<Self> {
-        let mut draft = Self {
-            net_kw: Vec::with_capacity(schedule.len()),
-            up_kw: Vec::with_capacity(schedule.len()),
-            down_kw: Vec::with_capacity(schedule.len()),
-        };
+    /// Takes over a schedule, charging and discharging netted. `None` when the caller says stop.
+    fn take(&mut self, schedule: &[ResourceSchedule], stop: &Stop<'_>) -> Option<()> {
         for plan in schedule {
             stop.go_on()?;
             let horizon = 0..plan.charge_kw.len();
-            draft.net_kw.push(horizon.map(|t| plan.net_kw(t)).collect());
-            draft.up_kw.push(plan.up_kw.clone());
-            draft.down_kw.push(plan.down_kw.clone());
+            self.net_kw.push(horizon.map(|t| plan.net_kw(t)).collect());
+            self.up_kw.push(plan.up_kw.clone());
+            self.down_kw.push(plan.down_kw.clone());
         }
-        Some(draft)
+        Some(())
     }
 
-    fn into_schedule(self) -> Vec<ResourceSchedule> {
-        let rows = self.net_kw.into_iter().zip(self.up_kw).zip(self.down_kw);
-        rows.map(|((net, up_kw), down_kw)| ResourceSchedule {
-            charge_kw: net.iter().map(|&x| if x > 0.0 { x } else { 0.0 }).collect(),
-            discharge_kw: net
-                .iter()
-                .map(|&x| if x < 0.0 { -x } else { 0.0 })
-                .collect(),
-            up_kw,
-            down_kw,
-            unmet_kwh: vec![0.0; net.len()],
-        })
-        .collect()
+    /// `None` when the caller says stop.
+    fn write(&mut self, schedule: &mut Vec<ResourceSchedule>, stop: &Stop<'_>) -> Option<()> {
+        for (i, net) in self.net_kw.iter().enumerate() {
+            stop.go_on_at(i)?;
+            schedule.push(ResourceSchedule {
+                charge_kw: net.iter().map(|&x| if x > 0.0 { x } else { 0.0 }).collect(),
+                discharge_kw: net
+                    .iter()
+                    .map(|&x| if x < 0.0 { -x } else { 0.0 })
+                    .collect(),
+                up_kw: std::mem::take(&mut self.up_kw[i]),
+                down_kw: std::mem::take(&mut self.down_kw[i]),
+                unmet_kwh: vec![0.0; net.len()],
+            });
+        }
+        Some(())
     }
 }
 
-/// Repairs a draft. The result keeps all own limits. Flows above a node's limits remain where the draft had them on
-/// purpose (limits of two nodes can pull one resource apart, and the draft knows the better choice), and where step 2
+/// Repairs a schedule. The result keeps all own limits. Flows above a node's limits remain where it had them on
+/// purpose (limits of two nodes can pull one resource apart, and the schedule knows the better choice), and where step 2
 /// finds no resource that could still move. `None` when the caller says stop.
 pub(crate) fn repair(
     frame: &Frame<'_>,
-    mut draft: Draft,
+    schedule: &[ResourceSchedule],
     stop: &Stop<'_>,
 ) -> Option<Vec<ResourceSchedule>> {
-    let mut bounds = FlowBounds::new(frame);
-    bounds.widen_to(frame, &draft.net_kw);
-    settle(frame, &bounds, &mut draft.net_kw, stop)?;
+    let mut draft = Draft::default();
+    if settled(frame, &mut draft, schedule, stop).is_none() {
+        drop_aside(draft, is_large(frame.problem));
+        return None;
+    }
     hold(frame, draft, stop)
+}
+
+fn settled(
+    frame: &Frame<'_>,
+    draft: &mut Draft,
+    schedule: &[ResourceSchedule],
+    stop: &Stop<'_>,
+) -> Option<()> {
+    draft.take(schedule, stop)?;
+    let mut bounds = FlowBounds::new(frame);
+    bounds.widen_to(frame, &draft.net_kw, stop)?;
+    settle(frame, &bounds, &mut draft.net_kw, stop)
 }
 
 /// Steps 1 and 2, for net draw.
@@ -105,16 +119,28 @@ pub(crate) fn settle(
     fit_nodes(frame, bounds, net, stop)
 }
 
-/// Step 3, for regulation over a settled net draw.
+/// Step 3, for regulation over a settled net draw. `None` when the caller says stop.
 pub(crate) fn hold(
     frame: &Frame<'_>,
     mut draft: Draft,
     stop: &Stop<'_>,
 ) -> Option<Vec<ResourceSchedule>> {
+    let mut schedule = Vec::with_capacity(draft.net_kw.len());
+    let held = fit_held(frame, &mut draft, stop);
+    let written = held.and_then(|()| draft.write(&mut schedule, stop));
+    let large = is_large(frame.problem);
+    drop_aside(draft, large);
+    if written.is_none() {
+        drop_aside(schedule, large);
+        return None;
+    }
+    Some(schedule)
+}
+
+fn fit_held(frame: &Frame<'_>, draft: &mut Draft, stop: &Stop<'_>) -> Option<()> {
     for i in 0..frame.problem.resources.len() {
         stop.go_on()?;
-        cut_regulation(frame, &mut draft, i);
+        cut_regulation(frame, draft, i);
     }
-    fit_regulation(frame, &mut draft, stop)?;
-    Some(draft.into_schedule())
+    fit_regulation(frame, draft, stop)
 }

@@ -39,8 +39,7 @@ pub(crate) fn score(
     }
     let mut shortfalls: Vec<Shortfall> = Vec::with_capacity(problem.requirements.len());
     for requirement in &problem.requirements {
-        stop.go_on()?;
-        shortfalls.push(shortfall(frame, schedule, requirement));
+        shortfalls.push(shortfall(frame, schedule, requirement, stop)?);
     }
     for (requirement, short) in problem.requirements.iter().zip(&shortfalls) {
         objective += shortfall_cost(problem, requirement, short);
@@ -96,11 +95,9 @@ fn overloads(
     schedule: &[ResourceSchedule],
     stop: &Stop<'_>,
 ) -> Option<Vec<Overload>> {
-    let net = frame.sums_below(|i, t| schedule[i].net_kw(t));
-    stop.go_on()?;
-    let up = frame.sums_below(|i, t| schedule[i].up_kw[t]);
-    stop.go_on()?;
-    let down = frame.sums_below(|i, t| schedule[i].down_kw[t]);
+    let net = frame.sums_below(|i, t| schedule[i].net_kw(t), stop)?;
+    let up = frame.sums_below(|i, t| schedule[i].up_kw[t], stop)?;
+    let down = frame.sums_below(|i, t| schedule[i].down_kw[t], stop)?;
     stop.go_on()?;
     let nodes = frame.problem.nodes.iter().enumerate();
     let over = |(n, limits): (usize, &Node)| {
@@ -116,32 +113,36 @@ fn overloads(
     Some(nodes.map(over).collect())
 }
 
-/// Sum of a quantity over resources, for each interval: resource by resource, as they lie in memory.
+/// Sum of a quantity over resources, for each interval: resource by resource, as they lie in memory. `None` when the
+/// caller says stop.
 fn total<'a>(
     schedule: &'a [ResourceSchedule],
     resources: &[usize],
     horizon: usize,
     of: impl Fn(&'a ResourceSchedule, usize) -> f64,
-) -> Vec<f64> {
+    stop: &Stop<'_>,
+) -> Option<Vec<f64>> {
     let mut sums = vec![0.0; horizon];
-    for &i in resources {
+    for (at, &i) in resources.iter().enumerate() {
+        stop.go_on_at(at)?;
         let row = sums.iter_mut().enumerate();
         row.for_each(|(t, sum)| *sum += of(&schedule[i], t));
     }
-    sums
+    Some(sums)
 }
 
 fn shortfall(
     frame: &Frame<'_>,
     schedule: &[ResourceSchedule],
     requirement: &Requirement,
-) -> Shortfall {
+    stop: &Stop<'_>,
+) -> Option<Shortfall> {
     let horizon = frame.problem.horizon();
     let missing = |asked: &[f64], got: &[f64]| -> Vec<f64> {
         let pairs = asked.iter().zip(got);
         pairs.map(|(asked, got)| (asked - got).max(0.0)).collect()
     };
-    match requirement {
+    Some(match requirement {
         Requirement::DemandResponse {
             direction,
             members,
@@ -149,7 +150,7 @@ fn shortfall(
             commitment_kw,
             ..
         } => {
-            let drawn = total(schedule, members, horizon, ResourceSchedule::net_kw);
+            let drawn = total(schedule, members, horizon, ResourceSchedule::net_kw, stop)?;
             let short = |t: usize| {
                 let got = direction.sign() * (baseline_kw[t] - drawn[t]);
                 let missing = (commitment_kw[t] - got).max(0.0);
@@ -167,18 +168,18 @@ fn shortfall(
         } => Shortfall::Regulation {
             up_kw: missing(
                 up_kw,
-                &total(schedule, members, horizon, |plan, t| plan.up_kw[t]),
+                &total(schedule, members, horizon, |plan, t| plan.up_kw[t], stop)?,
             ),
             down_kw: missing(
                 down_kw,
-                &total(schedule, members, horizon, |plan, t| plan.down_kw[t]),
+                &total(schedule, members, horizon, |plan, t| plan.down_kw[t], stop)?,
             ),
         },
         Requirement::PeakShaving {
             node, ceiling_kw, ..
         } => {
             let below = &frame.forest.resources[*node];
-            let mut flow = total(schedule, below, horizon, ResourceSchedule::net_kw);
+            let mut flow = total(schedule, below, horizon, ResourceSchedule::net_kw, stop)?;
             let base = &frame.forest.base_kw[*node];
             flow.iter_mut().zip(base).for_each(|(sum, kw)| *sum += kw);
             Shortfall::PeakShaving {
@@ -186,7 +187,7 @@ fn shortfall(
                 peak_kw: flow.iter().copied().fold(0.0, f64::max),
             }
         }
-    }
+    })
 }
 
 fn shortfall_cost(problem: &Problem, requirement: &Requirement, short: &Shortfall) -> f64 {

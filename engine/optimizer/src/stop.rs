@@ -30,6 +30,22 @@ impl<'a> Stop<'a> {
         now
     }
 
+    /// Asks at every 16th step of a loop: for steps too short to ask at each.
+    pub(crate) fn now_at(&self, step: usize) -> bool {
+        step.is_multiple_of(16) && self.now()
+    }
+
+    /// [`Self::go_on`] with [`Self::now_at`].
+    pub(crate) fn go_on_at(&self, step: usize) -> Option<()> {
+        (!self.now_at(step)).then_some(())
+    }
+
+    /// What is counted, up to the end or until somebody says stop. Asks every few hundred: for steps of some nanoseconds.
+    pub(crate) fn until<'b, T>(&'b self, items: &'b [T]) -> impl Iterator<Item = (usize, &'b T)> {
+        let counted = items.iter().enumerate();
+        counted.take_while(|(at, _)| !(at.is_multiple_of(512) && self.now()))
+    }
+
     /// Whether it has been said already.
     pub(crate) fn said(&self) -> bool {
         self.said.load(Ordering::Relaxed)

@@ -210,7 +210,7 @@ impl Fronts {
         self.downwards(stop, |front, parent| front.enliven(&weak, parent));
         self.upwards(stop, |front, below| {
             front.gather(batches, below, stop);
-            front.assemble(&diagonal[front.rows.clone()], heights);
+            front.assemble(&diagonal[front.rows.clone()], heights, stop);
             let live = &mut front.live;
             vectorized(Eliminate {
                 pivots: live.terms.len(),
@@ -231,8 +231,8 @@ impl Fronts {
 
     /// For each coupling row what flows through it; of variances an upper bound.
     pub(super) fn flows(&mut self, batches: &[Batch], of: Of, flows: &mut [f64], stop: &Stop<'_>) {
-        self.upwards(stop, |front, below| front.sum(batches, of, below));
-        for front in &self.fronts {
+        self.upwards(stop, |front, below| front.sum(batches, of, below, stop));
+        for (_, front) in stop.until(&self.fronts) {
             for (flow, terms) in flows[front.rows.clone()].iter_mut().zip(&front.terms) {
                 *flow = terms
                     .iter()
@@ -258,12 +258,12 @@ impl Fronts {
             solved.extend(rows.iter().map(|&row| own[row]));
             solved.extend(front.peaks.iter().map(|peak| peaks[peak.index]));
         }
-        self.upwards(stop, Front::solve_upwards);
-        self.downwards(stop, Front::solve_downwards);
+        self.upwards(stop, |front, below| front.solve_upwards(below, stop));
+        self.downwards(stop, |front, parent| front.solve_downwards(parent, stop));
         for (value, weak) in values.iter_mut().zip(&self.weak) {
             *value /= weak.unwrap_or(1.0);
         }
-        for front in &self.fronts {
+        for (_, front) in stop.until(&self.fronts) {
             let own = &mut values[front.rows.clone()];
             for (&row, value) in front.live.rows.iter().zip(&front.live.solved) {
                 own[row] = *value;

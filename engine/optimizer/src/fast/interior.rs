@@ -303,7 +303,7 @@ impl<'a> Interior<'a> {
             by,
             ..
         } = &self.coupling;
-        for (r, row) in self.program.rows.iter().enumerate() {
+        for (r, row) in self.stop.until(&self.program.rows) {
             reach.see(slack[r], price[r], by.slack[r], by.price[r]);
             if row.peak().is_none() {
                 reach.see(over[r], spare[r], by.over[r], -by.price[r]);
@@ -332,7 +332,7 @@ impl<'a> Interior<'a> {
             by,
             ..
         } = &mut self.coupling;
-        for (r, row) in self.program.rows.iter().enumerate() {
+        for (r, row) in self.stop.until(&self.program.rows) {
             slack[r] += primal * by.slack[r];
             price[r] += dual * by.price[r];
             if row.peak().is_none() {

@@ -118,7 +118,6 @@ fn search(
 fn read(frame: &Frame<'_>, program: &Program, stop: &Stop<'_>) -> Option<Vec<ResourceSchedule>> {
     let horizon = frame.problem.horizon();
     let one = |&(batch, lane): &(u32, u32)| {
-        stop.go_on()?;
         let batch = &program.batches[batch as usize];
         let controls = batch.shape.controls();
         let series = |j: usize| -> Vec<f64> {
@@ -129,15 +128,23 @@ fn read(frame: &Frame<'_>, program: &Program, stop: &Stop<'_>) -> Option<Vec<Res
                 .map(|t| batch.controls[t * controls + j].0[lane as usize])
                 .collect()
         };
-        Some(ResourceSchedule {
+        ResourceSchedule {
             charge_kw: series(0),
             discharge_kw: series(1),
             up_kw: series(2),
             down_kw: series(3),
             unmet_kwh: vec![0.0; horizon],
-        })
+        }
     };
-    program.places.iter().map(one).collect()
+    let mut schedule = Vec::with_capacity(program.places.len());
+    for place in &program.places {
+        if stop.now() {
+            drop_aside(schedule, is_large(frame.problem));
+            return None;
+        }
+        schedule.push(one(place));
+    }
+    Some(schedule)
 }
 
 fn prices(frame: &Frame<'_>, interior: &Interior<'_>) -> Prices {

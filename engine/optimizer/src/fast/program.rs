@@ -82,9 +82,21 @@ impl Program {
         parallel: bool,
         stop: &Stop<'_>,
     ) -> Option<Self> {
-        let mut tree = Tree::new(frame, chains, stop)?;
-        let rows = tree.take_rows();
+        let Tree { rows, peaks } = Tree::new(frame, chains, stop)?;
         let mut builder = FrontBuilder::new(frame, &rows);
+        let program = Self::of_rows(frame, chains, &rows, &mut builder, parallel, stop);
+        drop_aside((rows, builder), parallel);
+        Some(Self { peaks, ..program? })
+    }
+
+    fn of_rows(
+        frame: &Frame<'_>,
+        chains: &[Chain],
+        rows: &[Vec<Row>],
+        builder: &mut FrontBuilder,
+        parallel: bool,
+        stop: &Stop<'_>,
+    ) -> Option<Self> {
         stop.go_on()?;
         let seats = builder.seat(frame, chains, stop)?;
         let (batches, places) = batches(frame, chains, &seats, parallel, stop)?;
@@ -97,7 +109,7 @@ impl Program {
             batches,
             fronts,
             rows,
-            peaks: tree.peaks,
+            peaks: Vec::new(),
             places,
             seats,
         })

@@ -34,8 +34,14 @@ impl FlowBounds {
     }
 
     /// Widened to the flows that a draft has on purpose.
-    pub(super) fn widen_to(&mut self, frame: &Frame<'_>, net: &[Vec<f64>]) {
-        let sums = frame.sums_below(|i, t| net[i][t]);
+    /// `None` when the caller says stop.
+    pub(super) fn widen_to(
+        &mut self,
+        frame: &Frame<'_>,
+        net: &[Vec<f64>],
+        stop: &Stop<'_>,
+    ) -> Option<()> {
+        let sums = frame.sums_below(|i, t| net[i][t], stop)?;
         for (node, sums) in sums.iter().enumerate() {
             for (t, sum) in sums.iter().enumerate() {
                 let flow = frame.forest.base_kw[node][t] + sum;
@@ -47,6 +53,7 @@ impl FlowBounds {
                 }
             }
         }
+        Some(())
     }
 }
 
@@ -73,7 +80,8 @@ pub(super) fn fit_nodes(
             stop.go_on()?;
             // Each node's flow is its own part and those of the nodes right below, which have been visited before.
             let mut flows = frame.sums_at(|i| net[i][t]);
-            for &node in &frame.forest.upwards {
+            for (at, &node) in frame.forest.upwards.iter().enumerate() {
+                stop.go_on_at(at)?;
                 flows[node] += nodes[node].base_kw[t];
                 if !fit_node(frame, bounds, net, node, t, flows[node]) {
                     settled = false;

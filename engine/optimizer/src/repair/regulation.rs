@@ -85,7 +85,7 @@ pub(super) fn fit_regulation(frame: &Frame<'_>, draft: &mut Draft, stop: &Stop<'
         return Some(());
     }
     let nodes = &frame.problem.nodes;
-    let net = frame.sums_below(|i, t| draft.net_kw[i][t]);
+    let net = frame.sums_below(|i, t| draft.net_kw[i][t], stop)?;
     let flow_kw = |node: usize, t: usize| frame.forest.base_kw[node][t] + net[node][t];
     for t in 0..frame.problem.horizon() {
         stop.go_on()?;

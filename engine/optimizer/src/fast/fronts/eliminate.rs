@@ -67,10 +67,16 @@ impl Kernel for Eliminate<'_> {
                 signs: std::array::from_fn(|p| -sign(first + p)),
             };
             for (k, out) in below.chunks_exact_mut(size).enumerate() {
+                if stop.now_at(k) {
+                    return;
+                }
                 let other = end + k;
                 block.take_from::<FUSED>(&mut out[other..], other, other);
             }
             for port in 0..ports {
+                if stop.now_at(port) {
+                    return;
+                }
                 let out = &mut covariance[port * ports..port * ports + port + 1];
                 block.take_from::<FUSED>(out, pivots, pivots + port);
             }

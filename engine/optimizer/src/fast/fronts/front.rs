@@ -75,11 +75,11 @@ impl Front {
         mine.covariance.clear();
         mine.covariance.resize(mine.ports * mine.ports, 0.0);
         for &child in &self.children {
-            if stop.now() {
-                return;
-            }
             let child = &below[child].live;
             for (i, &to) in child.up.iter().enumerate() {
+                if stop.now_at(i) {
+                    return;
+                }
                 if to == NO_PORT {
                     continue;
                 }
@@ -101,13 +101,16 @@ impl Front {
     }
 
     /// Rows `W·C` beside `D + W·C·Wᵀ`, over the ports' covariance; a peak's height counts 1 in each of its rows.
-    pub(super) fn assemble(&mut self, diagonal: &[f64], heights: &[f64]) {
+    pub(super) fn assemble(&mut self, diagonal: &[f64], heights: &[f64], stop: &Stop<'_>) {
         let live = &mut self.live;
         let (rows, ports) = (live.terms.len(), live.ports);
         let size = rows + ports;
         live.matrix.clear();
         live.matrix.resize(rows * size, 0.0);
         for (row, terms) in live.terms.iter().enumerate() {
+            if stop.now() {
+                return;
+            }
             for &(port, factor) in terms {
                 let port = port as usize;
                 let out = &mut live.matrix[row * size + rows..(row + 1) * size];
@@ -141,9 +144,12 @@ impl Front {
         }
     }
 
-    pub(super) fn sum(&mut self, batches: &[Batch], of: Of, below: &[Front]) {
+    pub(super) fn sum(&mut self, batches: &[Batch], of: Of, below: &[Front], stop: &Stop<'_>) {
         self.sums.fill(0.0);
-        for &child in &self.children {
+        for (at, &child) in self.children.iter().enumerate() {
+            if stop.now_at(at) {
+                return;
+            }
             let child = &below[child];
             for (&to, value) in child.up.iter().zip(&child.sums) {
                 if to != NO_PORT {
@@ -151,7 +157,10 @@ impl Front {
                 }
             }
         }
-        for member in &self.members {
+        for (at, member) in self.members.iter().enumerate() {
+            if stop.now_at(at) {
+                return;
+            }
             let batch = &batches[member.batch as usize];
             let lane = member.lane as usize;
             let map = &self.maps[member.map as usize];
@@ -185,7 +194,7 @@ impl Front {
         }
     }
 
-    pub(super) fn solve_upwards(&mut self, below: &[Front]) {
+    pub(super) fn solve_upwards(&mut self, below: &[Front], stop: &Stop<'_>) {
         let Live {
             rows: positive,
             left,
@@ -212,6 +221,9 @@ impl Front {
             }
         }
         for row in 0..rows {
+            if stop.now_at(row) {
+                return;
+            }
             let factor = &matrix[row * size..(row + 1) * size];
             let value = solved[row] / factor[row];
             solved[row] = value;
@@ -227,7 +239,7 @@ impl Front {
         }
     }
 
-    pub(super) fn solve_downwards(&mut self, parent: Option<&Front>) {
+    pub(super) fn solve_downwards(&mut self, parent: Option<&Front>, stop: &Stop<'_>) {
         let Live {
             prices,
             solved,
@@ -244,6 +256,9 @@ impl Front {
         }));
         let (rows, size) = (terms.len(), terms.len() + *ports);
         for row in (0..rows).rev() {
+            if stop.now_at(row) {
+                return;
+            }
             let factor = &matrix[row * size..(row + 1) * size];
             let later = dot(&solved[row + 1..], &factor[row + 1..rows]);
             let above = dot(prices, &factor[rows..]);

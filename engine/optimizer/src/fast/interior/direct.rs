@@ -22,7 +22,7 @@ impl Interior<'_> {
             return;
         }
         let coupling = &mut self.coupling;
-        for (r, row) in self.program.rows.iter().enumerate() {
+        for (r, row) in self.stop.until(&self.program.rows) {
             coupling.diagonal[r] = coupling.slack[r] / coupling.price[r] + DELTA;
             if row.peak().is_none() {
                 coupling.diagonal[r] += coupling.over[r] / coupling.spare[r];
@@ -52,7 +52,7 @@ impl Interior<'_> {
         );
         self.coupling.flow_by = flow_by;
         let mut right = std::mem::take(&mut self.coupling.right);
-        for (r, row) in self.program.rows.iter().enumerate() {
+        for (r, row) in self.stop.until(&self.program.rows) {
             let coupling = &self.coupling;
             let (wanted, wanted_over) = coupling.wanted(r);
             right[r] = coupling.flow_by[r] + self.off(r, row) + wanted / coupling.price[r];
@@ -72,7 +72,7 @@ impl Interior<'_> {
         for (peak, value) in by.peak_spare.iter_mut().enumerate() {
             *value = (wanted(peak) - peaks.spare[peak] * by.peak[peak]) / peaks.height[peak];
         }
-        for (r, row) in self.program.rows.iter().enumerate() {
+        for (r, row) in self.stop.until(&self.program.rows) {
             let coupling = &mut self.coupling;
             let (wanted, wanted_over) = coupling.wanted(r);
             let price_by = right[r];

@@ -26,7 +26,7 @@ impl Interior<'_> {
         );
         self.close_gaps();
         let coupling = &self.coupling;
-        for (r, row) in self.program.rows.iter().enumerate() {
+        for (r, row) in self.stop.until(&self.program.rows) {
             let off = self.off(r, row);
             standing.primal_off = standing.primal_off.max(off.abs());
             standing.primal_slack += off * coupling.price[r];
@@ -57,7 +57,7 @@ impl Interior<'_> {
     /// The direction of a weak row is only nearly right, which leaves it off. Far from its limit, its slack can just as
     /// well be what it should be.
     pub(super) fn close_gaps(&mut self) {
-        for (r, row) in self.program.rows.iter().enumerate() {
+        for (r, row) in self.stop.until(&self.program.rows) {
             let coupling = &mut self.coupling;
             if !self.program.fronts.is_weak(r) || row.peak().is_some() {
                 continue;

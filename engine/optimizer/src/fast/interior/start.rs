@@ -14,14 +14,14 @@ impl Interior<'_> {
             self.stop,
         );
         let mut peak_prices = vec![0.0; self.peaks.height.len()];
-        for (r, row) in self.program.rows.iter().enumerate() {
+        for (r, row) in self.stop.until(&self.program.rows) {
             if let Some(peak) = row.peak() {
                 let height = &mut self.peaks.height[peak];
                 let above = coupling.flow[r] - row.room;
                 *height = height.max(above + 0.1 * above.abs() + 1.0);
             }
         }
-        for (r, row) in self.program.rows.iter().enumerate() {
+        for (r, row) in self.stop.until(&self.program.rows) {
             if let Some(peak) = row.peak() {
                 let room = row.room + self.peaks.height[peak] - coupling.flow[r];
                 coupling.slack[r] = room;
@@ -36,7 +36,7 @@ impl Interior<'_> {
             }
         }
         // A peak's rows may together ask no more than its price.
-        for (r, row) in self.program.rows.iter().enumerate() {
+        for (r, row) in self.stop.until(&self.program.rows) {
             if let Some(peak) = row.peak() {
                 let most = 0.5 * self.program.peaks[peak];
                 coupling.price[r] *= (most / peak_prices[peak]).min(1.0);

@@ -208,8 +208,8 @@ impl FrontBuilder {
 
     /// `None` when the caller says stop.
     pub(super) fn finish(
-        mut self,
-        rows: Vec<Vec<Row>>,
+        &mut self,
+        rows: &[Vec<Row>],
         seats: Vec<Option<Seat>>,
         places: &[(u32, u32)],
         parallel: bool,
@@ -234,8 +234,10 @@ impl FrontBuilder {
                 }
             }
         }
+        stop.go_on()?;
         self.split_crowds();
-        let (fronts, moved) = arrange(self.fronts, parallel);
+        stop.go_on()?;
+        let (fronts, moved) = arrange(std::mem::take(&mut self.fronts), parallel);
         let seats = seats
             .into_iter()
             .map(|seat| seat.map(|(front, map)| (index(moved[front as usize]), map)))

@@ -9,7 +9,7 @@ use crate::stop::Stop;
 /// The coupling rows, before they are put into fronts.
 pub(super) struct Tree {
     /// Rows of each node; those of requirements across the tree come last.
-    rows: Vec<Vec<Row>>,
+    pub(super) rows: Vec<Vec<Row>>,
     pub(super) peaks: Vec<f64>,
 }
 
@@ -53,10 +53,6 @@ impl Tree {
             tree.requirement(frame, chains, requirement, &sums);
         }
         Some(tree)
-    }
-
-    pub(super) fn take_rows(&mut self) -> Vec<Vec<Row>> {
-        std::mem::take(&mut self.rows)
     }
 
     fn limits(&mut self, frame: &Frame<'_>, node: usize, sums: &[[f64; 3]]) {
