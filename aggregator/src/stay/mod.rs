@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
+use foldhash::quality::RandomState;
 use vpp_core::{
     Energy, Power, ReservationId, ReservationState, Session, Station, Timestamp, VehicleId,
 };
@@ -56,10 +57,10 @@ pub struct Desk {
     book: Arc<Mutex<Book>>,
     guard: Arc<Mutex<Guard>>,
     watches: BTreeMap<(usize, u32), Watched>,
-    /// Both are looked up for each pile at each look; nothing depends on their order.
-    places: HashMap<VehicleId, Place>,
-    /// Since when somebody stands at a pile.
-    stands: HashMap<(usize, u32), Stand>,
+    /// Looked up for each pile at each look; nothing depends on its order.
+    places: HashMap<VehicleId, Place, RandomState>,
+    /// By station and pile: since when somebody stands there.
+    stands: Vec<Vec<Option<Stand>>>,
     swept_at: Option<Timestamp>,
     doubts: Doubts,
 }
@@ -93,8 +94,8 @@ impl Desk {
             book,
             guard,
             watches: BTreeMap::new(),
-            places: HashMap::new(),
-            stands: HashMap::new(),
+            places: HashMap::default(),
+            stands: Vec::new(),
             swept_at: None,
             doubts: Doubts::default(),
         }
@@ -265,8 +266,6 @@ impl Desk {
         lock(&self.guard).sweep(now);
         self.places
             .retain(|_, place| now - place.seen_at < DOUBTED || now < place.doubted_until);
-        self.stands
-            .retain(|_, stand| now - stand.seen_at < TimeDelta::hours(1));
     }
 }
 
@@ -277,8 +276,8 @@ pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Notes that somebody stands at a pile; since when.
 fn stand(
-    stands: &mut HashMap<(usize, u32), Stand>,
-    key: (usize, u32),
+    stands: &mut Vec<Vec<Option<Stand>>>,
+    (station, pile): (usize, u32),
     vehicle: Option<&VehicleId>,
     now: Timestamp,
 ) -> Timestamp {
@@ -287,7 +286,15 @@ fn stand(
         seen_at: now,
         vehicle: vehicle.cloned(),
     };
-    let known = stands.entry(key).or_insert_with(new);
+    let pile = pile as usize;
+    if stands.len() <= station {
+        stands.resize_with(station + 1, Vec::new);
+    }
+    let stands = &mut stands[station];
+    if stands.len() <= pile {
+        stands.resize_with(pile + 1, || None);
+    }
+    let known = stands[pile].get_or_insert_with(new);
     let other = vehicle.is_some() && known.vehicle.is_some() && known.vehicle.as_ref() != vehicle;
     if other || now - known.seen_at > GONE_AFTER {
         *known = new();
@@ -357,7 +364,7 @@ fn leave(watches: &mut BTreeMap<(usize, u32), Watched>, book: &mut Book, key: (u
 
 /// Notes where a vehicle stands; whether it is at two piles.
 fn place(
-    places: &mut HashMap<VehicleId, Place>,
+    places: &mut HashMap<VehicleId, Place, RandomState>,
     vehicle: VehicleId,
     at: (usize, u32),
     now: Timestamp,

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{NaiveDate, TimeDelta};
+use foldhash::quality::RandomState;
 use serde::Deserialize;
 use vpp_core::time::as_hours;
 use vpp_core::{Energy, Invalid, Power, Session, Station, Timestamp, VehicleId};
@@ -152,7 +153,7 @@ struct Vehicle {
 pub struct Guard {
     warranties: Warranties,
     /// Looked up for each pile at each look; nothing depends on their order.
-    vehicles: HashMap<VehicleId, Vehicle>,
+    vehicles: HashMap<VehicleId, Vehicle, RandomState>,
     /// Whether what is used must be on record before.
     records: bool,
     swept_at: Option<Timestamp>,
@@ -198,7 +199,14 @@ impl Guard {
             power: Power::ZERO,
             seen_at: now,
         };
-        let vehicle = self.vehicles.entry(id.clone()).or_insert_with(fresh);
+        // Who cannot be discharged need not be known: most vehicles.
+        let gives =
+            reading.session.max_discharge > Power::ZERO || reading.active_power < Power::ZERO;
+        let vehicle = match self.vehicles.get_mut(id) {
+            Some(vehicle) => vehicle,
+            None if gives => self.vehicles.entry(id.clone()).or_insert_with(fresh),
+            None => return,
+        };
         // The stronger of both ends: never less than it was.
         let strongest = reading.active_power.min(vehicle.power).min(Power::ZERO);
         let length =
