@@ -65,6 +65,16 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// That of some of the resources, which are all that `problem` has: their limits as they are here.
+    pub(crate) fn part<'b>(&self, problem: &'b Problem, resources: &[usize]) -> Frame<'b> {
+        Frame {
+            problem,
+            limits: resources.iter().map(|&i| self.limits[i].clone()).collect(),
+            forest: Forest::new(problem),
+            regulation: resources.iter().map(|&i| self.regulation[i]).collect(),
+        }
+    }
+
     /// `None` when the caller says stop.
     pub(crate) fn relaxations(&self, stop: &Stop<'_>) -> Option<Vec<Relaxation>> {
         let mut relaxations = Vec::new();

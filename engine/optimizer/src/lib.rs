@@ -60,6 +60,8 @@
 #[cfg(test)]
 extern crate self as vpp_optimizer;
 
+mod alone;
+mod apart;
 mod aside;
 mod extended;
 mod fast;

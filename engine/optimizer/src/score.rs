@@ -78,7 +78,8 @@ fn unmet_kwh(resource: &Resource, plan: &ResourceSchedule, dt: &[f64]) -> Vec<f6
         .collect()
 }
 
-fn own_cost(resource: &Resource, plan: &ResourceSchedule, dt: &[f64]) -> f64 {
+/// CNY for its energy and wear, less what is fed in and what is left at the end.
+pub(crate) fn own_cost(resource: &Resource, plan: &ResourceSchedule, dt: &[f64]) -> f64 {
     let flow: f64 = (0..dt.len())
         .map(|t| {
             let drawn = resource.energy_price[t] * plan.charge_kw[t];

@@ -1,7 +1,8 @@
 //! The solver to use: a schedule at any moment, the best one given time.
 
+use crate::apart::find_apart;
 use crate::aside::drop_aside;
-use crate::fast::{Begin, End, Found, find, is_large};
+use crate::fast::{Begin, End, Found, is_large};
 use crate::finish::{Way, hold_directions, lost_much, repaired};
 use crate::frame::Frame;
 use crate::problem::Problem;
@@ -99,10 +100,10 @@ fn search(
         offer(best, asked, &seen, stop);
         drop_aside(seen, large);
     };
-    let mut found = find(frame, &schedule, begin, stop, &mut look);
+    let mut found = find_apart(frame, &schedule, begin, stop, &mut look);
     if begin == Begin::Near && found.as_ref().is_some_and(|found| found.end == End::Stuck) {
         // It was not as near as it seemed.
-        found = find(frame, &schedule, Begin::Far, stop, &mut look);
+        found = find_apart(frame, &schedule, Begin::Far, stop, &mut look);
     }
     drop_aside(schedule, large);
     let mut found = found?;

@@ -34,6 +34,10 @@ const OFF_LAST: f64 = 1e-5;
 /// Batches that one task takes.
 const TASK: usize = 8;
 
+pub(super) fn tolerance(parallel: bool) -> f64 {
+    if parallel { TOLERANCE } else { FINE }
+}
+
 /// How the method ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -100,6 +104,8 @@ pub(super) struct Interior<'a> {
     /// A lower bound on the optimum, and the cost at the point, without what is fixed.
     pub(super) bound: f64,
     pub(super) cost: f64,
+    /// Prices of the coupling rows that the bound was worked out with.
+    proof: Vec<f64>,
 }
 
 impl<'a> Interior<'a> {
@@ -139,6 +145,7 @@ impl<'a> Interior<'a> {
             iterations: 0,
             bound: f64::NEG_INFINITY,
             cost: f64::INFINITY,
+            proof: vec![0.0; rows],
         }
     }
 
@@ -149,7 +156,7 @@ impl<'a> Interior<'a> {
         }
         self.start(start);
         let mut next_look = LOOK;
-        let tolerance = if self.parallel { TOLERANCE } else { FINE };
+        let tolerance = tolerance(self.parallel);
         let (mut bad, mut digits) = (0, 0);
         let mut step = None;
         for iteration in 0..ITERATIONS {
@@ -346,8 +353,8 @@ impl<'a> Interior<'a> {
         }
     }
 
-    /// Price of a coupling row, CNY for each kW.
+    /// Price of a coupling row in what proves the bound, CNY for each kW.
     pub(super) fn row_price(&self, row: usize) -> f64 {
-        self.coupling.price[row]
+        self.proof[row]
     }
 }

@@ -23,6 +23,7 @@ use program::{Origin, Program};
 pub(crate) struct Found {
     /// Nothing is repaired. Empty after a stop, when there is no time to read it.
     pub(crate) schedule: Vec<ResourceSchedule>,
+    /// Those that prove the bound.
     pub(crate) prices: Prices,
     /// CNY: no schedule is cheaper.
     pub(crate) bound: f64,
@@ -55,6 +56,11 @@ const PARALLEL: usize = 4_000;
 /// Whether several cores are of use.
 pub(crate) fn is_large(problem: &Problem) -> bool {
     problem.resources.len() * problem.horizon() >= PARALLEL
+}
+
+/// Relative gap at which the optimum is found.
+pub(crate) fn tolerance(problem: &Problem) -> f64 {
+    interior::tolerance(is_large(problem))
 }
 
 /// Searches for the optimum from a schedule that keeps all limits. Shows `look` some of the points on the way, in case

@@ -49,7 +49,10 @@ impl Interior<'_> {
         // Any prices bound the optimum once the point is within the ranges that residuals are valued over; the best so
         // far counts. After a stop the sums are not whole.
         if standing.primal_off <= OFF_LAST && !self.asked_to_stop() {
-            self.bound = self.bound.max(bound);
+            if bound > self.bound {
+                self.bound = bound;
+                self.proof.copy_from_slice(&self.coupling.price);
+            }
         }
         standing
     }
