@@ -5,11 +5,13 @@
 //! slope. One pass backwards builds these functions, one forwards reads the schedule off them. (Bellman's principle;
 //! for the merging of slopes see R. T. Rockafellar, *Convex Analysis* (1970), §16.)
 //!
-//! That needs intervals which nothing but stored energy ties together: no ramp and no warranty that can bind, no regulation,
-//! and no price at which charging and discharging at once pays.
+//! That needs intervals which nothing but stored energy ties together: no ramp and no warranty that can bind, no regulation.
+//! Where charging and discharging at once pays, both are done, as in the linear program; [`crate::finish`] says what then.
+
+use std::ops::Range;
 
 use crate::frame::Frame;
-use crate::limits::{net_for_stored_kw, stored_kwh};
+use crate::problem::Resource;
 use crate::reach::{EnergyReach, IMPLIED};
 use crate::score::own_cost;
 use crate::solution::ResourceSchedule;
@@ -18,6 +20,7 @@ use crate::solution::ResourceSchedule;
 pub(crate) struct Alone<'a> {
     frame: &'a Frame<'a>,
     index: usize,
+    power: Vec<Power>,
     /// Least and greatest battery-side energy gained in each interval, kWh.
     gains: Vec<(f64, f64)>,
     /// Least and greatest energy at the end of each interval from which all later limits can be kept, kWh.
@@ -26,10 +29,15 @@ pub(crate) struct Alone<'a> {
     lack: f64,
 }
 
+/// Least and greatest charging and discharging power in an interval, kW. The two are free of each other.
+struct Power {
+    charge: (f64, f64),
+    discharge: (f64, f64),
+}
+
 /// What a resource does alone.
 pub(crate) struct Path {
-    /// Net draw, kW.
-    pub(crate) net_kw: Vec<f64>,
+    pub(crate) schedule: ResourceSchedule,
     /// CNY, what is not met included.
     pub(crate) cost: f64,
 }
@@ -39,6 +47,18 @@ pub(crate) struct Path {
 struct Piece {
     slope: f64,
     length: f64,
+    of: Of,
+}
+
+/// What a piece is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// Energy kept for later.
+    Later,
+    /// Charging given up.
+    Charging,
+    /// Discharging taken up.
+    Discharging,
 }
 
 impl<'a> Alone<'a> {
@@ -62,112 +82,144 @@ impl<'a> Alone<'a> {
         if (1..dt.len()).any(ramps) {
             return None;
         }
-        let exported: f64 = low.iter().zip(dt).map(|(low, dt)| (-low).max(0.0) * dt).sum();
+        let exported: f64 = low
+            .iter()
+            .zip(dt)
+            .map(|(low, dt)| (-low).max(0.0) * dt)
+            .sum();
         if exported > limits.throughput_kwh + IMPLIED {
             return None;
         }
-        let gain = |net: f64, dt: f64| stored_kwh(resource, net, dt);
-        let ends = low.iter().zip(&high).zip(dt);
-        let gains: Vec<(f64, f64)> = ends
-            .map(|((&low, &high), &dt)| (gain(low, dt), gain(high.max(low), dt)))
-            .collect();
-        let (energy, lack) = within(&gains, &limits.energy_max_kwh, &resource.energy_min_kwh);
-        Some(Self {
+        let mut alone = Self {
             frame,
             index,
-            gains,
-            energy,
-            lack,
-        })
+            power: (low.iter().zip(&high))
+                .map(|(&low, &high)| Power {
+                    charge: (low.max(0.0), high.max(0.0)),
+                    discharge: ((-high).max(0.0), (-low).max(0.0)),
+                })
+                .collect(),
+            gains: Vec::new(),
+            energy: Vec::new(),
+            lack: 0.0,
+        };
+        let powers = alone.power.iter().zip(dt);
+        let gains = powers.map(|(power, &dt)| {
+            let least = alone.gained(power.charge.0, power.discharge.1, dt);
+            let most = alone.gained(power.charge.1, power.discharge.0, dt);
+            (least, most)
+        });
+        alone.gains = gains.collect();
+        (alone.energy, alone.lack) = within(
+            &alone.gains,
+            &limits.energy_max_kwh,
+            &resource.energy_min_kwh,
+        );
+        Some(alone)
     }
 
     /// Its cheapest schedule when energy costs, and earns, so much more than its own prices, CNY/kWh. `None` where such prices
-    /// make it pay to charge and discharge at once, or to fall short of what could be met.
+    /// make it pay to fall short of what could be met.
     pub(crate) fn cheapest(&self, more: impl Fn(usize) -> f64) -> Option<Path> {
         let horizon = self.gains.len();
         let slopes: Vec<(f64, f64)> = (0..horizon).map(|t| self.slopes(t, more(t))).collect();
-        let resource = &self.frame.problem.resources[self.index];
-        if self.pays_to_do_both(&slopes) || self.pays_to_lack(&slopes) {
+        if self.pays_to_lack(&slopes) {
             return None;
         }
         // What is to come costs, by energy at the end of each interval: pieces from the least energy on.
         let mut pieces: Vec<Piece> = Vec::with_capacity(horizon * (horizon + 3));
         let (least, most) = self.energy[horizon - 1];
         pieces.push(Piece {
-            slope: -resource.terminal_value,
+            slope: -self.resource().terminal_value,
             length: most - least,
+            of: Of::Later,
         });
-        let mut of = vec![(0, 1); horizon];
+        let mut ranges = vec![0..1; horizon];
         for t in (1..horizon).rev() {
             let begin = pieces.len();
-            let (least, _) = self.energy[t];
             let (keep_from, keep_to) = self.energy[t - 1];
-            let mut at = least - self.gains[t].1;
-            let (from, to) = of[t];
-            merge(from..to, &mut pieces, self.choices(t, slopes[t]), |pieces, piece, _| {
+            let mut at = self.energy[t].0 - self.most_gained(t);
+            let mut merged = Merged::new(ranges[t].clone(), self.choices(t, slopes[t]));
+            while at < keep_to
+                && let Some(piece) = merged.next(&pieces)
+            {
                 let (from, to) = (at.max(keep_from), (at + piece.length).min(keep_to));
                 at += piece.length;
                 if to > from {
                     pieces.push(Piece {
-                        slope: piece.slope,
                         length: to - from,
+                        of: Of::Later,
+                        ..piece
                     });
                 }
-                at < keep_to
-            });
-            of[t - 1] = (begin, pieces.len());
+            }
+            ranges[t - 1] = begin..pieces.len();
         }
-        Some(self.walk(&mut pieces, &of, &slopes, more))
+        let schedule = self.walk(&pieces, &ranges, &slopes);
+        let problem = self.frame.problem;
+        let hours = problem.intervals_h.iter().enumerate();
+        let paid_more: f64 = hours.map(|(t, dt)| more(t) * schedule.net_kw(t) * dt).sum();
+        let unmet = problem.penalties.unmet_energy * self.lack;
+        let own = own_cost(self.resource(), &schedule, &problem.intervals_h);
+        Some(Path {
+            schedule,
+            cost: own + paid_more + unmet,
+        })
     }
 
     /// Forwards: in each interval the split between power now and energy later at which both cost the same.
     fn walk(
         &self,
-        pieces: &mut Vec<Piece>,
-        of: &[(usize, usize)],
+        pieces: &[Piece],
+        ranges: &[Range<usize>],
         slopes: &[(f64, f64)],
-        more: impl Fn(usize) -> f64,
-    ) -> Path {
-        let problem = self.frame.problem;
-        let resource = &problem.resources[self.index];
-        let mut stored = 0.0;
-        let mut schedule = ResourceSchedule::zero(self.gains.len());
-        let mut net_kw = vec![0.0; self.gains.len()];
-        let mut paid_more = 0.0;
-        for (t, &dt) in problem.intervals_h.iter().enumerate() {
+    ) -> ResourceSchedule {
+        let resource = self.resource();
+        let mut schedule = ResourceSchedule::zero(self.power.len());
+        let mut stored = 0.0_f64;
+        for (t, &dt) in self.frame.problem.intervals_h.iter().enumerate() {
             let (least, most) = self.energy[t];
-            let (low, high) = self.gains[t];
             // With all power that there is now, energy would be the least; from there on, who is cheaper gives way first.
-            let mut left = stored - (least - high);
-            let mut later = 0.0;
-            let (from, to) = of[t];
-            merge(from..to, pieces, self.choices(t, slopes[t]), |_, piece, is_later| {
-                let part = piece.length.min(left.max(0.0));
+            let mut left = (stored - (least - self.most_gained(t))).max(0.0);
+            let (mut charged, mut discharged) = (self.power[t].charge.1, self.power[t].discharge.0);
+            let mut merged = Merged::new(ranges[t].clone(), self.choices(t, slopes[t]));
+            while left > 0.0
+                && let Some(piece) = merged.next(pieces)
+            {
+                let part = piece.length.min(left);
                 left -= part;
-                if is_later {
-                    later += part;
+                match piece.of {
+                    Of::Later => {}
+                    Of::Charging => charged -= part / (resource.charge_efficiency * dt),
+                    Of::Discharging => discharged += part * resource.discharge_efficiency / dt,
                 }
-                left > 0.0
-            });
-            let gain = (least + later).min(most) - stored;
-            let gain = gain.max(low).min(high);
-            stored += gain;
-            let net = net_for_stored_kw(resource, gain, dt);
-            net_kw[t] = net;
-            schedule.charge_kw[t] = net.max(0.0);
-            schedule.discharge_kw[t] = (-net).max(0.0);
-            paid_more += more(t) * net * dt;
+            }
+            charged = charged.max(self.power[t].charge.0);
+            discharged = discharged.min(self.power[t].discharge.1);
+            schedule.charge_kw[t] = charged;
+            schedule.discharge_kw[t] = discharged;
+            stored += self.gained(charged, discharged, dt);
+            stored = stored.max(least).min(most);
         }
-        let unmet = problem.penalties.unmet_energy * self.lack;
-        Path {
-            cost: own_cost(resource, &schedule, &problem.intervals_h) + paid_more + unmet,
-            net_kw,
-        }
+        schedule
+    }
+
+    fn resource(&self) -> &'a Resource {
+        &self.frame.problem.resources[self.index]
+    }
+
+    fn gained(&self, charge_kw: f64, discharge_kw: f64, dt: f64) -> f64 {
+        let resource = self.resource();
+        (charge_kw * resource.charge_efficiency - discharge_kw / resource.discharge_efficiency) * dt
+    }
+
+    fn most_gained(&self, t: usize) -> f64 {
+        self.gains[t].1
     }
 
     /// What a battery-side kWh costs to charge, and earns when discharged, CNY.
     fn slopes(&self, t: usize, more: f64) -> (f64, f64) {
-        let resource = &self.frame.problem.resources[self.index];
+        let resource = self.resource();
         let charge = (resource.energy_price[t] + more) / resource.charge_efficiency;
         let earned = resource.feed_in_price[t] - resource.wear + more;
         (charge, earned * resource.discharge_efficiency)
@@ -175,28 +227,31 @@ impl<'a> Alone<'a> {
 
     /// An interval's choice of energy gained, from the greatest to the least: what giving it up costs, for each kWh. Slopes rise.
     fn choices(&self, t: usize, (charge, discharge): (f64, f64)) -> [Piece; 2] {
-        let (low, high) = self.gains[t];
-        let (charged, discharged) = (high - low.max(0.0), high.min(0.0) - low);
-        let piece = |slope: f64, length: f64, other: f64| Piece {
-            slope: if length > 0.0 { -slope } else { -other },
-            length: length.max(0.0),
+        let Power {
+            charge: (least_charge, most_charge),
+            discharge: (least_discharge, most_discharge),
+        } = self.power[t];
+        let dt = self.frame.problem.intervals_h[t];
+        let charging = Piece {
+            slope: -charge,
+            length: self.gained(most_charge - least_charge, 0.0, dt),
+            of: Of::Charging,
         };
-        [
-            piece(charge, charged, discharge),
-            piece(discharge, discharged, charge),
-        ]
-    }
-
-    fn pays_to_do_both(&self, slopes: &[(f64, f64)]) -> bool {
-        let both = |((charge, discharge), (low, high)): (&(f64, f64), &(f64, f64))| {
-            *low < 0.0 && *high > 0.0 && discharge > charge
+        let discharging = Piece {
+            slope: -discharge,
+            length: -self.gained(0.0, most_discharge - least_discharge, dt),
+            of: Of::Discharging,
         };
-        slopes.iter().zip(&self.gains).any(both)
+        if discharging.slope < charging.slope {
+            [discharging, charging]
+        } else {
+            [charging, discharging]
+        }
     }
 
     /// Whether the penalty for what is not met could be worth paying: meeting one kWh more can take one more before each need.
     fn pays_to_lack(&self, slopes: &[(f64, f64)]) -> bool {
-        let resource = &self.frame.problem.resources[self.index];
+        let resource = self.resource();
         let needs = resource.energy_min_kwh.iter();
         let needs = needs.map(|need| f64::from(u8::from(need.is_finite())));
         let (mut least, mut most) = (resource.terminal_value, resource.terminal_value);
@@ -208,32 +263,37 @@ impl<'a> Alone<'a> {
     }
 }
 
-/// Merges the pieces of what is to come with an interval's choices, by slope; at the same slope what is to come goes first,
-/// which charges now. `take` gets each and whether it is one of what is to come, until it has enough.
-fn merge(
-    range: std::ops::Range<usize>,
-    pieces: &mut Vec<Piece>,
+/// Pieces of what is to come and an interval's choices, merged by slope. At the same slope what is to come goes first, which
+/// charges now.
+struct Merged {
+    later: Range<usize>,
     choices: [Piece; 2],
-    mut take: impl FnMut(&mut Vec<Piece>, Piece, bool) -> bool,
-) {
-    let (mut at, mut choice) = (range.start, 0);
-    loop {
-        let later = (at < range.end).then(|| pieces[at]);
-        let now = choices.get(choice).copied();
-        let (piece, is_later) = match (later, now) {
-            (Some(later), Some(now)) if later.slope <= now.slope => (later, true),
-            (_, Some(now)) => (now, false),
-            (Some(later), None) => (later, true),
-            (None, None) => return,
+    choice: usize,
+}
+
+impl Merged {
+    fn new(later: Range<usize>, choices: [Piece; 2]) -> Self {
+        Self {
+            later,
+            choices,
+            choice: 0,
+        }
+    }
+
+    /// `pieces` holds those of what is to come.
+    fn next(&mut self, pieces: &[Piece]) -> Option<Piece> {
+        let now = self.choices.get(self.choice);
+        let later = (!self.later.is_empty()).then(|| &pieces[self.later.start]);
+        let is_later = match (later, now) {
+            (Some(later), Some(now)) => later.slope <= now.slope,
+            (later, _) => later.is_some(),
         };
         if is_later {
-            at += 1;
-        } else {
-            choice += 1;
+            self.later.start += 1;
+            return later.copied();
         }
-        if !take(pieces, piece, is_later) {
-            return;
-        }
+        self.choice += 1;
+        now.copied()
     }
 }
 

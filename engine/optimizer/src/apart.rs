@@ -119,7 +119,7 @@ fn touched(
 ) -> Option<Vec<bool>> {
     let problem = frame.problem;
     let moved = |i: usize, t: usize| match &planned[i] {
-        Some(planned) => (planned.path.net_kw[t], 0.0, 0.0),
+        Some(planned) => (planned.path.schedule.net_kw(t), 0.0, 0.0),
         None => {
             let plan = &schedule[i];
             (plan.net_kw(t), plan.up_kw[t], plan.down_kw[t])
@@ -148,8 +148,7 @@ fn touched(
             ..
         } = requirement
         {
-            let over =
-                |t: usize| base[*node][t] + net[*node][t] > ceiling_kw[t] - TOUCHES_KW;
+            let over = |t: usize| base[*node][t] + net[*node][t] > ceiling_kw[t] - TOUCHES_KW;
             touched[*node] |= *peak_price > 0.0 || (0..problem.horizon()).any(over);
         }
     }
@@ -174,14 +173,16 @@ fn find_rest(
     stop: &Stop<'_>,
     look: &mut (impl FnMut(Vec<ResourceSchedule>) + Send),
 ) -> Option<Found> {
-    let rest: Vec<usize> = (0..planned.len()).filter(|&i| planned[i].is_none()).collect();
+    let rest: Vec<usize> = (0..planned.len())
+        .filter(|&i| planned[i].is_none())
+        .collect();
     let problem = problem_of(frame.problem, planned, &rest);
     let part = frame.part(&problem, &rest);
     let from: Vec<ResourceSchedule> = rest.iter().map(|&i| schedule[i].clone()).collect();
     let whole = |seen: Vec<ResourceSchedule>| -> Vec<ResourceSchedule> {
         let mut seen = seen.into_iter();
         let plan = |planned: &Option<Planned<'_>>| match planned {
-            Some(planned) => drawing(&planned.path),
+            Some(planned) => planned.path.schedule.clone(),
             None => seen.next().expect("one for each of the others"),
         };
         planned.iter().map(plan).collect()
@@ -194,22 +195,13 @@ fn find_rest(
     Some(found)
 }
 
-fn drawing(path: &Path) -> ResourceSchedule {
-    let horizon = path.net_kw.len();
-    ResourceSchedule {
-        charge_kw: path.net_kw.iter().map(|kw| kw.max(0.0)).collect(),
-        discharge_kw: path.net_kw.iter().map(|kw| (-kw).max(0.0)).collect(),
-        ..ResourceSchedule::zero(horizon)
-    }
-}
-
 /// The problem of some resources, with what the others draw as base load.
 fn problem_of(whole: &Problem, planned: &[Option<Planned<'_>>], rest: &[usize]) -> Problem {
     let mut nodes = whole.nodes.clone();
     for (resource, planned) in whole.resources.iter().zip(planned) {
         if let (Some(node), Some(planned)) = (resource.node, planned) {
-            let base = nodes[node].base_kw.iter_mut().zip(&planned.path.net_kw);
-            base.for_each(|(base, kw)| *base += kw);
+            let base = nodes[node].base_kw.iter_mut().enumerate();
+            base.for_each(|(t, base)| *base += planned.path.schedule.net_kw(t));
         }
     }
     let mut place = vec![None; planned.len()];
@@ -253,9 +245,13 @@ fn saved(
             return Some(0.0);
         }
         let path = &planned.path;
-        let paid: f64 = (0..dt.len()).map(|t| more[t] * path.net_kw[t] * dt[t]).sum();
+        let paid: f64 = (0..dt.len())
+            .map(|t| more[t] * path.schedule.net_kw(t) * dt[t])
+            .sum();
         let least = planned.alone.cheapest(|t| more[t]);
-        Some(least.map_or(f64::INFINITY, |least| (path.cost + paid - least.cost).max(0.0)))
+        Some(least.map_or(f64::INFINITY, |least| {
+            (path.cost + paid - least.cost).max(0.0)
+        }))
     };
     let all = 0..planned.len();
     if is_large(frame.problem) {
@@ -281,7 +277,10 @@ fn above(frame: &Frame<'_>, prices: &Prices) -> Vec<Vec<f64>> {
     for &node in frame.forest.upwards.iter().rev() {
         if let Some(parent) = frame.problem.nodes[node].parent {
             let row = std::mem::take(&mut above[parent]);
-            above[node].iter_mut().zip(&row).for_each(|(sum, price)| *sum += price);
+            above[node]
+                .iter_mut()
+                .zip(&row)
+                .for_each(|(sum, price)| *sum += price);
             above[parent] = row;
         }
     }
@@ -294,7 +293,12 @@ fn priced(frame: &Frame<'_>, prices: &Prices, saved: &[f64]) -> Vec<bool> {
     let mut binds: Vec<bool> = prices
         .nodes
         .iter()
-        .map(|node| node.import.iter().chain(&node.export).any(|price| *price > LEAST_PRICE))
+        .map(|node| {
+            node.import
+                .iter()
+                .chain(&node.export)
+                .any(|price| *price > LEAST_PRICE)
+        })
         .collect();
     for (requirement, prices) in frame.problem.requirements.iter().zip(&prices.requirements) {
         if let Requirement::PeakShaving { node, .. } = requirement {

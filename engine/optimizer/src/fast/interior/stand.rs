@@ -48,11 +48,10 @@ impl Interior<'_> {
             standing.cost - standing.complementarity + standing.primal_slack - standing.dual_slack;
         // Any prices bound the optimum once the point is within the ranges that residuals are valued over; the best so
         // far counts. After a stop the sums are not whole.
-        if standing.primal_off <= OFF_LAST && !self.asked_to_stop() {
-            if bound > self.bound {
-                self.bound = bound;
-                self.proof.copy_from_slice(&self.coupling.price);
-            }
+        let counts = standing.primal_off <= OFF_LAST && !self.asked_to_stop();
+        if counts && bound > self.bound {
+            self.bound = bound;
+            self.proof.copy_from_slice(&self.coupling.price);
         }
         standing
     }
