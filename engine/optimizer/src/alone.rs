@@ -8,6 +8,8 @@
 //! That needs intervals which nothing but stored energy ties together: no ramp and no warranty that can bind, no regulation.
 //! Where charging and discharging at once pays, both are done, as in the linear program; [`crate::finish`] says what then.
 
+mod directions;
+
 use std::ops::Range;
 
 use crate::frame::Frame;
@@ -320,4 +322,132 @@ fn within(gains: &[(f64, f64)], caps: &[f64], needs: &[f64]) -> (Vec<(f64, f64)>
         (low, most)
     });
     (energy.collect(), lack)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::{Penalties, Problem};
+
+    /// A battery of 10 kWh, half full, that charges and discharges with 4 kW and loses a tenth each way; hours.
+    fn battery(energy_price: Vec<f64>) -> Problem {
+        let horizon = energy_price.len();
+        Problem {
+            intervals_h: vec![1.0; horizon],
+            resources: vec![Resource {
+                node: None,
+                charge_max_kw: vec![4.0; horizon],
+                discharge_max_kw: vec![4.0; horizon],
+                power_min_kw: vec![f64::NEG_INFINITY; horizon],
+                power_max_kw: vec![f64::INFINITY; horizon],
+                energy_min_kwh: vec![-5.0; horizon],
+                energy_max_kwh: vec![5.0; horizon],
+                charge_efficiency: 0.9,
+                discharge_efficiency: 0.9,
+                initial_power_kw: 0.0,
+                ramp_kw_per_h: f64::INFINITY,
+                throughput_max_kwh: f64::INFINITY,
+                feed_in_price: energy_price.clone(),
+                energy_price,
+                wear: 0.0,
+                terminal_value: 0.0,
+                regulates: false,
+            }],
+            nodes: vec![],
+            requirements: vec![],
+            penalties: Penalties::default(),
+        }
+    }
+
+    fn net(problem: &Problem, more: f64) -> (Vec<f64>, f64) {
+        let frame = Frame::new(problem);
+        let alone = Alone::new(&frame, 0).expect("nothing ties its intervals together");
+        let path = alone.cheapest(|_| more).expect("nothing is short");
+        let net = (0..problem.horizon()).map(|t| path.schedule.net_kw(t));
+        (net.collect(), path.cost)
+    }
+
+    #[track_caller]
+    fn assert_path(found: (Vec<f64>, f64), net: &[f64], cost: f64) {
+        for (found, expected) in found.0.iter().zip(net) {
+            assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+        }
+        assert!((found.1 - cost).abs() < 1e-9, "{} {cost}", found.1);
+    }
+
+    #[test]
+    fn it_buys_where_that_is_worth_the_losses() {
+        // 3.6 kWh are stored for 4 × 0.2; 8.6 are left to sell, of which the hour at 1 takes 4 / 0.9 and the one at 0.5 the rest.
+        let rest = (5.0 + 3.6 - 4.0 / 0.9) * 0.9;
+        assert_path(
+            net(&battery(vec![0.2, 1.0, 0.5]), 0.0),
+            &[4.0, -4.0, -rest],
+            0.8 - 4.0 - rest * 0.5,
+        );
+        // 0.9 is not worth buying at 0.8: 0.9 × 0.81 < 0.8. What is there is sold where it earns most.
+        assert_path(
+            net(&battery(vec![0.8, 0.9]), 0.0),
+            &[-0.5, -4.0],
+            -0.5 * 0.8 - 4.0 * 0.9,
+        );
+    }
+
+    #[test]
+    fn a_price_above_counts_like_its_own() {
+        // At 0.1 more, drawing costs 0.3 and selling earns 1.1 and 0.6: the same schedule.
+        let (schedule, cost) = net(&battery(vec![0.2, 1.0, 0.5]), 0.0);
+        let more: f64 = schedule.iter().map(|kw| kw * 0.1).sum();
+        assert_path(
+            net(&battery(vec![0.2, 1.0, 0.5]), 0.1),
+            &schedule,
+            cost + more,
+        );
+    }
+
+    #[test]
+    fn what_is_needed_comes_first_and_what_cannot_be_is_paid_for() {
+        let mut problem = battery(vec![1.0, 0.5, 0.1]);
+        // 3.6 kWh after two hours: the second is cheaper. Then all the rest is cheap to fill, and worth nothing.
+        problem.resources[0].energy_min_kwh = vec![0.0, 3.6, 3.6];
+        problem.resources[0].energy_max_kwh = vec![5.0; 3];
+        assert_path(net(&problem, 0.0), &[0.0, 4.0, 0.0], 2.0);
+        // 9 kWh after two hours are 1.8 more than can be; both hours are full.
+        problem.resources[0].energy_min_kwh = vec![0.0, 9.0, 9.0];
+        problem.resources[0].energy_max_kwh = vec![20.0; 3];
+        assert_path(net(&problem, 0.0), &[4.0, 4.0, 0.0], 6.0 + 1_800.0);
+    }
+
+    #[test]
+    fn a_ramp_a_warranty_or_a_small_penalty_tie_intervals_together() {
+        let plain = battery(vec![0.2, 1.0, 0.5]);
+        let alone = |problem: &Problem| {
+            let frame = Frame::new(problem);
+            Alone::new(&frame, 0).is_some_and(|alone| alone.cheapest(|_| 0.0).is_some())
+        };
+        assert!(alone(&plain));
+        let mut ramped = plain.clone();
+        ramped.resources[0].ramp_kw_per_h = 5.0;
+        assert!(!alone(&ramped));
+        let mut worn = plain.clone();
+        worn.resources[0].throughput_max_kwh = 6.0;
+        assert!(!alone(&worn));
+        let mut cheap = plain;
+        cheap.penalties.unmet_energy = 1.0;
+        assert!(!alone(&cheap));
+    }
+
+    #[test]
+    fn of_two_ways_the_one_that_pays_is_chosen() {
+        // Feeding in is subsidised: buying at 0.2 to sell at 3 pays at every hour, and both at once would.
+        let mut problem = battery(vec![0.2; 4]);
+        problem.resources[0].wear = -3.0;
+        problem.resources[0].terminal_value = 0.5;
+        let frame = Frame::new(&problem);
+        let alone = Alone::new(&frame, 0).expect("nothing ties its intervals together");
+        let charges = alone.charges(|_| 0.0);
+        // 5 kWh are there and 4.44 go in an hour; 3.6 come in one. Two hours of each is the best that can be.
+        assert_eq!(charges.iter().filter(|charges| **charges).count(), 2);
+        let both = alone.cheapest(|_| 0.0).expect("nothing is short").schedule;
+        assert!(both.charge_kw[0].min(both.discharge_kw[0]) > 0.0);
+    }
 }

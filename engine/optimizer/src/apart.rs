@@ -233,7 +233,7 @@ fn saved(
     prices: &Prices,
     stop: &Stop<'_>,
 ) -> Option<Vec<f64>> {
-    let above = above(frame, prices);
+    let above = prices_above(frame, prices);
     let dt = &frame.problem.intervals_h;
     let one = |i: usize| -> Option<f64> {
         stop.go_on_at(i)?;
@@ -262,7 +262,7 @@ fn saved(
 }
 
 /// For each node what drawing below it costs in each interval because of limits and ceilings at it and above, CNY/kWh.
-fn above(frame: &Frame<'_>, prices: &Prices) -> Vec<Vec<f64>> {
+pub(crate) fn prices_above(frame: &Frame<'_>, prices: &Prices) -> Vec<Vec<f64>> {
     let own = prices.nodes.iter().map(|node| {
         let pairs = node.import.iter().zip(&node.export);
         pairs.map(|(import, export)| import - export).collect()
@@ -311,3 +311,6 @@ fn priced(frame: &Frame<'_>, prices: &Prices, saved: &[f64]) -> Vec<bool> {
     }
     priced
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! From a solver's raw schedule to a solution that keeps every hard limit.
 
+use crate::alone::Alone;
+use crate::apart::prices_above;
 use crate::aside::drop_aside;
 use crate::fast::is_large;
 use crate::frame::Frame;
@@ -82,6 +84,39 @@ pub(crate) enum Way {
 
 impl Way {
     pub(crate) const ALL: [Self; 2] = [Self::Net, Self::Discharge];
+}
+
+/// The same problem with resources that charge and discharge at once held, each, to what would be cheapest for it alone at the
+/// prices found. `None` if one of them cannot be planned alone, or there is none.
+pub(crate) fn choose_directions<'a>(
+    frame: &Frame<'a>,
+    schedule: &[ResourceSchedule],
+    prices: &Prices,
+) -> Option<Frame<'a>> {
+    let above = prices_above(frame, prices);
+    let mut one_way = frame.clone();
+    let mut any = false;
+    for (i, plan) in schedule.iter().enumerate() {
+        let pairs = plan.charge_kw.iter().zip(&plan.discharge_kw);
+        if pairs.fold(0.0_f64, |most, (one, other)| most.max(one.min(*other))) <= BOTH_KW {
+            continue;
+        }
+        any = true;
+        let node = frame.problem.resources[i].node;
+        let charges = Alone::new(frame, i)?.charges(|t| node.map_or(0.0, |node| above[node][t]));
+        let limits = &mut one_way.limits[i];
+        for (t, charges) in charges.into_iter().enumerate() {
+            if limits.reach_low_kw[t] >= 0.0 || limits.reach_high_kw[t] <= 0.0 {
+                continue;
+            }
+            if charges {
+                limits.reach_low_kw[t] = 0.0;
+            } else {
+                limits.reach_high_kw[t] = 0.0;
+            }
+        }
+    }
+    any.then_some(one_way)
 }
 
 /// The same problem with resources that charge and discharge at once held to one direction; `None` if none does.

@@ -3,7 +3,7 @@
 use crate::apart::find_apart;
 use crate::aside::drop_aside;
 use crate::fast::{Begin, End, Found, is_large};
-use crate::finish::{Way, hold_directions, lost_much, repaired};
+use crate::finish::{Way, choose_directions, hold_directions, lost_much, repaired};
 use crate::frame::Frame;
 use crate::problem::Problem;
 use crate::rules::solve_frame;
@@ -18,8 +18,9 @@ use crate::validate::{ProblemError, schedules, validate};
 /// back. There always is one: the rules' schedule is made first, whatever `stop` says.
 ///
 /// A plan that charges and discharges at once (a subsidy or a negative price can make that pay, and burning energy can
-/// make room under a limit) cannot be carried out. It is netted; where that costs anything, the program is solved
-/// twice more with each such resource and interval held to one direction, and the best counts.
+/// make room under a limit) cannot be carried out. It is netted; where that costs anything, the program is solved once
+/// more with each such resource held, in each interval, to the direction that is cheapest for it at the prices found (where
+/// ramps, a warranty or regulation tie its intervals together: twice more, with all of them held one way), and the best counts.
 ///
 /// [`Solution::status`] tells how it ended. After [`Status::Stalled`], a try of [`crate::reference::solve`] may be worth
 /// its time.
@@ -63,13 +64,18 @@ fn improve(
         return best;
     };
     if first.end == End::Optimal && lost_much(best.objective, first.bound) {
-        for way in Way::ALL {
+        let ways: Vec<Frame<'_>> = match choose_directions(frame, &first.schedule, &first.prices) {
+            Some(chosen) => vec![chosen],
+            None => Way::ALL
+                .into_iter()
+                .filter_map(|way| hold_directions(frame, &first.schedule, way))
+                .collect(),
+        };
+        for one_way in ways {
             if stop.now() {
                 break;
             }
-            if let Some(one_way) = hold_directions(frame, &first.schedule, way) {
-                search(&one_way, frame, Begin::Near, &mut best, stop);
-            }
+            search(&one_way, frame, Begin::Near, &mut best, stop);
         }
     }
     best.gap = (best.objective - first.bound).max(0.0);
