@@ -150,8 +150,12 @@ impl Load {
         if self.required == 0 || self.stay_ms <= window_ms {
             return self.required;
         }
-        let busy = i128::from((window_ms - self.spare_ms).clamp(0, window_ms));
-        let mean = i128::from(self.charge) * busy / i128::from(window_ms);
+        let busy = (window_ms - self.spare_ms).clamp(0, window_ms);
+        // Asked dozens of times for each pile: wide numbers only where narrow ones are too short.
+        if let Some(product) = self.charge.checked_mul(busy) {
+            return product / window_ms;
+        }
+        let mean = i128::from(self.charge) * i128::from(busy) / i128::from(window_ms);
         i64::try_from(mean).unwrap_or(self.charge)
     }
 }

@@ -2,20 +2,19 @@
 //! doubt about what is read. What comes out is a session as any other: whoever keeps it keeps those.
 
 mod book;
+mod presence;
 mod warranty;
 mod watch;
 mod wishes;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
-use foldhash::quality::RandomState;
-use vpp_core::{
-    Energy, Power, ReservationId, ReservationState, Session, Station, Timestamp, VehicleId,
-};
+use vpp_core::{Energy, Power, ReservationId, ReservationState, Session, Station, Timestamp};
 
 use crate::site::{PileReading, PileSetpoint};
+use presence::Presence;
 use watch::Watch;
 
 pub use book::Book;
@@ -23,10 +22,6 @@ pub use book::Book;
 pub(crate) use book::REMEMBERED;
 pub use warranty::{Guard, Used, Warranties, Warranty};
 
-/// A vehicle that was seen elsewhere so shortly before is at two piles.
-const SAME_TIME: TimeDelta = TimeDelta::seconds(10);
-/// So long it is not trusted.
-const DOUBTED: TimeDelta = TimeDelta::minutes(1);
 /// A vehicle that does not show in the readings for so long has left: before the agreed departure a pile may be out of reach for a
 /// while.
 const GONE_BEFORE: TimeDelta = TimeDelta::minutes(5);
@@ -57,19 +52,9 @@ pub struct Desk {
     book: Arc<Mutex<Book>>,
     guard: Arc<Mutex<Guard>>,
     watches: BTreeMap<(usize, u32), Watched>,
-    /// Looked up for each pile at each look; nothing depends on its order.
-    places: HashMap<VehicleId, Place, RandomState>,
-    /// By station and pile: since when somebody stands there.
-    stands: Vec<Vec<Option<Stand>>>,
+    presence: Presence,
     swept_at: Option<Timestamp>,
     doubts: Doubts,
-}
-
-#[derive(Debug)]
-struct Stand {
-    since: Timestamp,
-    seen_at: Timestamp,
-    vehicle: Option<VehicleId>,
 }
 
 #[derive(Debug)]
@@ -77,13 +62,6 @@ struct Watched {
     reservation: ReservationId,
     watch: Watch,
     seen_at: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    at: (usize, u32),
-    seen_at: Timestamp,
-    doubted_until: Timestamp,
 }
 
 impl Desk {
@@ -94,8 +72,7 @@ impl Desk {
             book,
             guard,
             watches: BTreeMap::new(),
-            places: HashMap::default(),
-            stands: Vec::new(),
+            presence: Presence::default(),
             swept_at: None,
             doubts: Doubts::default(),
         }
@@ -154,26 +131,18 @@ impl Desk {
                 self.doubts.bad_sessions += 1;
                 reading.session = at_rest(&reading.session);
             }
-            let vehicle = reading.vehicle.clone();
-            let doubted = vehicle.is_some_and(|vehicle| {
-                place(&mut self.places, vehicle, (index, reading.pile), now)
-            });
-            if doubted {
+            let at = (index, reading.pile);
+            let seen = self.presence.see(at, reading.vehicle.as_ref(), now);
+            if seen.doubled {
                 self.doubts.doubled_vehicles += 1;
             }
             guard.observe(&reading, station, now);
-            let since = stand(
-                &mut self.stands,
-                (index, reading.pile),
-                reading.vehicle.as_ref(),
-                now,
-            );
             let wished = attend(
                 &mut self.watches,
                 &mut book,
                 (index, station),
                 &reading,
-                since,
+                seen.since,
                 now,
             );
             if let Some(wished) = wished {
@@ -182,7 +151,7 @@ impl Desk {
             if let Some(limits) = guard.limits(&reading, now) {
                 reading.session = warranty::limited(&reading.session, &limits, station, lease);
             }
-            if doubted {
+            if seen.doubled {
                 reading.session = undischarged(reading.session);
             }
             out.push(reading);
@@ -264,43 +233,13 @@ impl Desk {
             .collect();
         lock(&self.book).sweep(now, |id| watched.contains(id));
         lock(&self.guard).sweep(now);
-        self.places
-            .retain(|_, place| now - place.seen_at < DOUBTED || now < place.doubted_until);
+        self.presence.sweep(now);
     }
 }
 
 /// Whoever panicked while it held the lock left a whole value behind: nothing is taken apart under it.
 pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Notes that somebody stands at a pile; since when.
-fn stand(
-    stands: &mut Vec<Vec<Option<Stand>>>,
-    (station, pile): (usize, u32),
-    vehicle: Option<&VehicleId>,
-    now: Timestamp,
-) -> Timestamp {
-    let new = || Stand {
-        since: now,
-        seen_at: now,
-        vehicle: vehicle.cloned(),
-    };
-    let pile = pile as usize;
-    if stands.len() <= station {
-        stands.resize_with(station + 1, Vec::new);
-    }
-    let stands = &mut stands[station];
-    if stands.len() <= pile {
-        stands.resize_with(pile + 1, || None);
-    }
-    let known = stands[pile].get_or_insert_with(new);
-    let other = vehicle.is_some() && known.vehicle.is_some() && known.vehicle.as_ref() != vehicle;
-    if other || now - known.seen_at > GONE_AFTER {
-        *known = new();
-    }
-    known.seen_at = now;
-    known.since
 }
 
 /// The session as the owner wants it, if the vehicle at the pile, there `since` an instant, has a reservation.
@@ -360,25 +299,6 @@ fn leave(watches: &mut BTreeMap<(usize, u32), Watched>, book: &mut Book, key: (u
         tracing::warn!(reservation = %id, ?promise, ?cause, energy = %violation.energy, "a promise to an owner was not kept");
     }
     book.turn(&watched.reservation, ReservationState::Over, violations);
-}
-
-/// Notes where a vehicle stands; whether it is at two piles.
-fn place(
-    places: &mut HashMap<VehicleId, Place, RandomState>,
-    vehicle: VehicleId,
-    at: (usize, u32),
-    now: Timestamp,
-) -> bool {
-    let known = places.entry(vehicle).or_insert(Place {
-        at,
-        seen_at: now,
-        doubted_until: now,
-    });
-    if known.at != at && now - known.seen_at < SAME_TIME {
-        known.doubted_until = now + DOUBTED;
-    }
-    (known.at, known.seen_at) = (at, now);
-    now < known.doubted_until
 }
 
 /// A session of which nothing is asked.
