@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use rayon::prelude::*;
 use vpp_core::{
-    Acknowledgement, AcknowledgementStatus, AggregatorId, Command, StationId, Telemetry, Timestamp,
+    Acknowledgement, AcknowledgementStatus, AggregatorId, Command, Power, Station, StationId,
+    Telemetry, Timestamp,
 };
 
 use crate::agent::{InForce, StationAgent};
@@ -18,6 +20,9 @@ use crate::stay::{Desk, Doubts};
 
 /// How long a station keeps what it was set while no command is in force: some control periods, or one where they are longer.
 const IDLE_LEASE: TimeDelta = TimeDelta::seconds(10);
+
+/// As many stations are split over their piles faster by one thread than by several.
+const SPLIT_ALONE: usize = 32;
 
 /// What has happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,7 +52,6 @@ pub struct Operator<S> {
     idle_lease: TimeDelta,
     longest_lease: TimeDelta,
     statistics: Statistics,
-    setpoints: Vec<PileSetpoint>,
 }
 
 #[derive(Debug)]
@@ -57,6 +61,20 @@ struct Controlled {
     /// The piles at the last look, with sessions as owners and makers of the vehicles allow.
     readings: Vec<PileReading>,
     looked: bool,
+    /// What is to be split, from a look until it is done.
+    due: Option<(Power, Lease)>,
+    setpoints: Vec<PileSetpoint>,
+    controlled_at: Option<Timestamp>,
+}
+
+impl Controlled {
+    fn split(&mut self, station: &Station, now: Timestamp) {
+        if let Some((setpoint, _)) = self.due {
+            let (readings, setpoints) = (&self.readings, &mut self.setpoints);
+            self.splitter
+                .split(station, setpoint, readings, now, setpoints);
+        }
+    }
 }
 
 impl<S: Sites> Operator<S> {
@@ -83,6 +101,9 @@ impl<S: Sites> Operator<S> {
                 splitter: Splitter::new(),
                 readings: Vec::new(),
                 looked: false,
+                due: None,
+                setpoints: Vec::new(),
+                controlled_at: None,
             });
         }
         Operator {
@@ -94,7 +115,6 @@ impl<S: Sites> Operator<S> {
             index,
             stations,
             statistics: Statistics::default(),
-            setpoints: Vec::new(),
         }
     }
 
@@ -161,6 +181,32 @@ impl<S: Sites> Operator<S> {
     /// Takes a command: decides, sets the station's piles at once if it is accepted, and answers. No answer for a station
     /// that is unknown or out of reach.
     pub fn receive(&mut self, now: Timestamp, command: &Command) -> Option<Acknowledgement> {
+        self.receive_all(now, std::slice::from_ref(command))
+            .pop()
+            .flatten()
+    }
+
+    /// Takes commands that came together; the answer to each.
+    pub fn receive_all(
+        &mut self,
+        now: Timestamp,
+        commands: &[Command],
+    ) -> Vec<Option<Acknowledgement>> {
+        let mut accepted = Vec::with_capacity(commands.len());
+        let answers = commands
+            .iter()
+            .map(|command| self.decide(now, command, &mut accepted))
+            .collect();
+        self.control_stations(now, accepted);
+        answers
+    }
+
+    fn decide(
+        &mut self,
+        now: Timestamp,
+        command: &Command,
+        accepted: &mut Vec<usize>,
+    ) -> Option<Acknowledgement> {
         let Some(&station) = self.index.get(&command.station) else {
             self.statistics.unknown_station += 1;
             return None;
@@ -175,7 +221,7 @@ impl<S: Sites> Operator<S> {
         match acknowledgement.status {
             AcknowledgementStatus::Accepted => {
                 self.statistics.accepted += 1;
-                self.control_station(now, station);
+                accepted.push(station);
             }
             AcknowledgementStatus::Refused => self.statistics.refused += 1,
             AcknowledgementStatus::Expired => self.statistics.expired += 1,
@@ -186,12 +232,23 @@ impl<S: Sites> Operator<S> {
 
     /// Brings the readings up to `now` and sets every station that moved and can be set.
     pub fn control(&mut self, now: Timestamp) {
+        self.advance(now);
+        self.control_others(now);
+    }
+
+    /// Brings the readings up to `now`, and sets nothing yet: for who is about to bring commands for most stations.
+    pub fn advance(&mut self, now: Timestamp) {
         self.sites.advance(now);
-        for station in 0..self.stations.len() {
-            if self.sites.moved(station) {
-                self.control_station(now, station);
-            }
-        }
+    }
+
+    /// Sets every station that moved, can be set, and was not set at this instant already.
+    pub fn control_others(&mut self, now: Timestamp) {
+        let due: Vec<usize> = (0..self.stations.len())
+            .filter(|&station| {
+                self.sites.moved(station) && self.stations[station].controlled_at != Some(now)
+            })
+            .collect();
+        self.control_stations(now, due);
         self.desk.sweep(now);
     }
 
@@ -203,7 +260,7 @@ impl<S: Sites> Operator<S> {
             if !self.sites.reachable(station) || !self.sites.moved(station) {
                 continue;
             }
-            if !self.stations[station].looked {
+            if !self.stations[station].looked || self.stations[station].controlled_at != Some(now) {
                 self.look(now, station);
             }
             reports.push(self.report(now, station));
@@ -247,29 +304,51 @@ impl<S: Sites> Operator<S> {
         (in_force, lease)
     }
 
-    /// Splits what is in force over the station's piles. A station that refuses is left to its own controller.
-    fn control_station(&mut self, now: Timestamp, station: usize) {
-        if !self.sites.reachable(station) {
-            return;
+    /// Splits what is in force over the piles of some stations. A station that refuses is left to its own controller.
+    fn control_stations(&mut self, now: Timestamp, stations: Vec<usize>) {
+        // Vehicles are the desk's, who sees all stations; a station's split is its own.
+        for &station in &stations {
+            if !self.sites.reachable(station) {
+                continue;
+            }
+            let (in_force, lease) = self.look(now, station);
+            self.stations[station].controlled_at = Some(now);
+            if self.sites.refusal(station).is_none() {
+                self.stations[station].due = Some((in_force.setpoint, lease));
+            }
         }
-        let (in_force, lease) = self.look(now, station);
-        if self.sites.refusal(station).is_some() {
-            return;
+        let registered = self.sites.stations();
+        let pairs = self.stations.par_iter_mut().zip(registered);
+        if stations.len() > SPLIT_ALONE {
+            pairs
+                .with_min_len(SPLIT_ALONE)
+                .for_each(|(controlled, station)| controlled.split(station, now));
+        } else {
+            for &station in &stations {
+                self.stations[station].split(&registered[station], now);
+            }
         }
-        let Controlled {
-            splitter, readings, ..
-        } = &mut self.stations[station];
-        let registered = &self.sites.stations()[station];
-        let setpoints = &mut self.setpoints;
-        splitter.split(registered, in_force.setpoint, readings, now, setpoints);
+        for station in stations {
+            self.apply(now, station);
+        }
+    }
+
+    /// Sets the piles of a station to what was split, as far as its vehicles' owners and makers allow.
+    fn apply(&mut self, now: Timestamp, station: usize) {
+        let controlled = &mut self.stations[station];
+        let Some((_, lease)) = controlled.due.take() else {
+            return;
+        };
+        let place = (station, &self.sites.stations()[station]);
+        let (readings, setpoints) = (&controlled.readings, &mut controlled.setpoints);
         let length = lease.valid_until - now;
-        let place = (station, registered);
         let until = self.desk.hold(place, readings, length, now, setpoints);
         // Nobody is charged or discharged beyond a window because we fell silent.
         let lease = Lease {
             valid_until: until.map_or(lease.valid_until, |until| until.min(lease.valid_until)),
             ..lease
         };
-        self.sites.apply(station, &self.setpoints, lease);
+        self.sites
+            .apply(station, &self.stations[station].setpoints, lease);
     }
 }

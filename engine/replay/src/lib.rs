@@ -45,6 +45,8 @@ pub struct Plant<S> {
     counts: Counts,
     before_cycle: Counts,
     faults: Option<Faults<S>>,
+    /// Room for what a step leads to.
+    outputs: Vec<Output>,
 }
 
 /// What has happened since the start.
@@ -107,6 +109,7 @@ impl<S: Sites> Plant<S> {
             counts: Counts::default(),
             before_cycle: Counts::default(),
             faults: None,
+            outputs: Vec::new(),
         };
         for aggregator in fleet.aggregators() {
             plant.request(Request::RegisterAggregator(aggregator.clone()))?;
@@ -184,19 +187,26 @@ impl<S: Sites> Plant<S> {
         if let Some(faults) = &mut self.faults {
             faults.turn(now, &mut self.operators);
         }
+        // Before a cycle, which commands most stations anyhow, only the others are set, and after it.
+        let is_cycle = now >= self.next_cycle;
         let operators = self.operators.par_iter_mut();
-        operators.for_each(|operator| operator.control(now));
+        operators.for_each(|operator| match is_cycle {
+            true => operator.advance(now),
+            false => operator.control(now),
+        });
         self.pass_what_was_held();
         if now >= self.next_report {
             self.next_report = now + self.engine.config().telemetry_period;
             self.report();
         }
-        if now < self.next_cycle {
+        if !is_cycle {
             return None;
         }
         self.before_cycle = self.counts;
         self.next_cycle += self.engine.config().cycle;
         let report = self.step(Input::CycleStarted).report;
+        let operators = self.operators.par_iter_mut();
+        operators.for_each(|operator| operator.control_others(now));
         self.counts.cycles += 1;
         if let Some(report) = &report {
             self.counts.limit_violations += report.limit_violation_count as u64;
@@ -245,10 +255,8 @@ impl<S: Sites> Plant<S> {
         for telemetry in reports {
             self.step(Input::Telemetry(telemetry));
         }
-        for command in commands {
-            if let Some(answer) = self.hand_over(&command) {
-                self.step(answer);
-            }
+        for answer in self.hand_over(commands) {
+            self.step(answer);
         }
     }
 
@@ -306,10 +314,13 @@ impl<S: Sites> Plant<S> {
         let mut stepped = Stepped::default();
         let mut inputs = VecDeque::from([input]);
         let mut first = true;
+        let mut commands = Vec::new();
+        let mut outputs = std::mem::take(&mut self.outputs);
         while let Some(input) = inputs.pop_front() {
-            for output in self.engine.step(self.now, input) {
+            self.engine.step_into(self.now, input, &mut outputs);
+            for output in outputs.drain(..) {
                 match output {
-                    Output::Command(command) => inputs.extend(self.deliver(&command)),
+                    Output::Command(command) => commands.push(command),
                     Output::Solve(request) => {
                         let cycle = request.cycle;
                         let result = self.solve(request.problem);
@@ -332,24 +343,48 @@ impl<S: Sites> Plant<S> {
                 }
             }
             first = false;
+            inputs.extend(self.deliver(std::mem::take(&mut commands)));
         }
+        self.outputs = outputs;
         stepped
     }
 
-    fn deliver(&mut self, command: &Command) -> Option<Input> {
-        self.counts.commands += 1;
-        let held = self
-            .faults
-            .as_mut()
-            .is_some_and(|faults| faults.holds(command));
-        if held { None } else { self.hand_over(command) }
+    /// Commands to those whom they are for; the answers, in the order of the commands.
+    fn deliver(&mut self, mut commands: Vec<Command>) -> Vec<Input> {
+        self.counts.commands += commands.len() as u64;
+        if let Some(faults) = &mut self.faults {
+            commands.retain(|command| !faults.holds(command));
+        }
+        self.hand_over(commands)
     }
 
-    fn hand_over(&mut self, command: &Command) -> Option<Input> {
-        let operator = *self.routes.get(&command.aggregator)?;
-        let answer = self.operators[operator].receive(self.now, command)?;
-        self.counts.acknowledgements += 1;
-        Some(Input::Acknowledgement(answer))
+    fn hand_over(&mut self, commands: Vec<Command>) -> Vec<Input> {
+        if commands.is_empty() {
+            return Vec::new();
+        }
+        let mut sacks = vec![(Vec::new(), Vec::new()); self.operators.len()];
+        let count = commands.len();
+        for (at, command) in commands.into_iter().enumerate() {
+            if let Some(&operator) = self.routes.get(&command.aggregator) {
+                sacks[operator].0.push(at);
+                sacks[operator].1.push(command);
+            }
+        }
+        let now = self.now;
+        let pairs = self.operators.par_iter_mut().zip(sacks);
+        let answered = pairs.map(|(operator, (places, commands))| {
+            let answers = operator.receive_all(now, &commands);
+            places.into_iter().zip(answers).collect::<Vec<_>>()
+        });
+        let answered: Vec<_> = answered.collect();
+        let mut answers = vec![None; count];
+        for (at, answer) in answered.into_iter().flatten() {
+            answers[at] = answer;
+        }
+        let answers = answers.into_iter().flatten();
+        let inputs: Vec<Input> = answers.map(Input::Acknowledgement).collect();
+        self.counts.acknowledgements += inputs.len() as u64;
+        inputs
     }
 
     fn solve(&mut self, problem: Problem) -> Result<Solution, String> {
