@@ -16,6 +16,9 @@ const SAME_TIME: TimeDelta = TimeDelta::seconds(10);
 /// So long it is not trusted.
 const DOUBTED: TimeDelta = TimeDelta::minutes(1);
 
+/// Fewer are not looked through.
+const SWEEP_FROM: usize = 64;
+
 /// A station's number, and the pile's there.
 pub(super) type At = (usize, u32);
 
@@ -26,6 +29,8 @@ pub(super) struct Presence {
     stands: Vec<Vec<Option<Stand>>>,
     /// Nothing depends on its order.
     places: HashMap<VehicleId, Place, RandomState>,
+    /// With how many places known it is next worth to look for those of vehicles that left.
+    sweep_at: usize,
 }
 
 #[derive(Debug)]
@@ -120,8 +125,11 @@ impl Presence {
         doubled
     }
 
-    /// Forgets who was not seen for long.
+    /// Forgets who was not seen for long, once they may be as many as those who are there.
     pub(super) fn sweep(&mut self, now: Timestamp) {
+        if self.places.len() < self.sweep_at {
+            return;
+        }
         let stands = &mut self.stands;
         self.places.retain(|vehicle, place| {
             let stand = holder(stands, place.at, vehicle);
@@ -134,6 +142,7 @@ impl Presence {
             }
             keeps
         });
+        self.sweep_at = 2 * self.places.len() + SWEEP_FROM;
     }
 }
 
@@ -212,8 +221,15 @@ mod tests {
         presence.see((0, 0), Some(&car), at(55));
         presence.sweep(at(60));
         assert_eq!(presence.places.len(), 1);
+        // Nobody looks as long as there are few.
         presence.sweep(at(120));
-        assert!(presence.places.is_empty());
+        assert_eq!(presence.places.len(), 1);
+        for pile in 1..70 {
+            let other = VehicleId::new(format!("b-{pile}")).expect("a name");
+            presence.see((1, pile), Some(&other), at(120));
+        }
+        presence.sweep(at(120));
+        assert_eq!(presence.places.len(), 69);
         // It never left, and is known again where it is.
         assert!(!presence.see((0, 0), Some(&car), at(121)).doubled);
         assert!(presence.see((0, 1), Some(&car), at(122)).doubled);

@@ -65,14 +65,16 @@ impl Flexibility {
     ) -> Flexibility {
         let mut flexibility = Flexibility::default();
         let near = intervals.len().min(MOST_INTERVALS);
+        let spans = intervals.iter().map(|interval| Span::of(interval, now));
+        let spans: Vec<Span> = spans.collect();
         let vehicle = |session| {
             Vehicle::new(station, session, now)
-                .within(intervals)
-                .lossless(station, &intervals[..near])
+                .within(&spans)
+                .lossless(station, &spans[..near])
         };
         let vehicles: Vec<Vehicle> = sessions.iter().map(vehicle).collect();
-        let promised = promised(&vehicles, &intervals[..near]);
-        for (t, interval) in intervals.iter().enumerate() {
+        let promised = promised(&vehicles, &spans[..near]);
+        for (t, span) in spans.iter().enumerate() {
             let (mut up, mut down, mut lower, mut upper) = (0.0, 0.0, 0.0, 0.0);
             if t < near {
                 up = promised.up[t];
@@ -81,15 +83,15 @@ impl Flexibility {
                 upper = promised.upper[t];
             } else {
                 for vehicle in &vehicles {
-                    let (most, least) = vehicle.energy_in(interval);
-                    let bounds = vehicle.stored_at(interval.end());
+                    let (most, least) = vehicle.energy_in(span);
+                    let bounds = vehicle.stored_at(span.end_h);
                     up += most;
                     down += least;
                     lower += bounds.0;
                     upper += bounds.1;
                 }
             }
-            let hours = as_hours(interval.length());
+            let hours = span.end_h - span.start_h;
             let charge = within(up / station.charge_efficiency / hours, station.import_limit);
             let discharge = within(
                 down / station.charge_efficiency / hours,
@@ -125,7 +127,7 @@ fn round_trip(station: &Station) -> f64 {
 }
 
 /// The ranges of all vehicles together that can be shared out among them.
-fn promised(vehicles: &[Vehicle], intervals: &[Interval]) -> Ranges {
+fn promised(vehicles: &[Vehicle], intervals: &[Span]) -> Ranges {
     let mut parts: Vec<Ranges> = vehicles
         .iter()
         .map(|vehicle| vehicle.ranges(intervals))
@@ -145,10 +147,28 @@ fn promised(vehicles: &[Vehicle], intervals: &[Interval]) -> Ranges {
     mirrored.mirrored()
 }
 
-/// A vehicle's stay, in kW and kWh at its battery.
+/// An interval, in hours from now.
+#[derive(Clone, Copy)]
+struct Span {
+    start_h: f64,
+    end_h: f64,
+}
+
+impl Span {
+    fn of(interval: &Interval, now: Timestamp) -> Span {
+        Span {
+            start_h: as_hours(interval.start() - now),
+            end_h: as_hours(interval.end() - now),
+        }
+    }
+}
+
+/// Less of a stay is none, h.
+const MILLISECOND_H: f64 = 1.0 / 3_600_000.0;
+
+/// A vehicle's stay, in kW and kWh at its battery, and hours from now.
 struct Vehicle {
-    now: Timestamp,
-    departure: Timestamp,
+    departure_h: f64,
     charge_kw: f64,
     discharge_kw: f64,
     needed_kwh: f64,
@@ -159,8 +179,7 @@ struct Vehicle {
 impl Vehicle {
     fn new(station: &Station, session: &Session, now: Timestamp) -> Vehicle {
         let vehicle = Vehicle {
-            now,
-            departure: session.departure.max(now),
+            departure_h: as_hours((session.departure - now).max(TimeDelta::zero())),
             charge_kw: session.max_charge.as_kilowatts() * station.charge_efficiency,
             discharge_kw: session.max_discharge.as_kilowatts() / station.discharge_efficiency,
             needed_kwh: session.energy_needed.as_kilowatt_hours(),
@@ -168,7 +187,7 @@ impl Vehicle {
             available_kwh: session.energy_available.as_kilowatt_hours(),
         };
         // What cannot be had any more is not needed.
-        let most = vehicle.charge_kw * as_hours(vehicle.departure - now);
+        let most = vehicle.charge_kw * vehicle.departure_h;
         Vehicle {
             needed_kwh: vehicle.needed_kwh.min(vehicle.room_kwh).min(most),
             ..vehicle
@@ -176,36 +195,36 @@ impl Vehicle {
     }
 
     /// As it is seen by somebody who keeps one power through the first interval.
-    fn within(mut self, intervals: &[Interval]) -> Vehicle {
+    fn within(mut self, intervals: &[Span]) -> Vehicle {
         let Some(first) = intervals.first() else {
             return self;
         };
-        if self.departure > first.end() {
+        if self.departure_h > first.end_h {
             return self;
         }
         // It leaves with what it needs, so that it gives nothing.
         (self.available_kwh, self.discharge_kw) = (0.0, 0.0);
-        if self.departure - self.now >= TimeDelta::milliseconds(1) {
-            let longer = as_hours(first.end() - self.now) / as_hours(self.departure - self.now);
+        if self.departure_h >= MILLISECOND_H {
+            let longer = first.end_h / self.departure_h;
             self.needed_kwh *= longer;
             self.room_kwh *= longer;
-            self.departure = first.end();
+            self.departure_h = first.end_h;
         }
         self
     }
 
     /// As if nothing was lost: what it gives counts as what another battery receives of it, and it needs what is lost when what
     /// it can give within the `promised` intervals is put back.
-    fn lossless(mut self, station: &Station, promised: &[Interval]) -> Vehicle {
+    fn lossless(mut self, station: &Station, promised: &[Span]) -> Vehicle {
         let kept = round_trip(station);
-        let most = (self.room_kwh).min(self.charge_kw * as_hours(self.departure - self.now));
+        let most = self.room_kwh.min(self.charge_kw * self.departure_h);
         if kept < 1.0 {
             let replaceable = (most - self.needed_kwh).max(0.0) / (1.0 - kept);
             self.available_kwh = self.available_kwh.min(replaceable);
         }
         let stay = promised
             .last()
-            .map_or(0.0, |last| self.stay_h(self.now, last.end()));
+            .map_or(0.0, |last| self.stay_h(0.0, last.end_h));
         let given = self.available_kwh.min(self.discharge_kw * stay);
         self.needed_kwh += (1.0 - kept) * given;
         self.available_kwh *= kept;
@@ -213,36 +232,36 @@ impl Vehicle {
         self
     }
 
-    /// How long it stays from one instant to another, h.
-    fn stay_h(&self, from: Timestamp, to: Timestamp) -> f64 {
-        as_hours((self.departure.min(to) - from).max(TimeDelta::zero()))
+    /// How long it stays from one hour to another, h.
+    fn stay_h(&self, from_h: f64, to_h: f64) -> f64 {
+        (self.departure_h.min(to_h) - from_h).max(0.0)
     }
 
     /// The most that it takes and gives in an interval, kWh.
-    fn energy_in(&self, interval: &Interval) -> (f64, f64) {
-        let hours = self.stay_h(interval.start(), interval.end());
+    fn energy_in(&self, interval: &Span) -> (f64, f64) {
+        let hours = self.stay_h(interval.start_h, interval.end_h);
         (self.charge_kw * hours, self.discharge_kw * hours)
     }
 
-    /// The least and the most that it may have received by an instant, kWh.
-    fn stored_at(&self, at: Timestamp) -> (f64, f64) {
-        let since_now = self.stay_h(self.now, at);
-        let until_departure = as_hours((self.departure - at).max(TimeDelta::zero()));
+    /// The least and the most that it may have received by an hour, kWh.
+    fn stored_at(&self, at_h: f64) -> (f64, f64) {
+        let since_now = self.stay_h(0.0, at_h);
+        let until_departure = (self.departure_h - at_h).max(0.0);
         let upper = self.room_kwh.min(self.charge_kw * since_now);
         let deepest = self.available_kwh.min(self.discharge_kw * since_now);
-        // What is still to come at full power after `at` need not be there yet.
+        // What is still to come at full power after then need not be there yet.
         let latest = self.needed_kwh - self.charge_kw * until_departure;
         (latest.max(-deepest).min(upper), upper)
     }
 
-    fn ranges(&self, intervals: &[Interval]) -> Ranges {
+    fn ranges(&self, intervals: &[Span]) -> Ranges {
         let mut ranges = Ranges {
             intervals: intervals.len(),
             ..Ranges::default()
         };
         for (t, interval) in intervals.iter().enumerate() {
             (ranges.up[t], ranges.down[t]) = self.energy_in(interval);
-            (ranges.lower[t], ranges.upper[t]) = self.stored_at(interval.end());
+            (ranges.lower[t], ranges.upper[t]) = self.stored_at(interval.end_h);
         }
         ranges
     }

@@ -103,7 +103,8 @@ impl StationState {
             let goal = vehicle.goal(&self.piles[vehicle.pile as usize]);
             (vehicle, goal)
         });
-        let gives = goals.clone().any(|(_, goal)| goal < 0);
+        let gives = self.vehicles.iter().any(|vehicle| vehicle.told < 0)
+            && goals.clone().any(|(_, goal)| goal < 0);
         for (vehicle, goal) in goals.filter(|(_, goal)| *goal != 0) {
             cut = cut.min(vehicle.departure);
             if gives {

@@ -249,8 +249,14 @@ impl Ranges {
         for part in parts {
             part.add_most_of_all(&mut most);
         }
+        // Drawing in only lowers what sets receive: those that are promised no more from the start are done.
+        let mut now = [0.0; 1 << MOST_INTERVALS];
+        self.add_most_of_all(&mut now);
         for set in 1_u32..1 << self.intervals {
-            self.tighten(set, most[set as usize], course, spared);
+            let most = most[set as usize];
+            if now[set as usize] > most {
+                self.tighten(set, most, course, spared);
+            }
         }
     }
 }

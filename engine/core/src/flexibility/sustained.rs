@@ -28,9 +28,8 @@ impl Flexibility {
         duration: TimeDelta,
     ) -> (Power, Power) {
         let length = as_hours(duration);
-        let end = now + duration;
         let vehicles: Vec<Stay> = (sessions.iter())
-            .map(|session| Stay::new(&Vehicle::new(station, session, now), end))
+            .map(|session| Stay::new(&Vehicle::new(station, session, now), length))
             .collect();
         let must = greatest_mean(&vehicles, length);
         let last = |charge: bool| move |stay: &Stay| stay.last(length, charge);
@@ -61,14 +60,14 @@ struct Stay {
 }
 
 impl Stay {
-    fn new(vehicle: &Vehicle, end: Timestamp) -> Stay {
+    fn new(vehicle: &Vehicle, length: f64) -> Stay {
         Stay {
-            departure_h: vehicle.stay_h(vehicle.now, vehicle.departure),
+            departure_h: vehicle.departure_h,
             charge_kw: vehicle.charge_kw,
             discharge_kw: vehicle.discharge_kw,
             needed_kwh: vehicle.needed_kwh,
             room_kwh: vehicle.room_kwh,
-            spared_kwh: (-vehicle.stored_at(end).0).max(0.0),
+            spared_kwh: (-vehicle.stored_at(length).0).max(0.0),
         }
     }
 

@@ -64,6 +64,14 @@ fn intervals(minutes: &[i64]) -> Vec<Interval> {
     minutes.iter().map(next).collect()
 }
 
+fn spans(minutes: &[i64]) -> Vec<Span> {
+    let intervals = intervals(minutes);
+    intervals
+        .iter()
+        .map(|interval| Span::of(interval, start()))
+        .collect()
+}
+
 fn kilowatt_hours(energies: &[Energy]) -> Vec<f64> {
     energies
         .iter()
@@ -151,7 +159,7 @@ fn who_needs_nothing_is_not_made_to_draw() {
 #[test]
 fn what_is_lost_is_needed_of_what_can_be_given_soon() {
     let one = session(600, [0.0, 30.0, 20.0], [10.0, 9.0]);
-    let quarters = intervals(&[15, 15]);
+    let quarters = spans(&[15, 15]);
     let vehicle = Vehicle::new(&station(0.9), &one, start()).lossless(&station(0.9), &quarters);
     assert!(
         (vehicle.needed_kwh - 0.95).abs() < 1e-9,
@@ -294,7 +302,7 @@ proptest! {
         minutes in prop::collection::vec(5_i64..120, 1..=MOST_INTERVALS),
         choices in prop::collection::vec(0.0_f64..1.0, MOST_INTERVALS),
     ) {
-        let (station, horizon) = (station(0.95), intervals(&minutes));
+        let (station, horizon) = (station(0.95), spans(&minutes));
         let vehicle = |one| Vehicle::new(&station, one, start()).within(&horizon).lossless(&station, &horizon);
         let vehicles: Vec<Vehicle> = sessions.iter().map(vehicle).collect();
         let parts: Vec<Ranges> = vehicles.iter().map(|vehicle| vehicle.ranges(&horizon)).collect();
@@ -314,7 +322,7 @@ proptest! {
     /// The bound of a set of intervals is the most that a vehicle can receive in it.
     #[test]
     fn the_bound_of_a_set_is_exact(one in any_session(), minutes in prop::collection::vec(5_i64..120, 1..=4), set in 1_u32..16) {
-        let (station, horizon) = (station(0.95), intervals(&minutes));
+        let (station, horizon) = (station(0.95), spans(&minutes));
         let ranges = Vehicle::new(&station, &one, start()).within(&horizon).lossless(&station, &horizon).ranges(&horizon);
         let set = set & ((1 << horizon.len()) - 1);
         // Of all courses at the ends of what is possible at each step, the best in the set; the most is at one of those.
@@ -343,7 +351,7 @@ proptest! {
         let mut cuts = vec![minutes as f64 / 60.0];
         for one in &sessions {
             let vehicle = Vehicle::new(&station, one, start());
-            let stay = as_hours(vehicle.departure - start());
+            let stay = vehicle.departure_h;
             let full = vehicle.room_kwh / vehicle.charge_kw;
             let left = cuts[0] - stay.min(cuts[0]);
             cuts.extend([stay, stay - vehicle.needed_kwh / vehicle.charge_kw, cuts[0] - left - full]);
@@ -371,7 +379,7 @@ fn bound(station: &Station, sessions: &[Session], cuts: &[f64], ceiling: bool) -
     let (mut sums, mut rows) = (vec![Expression::from(0.0); cuts.len()], Vec::new());
     for one in sessions {
         let vehicle = Vehicle::new(station, one, start());
-        let stay_h = as_hours(vehicle.departure - start());
+        let stay_h = vehicle.departure_h;
         let mut stored = Expression::from(0.0);
         let mut from = 0.0;
         for (t, &to) in cuts.iter().enumerate() {
