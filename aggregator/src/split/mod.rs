@@ -160,10 +160,12 @@ impl Shares {
                 need => need,
             })
         };
-        let (mut short, mut long) = (SHORTEST_MS, LONGEST_MS);
-        if needs(long) <= setpoint {
-            return long;
+        if needs(LONGEST_MS) <= setpoint {
+            return LONGEST_MS;
         }
+        // From the longest stay on, nothing changes any more.
+        let stays = self.loads.iter().map(|load| load.stay_ms);
+        let (mut short, mut long) = (SHORTEST_MS, stays.max().unwrap_or(0).max(WINDOW_MS) + 1);
         // What is needed grows with the window.
         while long - short > 1 {
             let middle = short + (long - short) / 2;

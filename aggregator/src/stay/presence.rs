@@ -70,7 +70,11 @@ impl Presence {
             vehicle: vehicle.cloned(),
             settled: false,
         });
-        let same = known.vehicle.as_ref() == vehicle;
+        let same = match (&known.vehicle, vehicle) {
+            // Mostly it is the very same text.
+            (Some(one), Some(other)) => std::ptr::eq(one.as_str(), other.as_str()) || one == other,
+            (one, other) => one.is_none() && other.is_none(),
+        };
         let other = !same && vehicle.is_some() && known.vehicle.is_some();
         if other || now - known.seen_at > GONE_AFTER {
             *known = Stand {

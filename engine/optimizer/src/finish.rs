@@ -1,5 +1,7 @@
 //! From a solver's raw schedule to a solution that keeps every hard limit.
 
+use rayon::prelude::*;
+
 use crate::alone::Alone;
 use crate::apart::prices_above;
 use crate::aside::drop_aside;
@@ -94,16 +96,30 @@ pub(crate) fn choose_directions<'a>(
     prices: &Prices,
 ) -> Option<Frame<'a>> {
     let above = prices_above(frame, prices);
-    let mut one_way = frame.clone();
-    let mut any = false;
-    for (i, plan) in schedule.iter().enumerate() {
+    let both = |plan: &ResourceSchedule| {
         let pairs = plan.charge_kw.iter().zip(&plan.discharge_kw);
-        if pairs.fold(0.0_f64, |most, (one, other)| most.max(one.min(*other))) <= BOTH_KW {
-            continue;
-        }
-        any = true;
+        pairs
+            .into_iter()
+            .any(|(one, other)| one.min(*other) > BOTH_KW)
+    };
+    let choose = |i: usize| {
         let node = frame.problem.resources[i].node;
         let charges = Alone::new(frame, i)?.charges(|t| node.map_or(0.0, |node| above[node][t]));
+        Some((i, charges))
+    };
+    let those: Vec<usize> = (0..schedule.len())
+        .filter(|&i| both(&schedule[i]))
+        .collect();
+    if those.is_empty() {
+        return None;
+    }
+    let chosen: Option<Vec<(usize, Vec<bool>)>> = if is_large(frame.problem) {
+        those.into_par_iter().map(choose).collect()
+    } else {
+        those.into_iter().map(choose).collect()
+    };
+    let mut one_way = frame.clone();
+    for (i, charges) in chosen? {
         let limits = &mut one_way.limits[i];
         for (t, charges) in charges.into_iter().enumerate() {
             if limits.reach_low_kw[t] >= 0.0 || limits.reach_high_kw[t] <= 0.0 {
@@ -116,7 +132,7 @@ pub(crate) fn choose_directions<'a>(
             }
         }
     }
-    any.then_some(one_way)
+    Some(one_way)
 }
 
 /// The same problem with resources that charge and discharge at once held to one direction; `None` if none does.

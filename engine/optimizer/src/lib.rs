@@ -59,6 +59,9 @@
 // The tests of private parts share their random problems with those of the public ones.
 #[cfg(test)]
 extern crate self as vpp_optimizer;
+#[cfg(test)]
+#[path = "../tests/random/mod.rs"]
+mod random;
 
 mod alone;
 mod apart;

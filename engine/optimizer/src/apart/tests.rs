@@ -4,8 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-#[path = "../../tests/random/mod.rs"]
-mod random;
+use crate::random;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]

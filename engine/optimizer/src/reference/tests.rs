@@ -7,8 +7,7 @@ use crate::check::{HardLimit, violations};
 use crate::finish::scored;
 use crate::stop::Stop;
 
-#[path = "../../tests/random/mod.rs"]
-mod random;
+use crate::random;
 
 #[cfg(feature = "highs")]
 use crate::reference::HighsMethod;
