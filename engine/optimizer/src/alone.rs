@@ -13,14 +13,13 @@ mod directions;
 use std::ops::Range;
 
 use crate::frame::Frame;
-use crate::problem::Resource;
+use crate::problem::{Problem, Resource};
 use crate::reach::{EnergyReach, IMPLIED};
 use crate::score::own_cost;
 use crate::solution::ResourceSchedule;
 
-/// A resource that can be planned alone.
-pub(crate) struct Alone<'a> {
-    frame: &'a Frame<'a>,
+/// A resource that can be planned alone, of the frame that it was made from.
+pub(crate) struct Alone {
     index: usize,
     power: Vec<Power>,
     /// Least and greatest battery-side energy gained in each interval, kWh.
@@ -63,9 +62,9 @@ enum Of {
     Discharging,
 }
 
-impl<'a> Alone<'a> {
+impl Alone {
     /// `None` where something ties its intervals together.
-    pub(crate) fn new(frame: &'a Frame<'a>, index: usize) -> Option<Self> {
+    pub(crate) fn new(frame: &Frame<'_>, index: usize) -> Option<Self> {
         let (resource, limits) = (&frame.problem.resources[index], &frame.limits[index]);
         let dt = &frame.problem.intervals_h;
         let holds = |t: usize| {
@@ -93,7 +92,6 @@ impl<'a> Alone<'a> {
             return None;
         }
         let mut alone = Self {
-            frame,
             index,
             power: (low.iter().zip(&high))
                 .map(|(&low, &high)| Power {
@@ -107,8 +105,8 @@ impl<'a> Alone<'a> {
         };
         let powers = alone.power.iter().zip(dt);
         let gains = powers.map(|(power, &dt)| {
-            let least = alone.gained(power.charge.0, power.discharge.1, dt);
-            let most = alone.gained(power.charge.1, power.discharge.0, dt);
+            let least = gained(resource, power.charge.0, power.discharge.1, dt);
+            let most = gained(resource, power.charge.1, power.discharge.0, dt);
             (least, most)
         });
         alone.gains = gains.collect();
@@ -122,17 +120,19 @@ impl<'a> Alone<'a> {
 
     /// Its cheapest schedule when energy costs, and earns, so much more than its own prices, CNY/kWh. `None` where such prices
     /// make it pay to fall short of what could be met.
-    pub(crate) fn cheapest(&self, more: impl Fn(usize) -> f64) -> Option<Path> {
+    pub(crate) fn cheapest(&self, frame: &Frame<'_>, more: impl Fn(usize) -> f64) -> Option<Path> {
+        let problem = frame.problem;
+        let resource = &problem.resources[self.index];
         let horizon = self.gains.len();
-        let slopes: Vec<(f64, f64)> = (0..horizon).map(|t| self.slopes(t, more(t))).collect();
-        if self.pays_to_lack(&slopes) {
+        let slopes: Vec<(f64, f64)> = (0..horizon).map(|t| slopes(resource, t, more(t))).collect();
+        if pays_to_lack(problem, resource, &slopes) {
             return None;
         }
         // What is to come costs, by energy at the end of each interval: pieces from the least energy on.
         let mut pieces: Vec<Piece> = Vec::with_capacity(horizon * (horizon + 3));
         let (least, most) = self.energy[horizon - 1];
         pieces.push(Piece {
-            slope: -self.resource().terminal_value,
+            slope: -resource.terminal_value,
             length: most - least,
             of: Of::Later,
         });
@@ -141,7 +141,7 @@ impl<'a> Alone<'a> {
             let begin = pieces.len();
             let (keep_from, keep_to) = self.energy[t - 1];
             let mut at = self.energy[t].0 - self.most_gained(t);
-            let mut merged = Merged::new(ranges[t].clone(), self.choices(t, slopes[t]));
+            let mut merged = Merged::new(ranges[t].clone(), self.choices(problem, t, slopes[t]));
             while at < keep_to
                 && let Some(piece) = merged.next(&pieces)
             {
@@ -157,12 +157,11 @@ impl<'a> Alone<'a> {
             }
             ranges[t - 1] = begin..pieces.len();
         }
-        let schedule = self.walk(&pieces, &ranges, &slopes);
-        let problem = self.frame.problem;
+        let schedule = self.walk(problem, &pieces, &ranges, &slopes);
         let hours = problem.intervals_h.iter().enumerate();
         let paid_more: f64 = hours.map(|(t, dt)| more(t) * schedule.net_kw(t) * dt).sum();
         let unmet = problem.penalties.unmet_energy * self.lack;
-        let own = own_cost(self.resource(), &schedule, &problem.intervals_h);
+        let own = own_cost(resource, &schedule, &problem.intervals_h);
         Some(Path {
             schedule,
             cost: own + paid_more + unmet,
@@ -172,19 +171,20 @@ impl<'a> Alone<'a> {
     /// Forwards: in each interval the split between power now and energy later at which both cost the same.
     fn walk(
         &self,
+        problem: &Problem,
         pieces: &[Piece],
         ranges: &[Range<usize>],
         slopes: &[(f64, f64)],
     ) -> ResourceSchedule {
-        let resource = self.resource();
+        let resource = &problem.resources[self.index];
         let mut schedule = ResourceSchedule::zero(self.power.len());
         let mut stored = 0.0_f64;
-        for (t, &dt) in self.frame.problem.intervals_h.iter().enumerate() {
+        for (t, &dt) in problem.intervals_h.iter().enumerate() {
             let (least, most) = self.energy[t];
             // With all power that there is now, energy would be the least; from there on, who is cheaper gives way first.
             let mut left = (stored - (least - self.most_gained(t))).max(0.0);
             let (mut charged, mut discharged) = (self.power[t].charge.1, self.power[t].discharge.0);
-            let mut merged = Merged::new(ranges[t].clone(), self.choices(t, slopes[t]));
+            let mut merged = Merged::new(ranges[t].clone(), self.choices(problem, t, slopes[t]));
             while left > 0.0
                 && let Some(piece) = merged.next(pieces)
             {
@@ -200,48 +200,32 @@ impl<'a> Alone<'a> {
             discharged = discharged.min(self.power[t].discharge.1);
             schedule.charge_kw[t] = charged;
             schedule.discharge_kw[t] = discharged;
-            stored += self.gained(charged, discharged, dt);
+            stored += gained(resource, charged, discharged, dt);
             stored = stored.max(least).min(most);
         }
         schedule
-    }
-
-    fn resource(&self) -> &'a Resource {
-        &self.frame.problem.resources[self.index]
-    }
-
-    fn gained(&self, charge_kw: f64, discharge_kw: f64, dt: f64) -> f64 {
-        let resource = self.resource();
-        (charge_kw * resource.charge_efficiency - discharge_kw / resource.discharge_efficiency) * dt
     }
 
     fn most_gained(&self, t: usize) -> f64 {
         self.gains[t].1
     }
 
-    /// What a battery-side kWh costs to charge, and earns when discharged, CNY.
-    fn slopes(&self, t: usize, more: f64) -> (f64, f64) {
-        let resource = self.resource();
-        let charge = (resource.energy_price[t] + more) / resource.charge_efficiency;
-        let earned = resource.feed_in_price[t] - resource.wear + more;
-        (charge, earned * resource.discharge_efficiency)
-    }
-
     /// An interval's choice of energy gained, from the greatest to the least: what giving it up costs, for each kWh. Slopes rise.
-    fn choices(&self, t: usize, (charge, discharge): (f64, f64)) -> [Piece; 2] {
+    fn choices(&self, problem: &Problem, t: usize, (charge, discharge): (f64, f64)) -> [Piece; 2] {
+        let resource = &problem.resources[self.index];
         let Power {
             charge: (least_charge, most_charge),
             discharge: (least_discharge, most_discharge),
         } = self.power[t];
-        let dt = self.frame.problem.intervals_h[t];
+        let dt = problem.intervals_h[t];
         let charging = Piece {
             slope: -charge,
-            length: self.gained(most_charge - least_charge, 0.0, dt),
+            length: gained(resource, most_charge - least_charge, 0.0, dt),
             of: Of::Charging,
         };
         let discharging = Piece {
             slope: -discharge,
-            length: -self.gained(0.0, most_discharge - least_discharge, dt),
+            length: -gained(resource, 0.0, most_discharge - least_discharge, dt),
             of: Of::Discharging,
         };
         if discharging.slope < charging.slope {
@@ -250,19 +234,30 @@ impl<'a> Alone<'a> {
             [charging, discharging]
         }
     }
+}
 
-    /// Whether the penalty for what is not met could be worth paying: meeting one kWh more can take one more before each need.
-    fn pays_to_lack(&self, slopes: &[(f64, f64)]) -> bool {
-        let resource = self.resource();
-        let needs = resource.energy_min_kwh.iter();
-        let needs = needs.map(|need| f64::from(u8::from(need.is_finite())));
-        let (mut least, mut most) = (resource.terminal_value, resource.terminal_value);
-        for (charge, discharge) in slopes {
-            least = least.min(*charge).min(*discharge);
-            most = most.max(*charge).max(*discharge);
-        }
-        (most - least) * needs.sum::<f64>() > self.frame.problem.penalties.unmet_energy
+/// Battery-side energy gained.
+fn gained(resource: &Resource, charge_kw: f64, discharge_kw: f64, dt: f64) -> f64 {
+    (charge_kw * resource.charge_efficiency - discharge_kw / resource.discharge_efficiency) * dt
+}
+
+/// What a battery-side kWh costs to charge, and earns when discharged, CNY.
+fn slopes(resource: &Resource, t: usize, more: f64) -> (f64, f64) {
+    let charge = (resource.energy_price[t] + more) / resource.charge_efficiency;
+    let earned = resource.feed_in_price[t] - resource.wear + more;
+    (charge, earned * resource.discharge_efficiency)
+}
+
+/// Whether the penalty for what is not met could be worth paying: meeting one kWh more can take one more before each need.
+fn pays_to_lack(problem: &Problem, resource: &Resource, slopes: &[(f64, f64)]) -> bool {
+    let needs = resource.energy_min_kwh.iter();
+    let needs = needs.map(|need| f64::from(u8::from(need.is_finite())));
+    let (mut least, mut most) = (resource.terminal_value, resource.terminal_value);
+    for (charge, discharge) in slopes {
+        least = least.min(*charge).min(*discharge);
+        most = most.max(*charge).max(*discharge);
     }
+    (most - least) * needs.sum::<f64>() > problem.penalties.unmet_energy
 }
 
 /// Pieces of what is to come and an interval's choices, merged by slope. At the same slope what is to come goes first, which
@@ -327,7 +322,7 @@ fn within(gains: &[(f64, f64)], caps: &[f64], needs: &[f64]) -> (Vec<(f64, f64)>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::{Penalties, Problem};
+    use crate::problem::Penalties;
 
     /// A battery of 10 kWh, half full, that charges and discharges with 4 kW and loses a tenth each way; hours.
     fn battery(energy_price: Vec<f64>) -> Problem {
@@ -362,7 +357,7 @@ mod tests {
     fn net(problem: &Problem, more: f64) -> (Vec<f64>, f64) {
         let frame = Frame::new(problem);
         let alone = Alone::new(&frame, 0).expect("nothing ties its intervals together");
-        let path = alone.cheapest(|_| more).expect("nothing is short");
+        let path = alone.cheapest(&frame, |_| more).expect("nothing is short");
         let net = (0..problem.horizon()).map(|t| path.schedule.net_kw(t));
         (net.collect(), path.cost)
     }
@@ -422,7 +417,7 @@ mod tests {
         let plain = battery(vec![0.2, 1.0, 0.5]);
         let alone = |problem: &Problem| {
             let frame = Frame::new(problem);
-            Alone::new(&frame, 0).is_some_and(|alone| alone.cheapest(|_| 0.0).is_some())
+            Alone::new(&frame, 0).is_some_and(|alone| alone.cheapest(&frame, |_| 0.0).is_some())
         };
         assert!(alone(&plain));
         let mut ramped = plain.clone();
@@ -444,10 +439,13 @@ mod tests {
         problem.resources[0].terminal_value = 0.5;
         let frame = Frame::new(&problem);
         let alone = Alone::new(&frame, 0).expect("nothing ties its intervals together");
-        let charges = alone.charges(|_| 0.0);
+        let charges = alone.charges(&frame, |_| 0.0);
         // 5 kWh are there and 4.44 go in an hour; 3.6 come in one. Two hours of each is the best that can be.
         assert_eq!(charges.iter().filter(|charges| **charges).count(), 2);
-        let both = alone.cheapest(|_| 0.0).expect("nothing is short").schedule;
+        let both = alone
+            .cheapest(&frame, |_| 0.0)
+            .expect("nothing is short")
+            .schedule;
         assert!(both.charge_kw[0].min(both.discharge_kw[0]) > 0.0);
     }
 }

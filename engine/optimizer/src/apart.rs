@@ -10,6 +10,7 @@
 use rayon::prelude::*;
 
 use crate::alone::{Alone, Path};
+use crate::aside::drop_aside;
 use crate::fast::{Begin, End, Found, find, is_large, tolerance};
 use crate::frame::Frame;
 use crate::problem::{Problem, Requirement};
@@ -26,8 +27,8 @@ const LEAST_PRICE: f64 = 1e-6;
 const TOUCHES_KW: f64 = 1e-9;
 
 /// A resource planned alone, with what it does.
-struct Planned<'a> {
-    alone: Alone<'a>,
+struct Planned {
+    alone: Alone,
     path: Path,
 }
 
@@ -40,19 +41,49 @@ pub(crate) fn find_apart(
     look: &mut (impl FnMut(Vec<ResourceSchedule>) + Send),
 ) -> Option<Found> {
     let mut planned = plan_alone(frame, stop)?;
-    let mut near = touched(frame, &planned, schedule, stop)?;
+    let found = find_some_apart(frame, &mut planned, schedule, begin, stop, look);
+    drop_aside(planned, is_large(frame.problem));
+    match found {
+        Tried::Found(found) => Some(found),
+        Tried::Stopped => None,
+        Tried::Tied => find(frame, schedule, begin, stop, look),
+    }
+}
+
+/// What came of planning some alone.
+enum Tried {
+    Found(Found),
+    /// The caller said stop before there was anything.
+    Stopped,
+    /// Too much is tied together.
+    Tied,
+}
+
+fn find_some_apart(
+    frame: &Frame<'_>,
+    planned: &mut [Option<Planned>],
+    schedule: &[ResourceSchedule],
+    begin: Begin,
+    stop: &Stop<'_>,
+    look: &mut (impl FnMut(Vec<ResourceSchedule>) + Send),
+) -> Tried {
+    let Some(mut near) = touched(frame, planned, schedule, stop) else {
+        return Tried::Stopped;
+    };
     for _ in 0..ROUNDS {
-        join(frame, &mut planned, &near);
+        join(frame, planned, &near);
         let count = planned.iter().flatten().count();
         if (count as f64) < WORTH * planned.len() as f64 || count == 0 {
             break;
         }
-        let found = find_rest(frame, &planned, schedule, begin, stop, look)?;
+        let Some(found) = find_rest(frame, planned, schedule, begin, stop, look) else {
+            return Tried::Stopped;
+        };
         if found.end == End::Stuck {
             break;
         }
-        let Some(saved) = saved(frame, &planned, &found.prices, stop) else {
-            return Some(Found {
+        let Some(saved) = saved(frame, planned, &found.prices, stop) else {
+            return Tried::Found(Found {
                 bound: f64::NEG_INFINITY,
                 end: End::Stopped,
                 ..found
@@ -61,25 +92,28 @@ pub(crate) fn find_apart(
         let regret: f64 = saved.iter().sum();
         let is_least = regret <= tolerance(frame.problem) * (1.0 + found.bound.abs());
         if is_least || found.end == End::Stopped {
-            return Some(Found {
+            return Tried::Found(Found {
                 bound: found.bound - regret,
                 ..found
             });
         }
         near = priced(frame, &found.prices, &saved);
+        if !near.contains(&true) {
+            break;
+        }
     }
-    find(frame, schedule, begin, stop, look)
+    Tried::Tied
 }
 
 /// What each resource does alone, where it can be.
-fn plan_alone<'a>(frame: &'a Frame<'a>, stop: &Stop<'_>) -> Option<Vec<Option<Planned<'a>>>> {
+fn plan_alone(frame: &Frame<'_>, stop: &Stop<'_>) -> Option<Vec<Option<Planned>>> {
     let promised = promised(frame);
     let plan = |i: usize| {
         if promised[i] || stop.now_at(i) {
             return None;
         }
         let alone = Alone::new(frame, i)?;
-        let path = alone.cheapest(|_| 0.0)?;
+        let path = alone.cheapest(frame, |_| 0.0)?;
         Some(Planned { alone, path })
     };
     let all = 0..promised.len();
@@ -113,7 +147,7 @@ fn promised(frame: &Frame<'_>) -> Vec<bool> {
 /// and the others what they did in a schedule.
 fn touched(
     frame: &Frame<'_>,
-    planned: &[Option<Planned<'_>>],
+    planned: &[Option<Planned>],
     schedule: &[ResourceSchedule],
     stop: &Stop<'_>,
 ) -> Option<Vec<bool>> {
@@ -156,7 +190,7 @@ fn touched(
 }
 
 /// Puts what hangs anywhere below these nodes together with the others.
-fn join(frame: &Frame<'_>, planned: &mut [Option<Planned<'_>>], near: &[bool]) {
+fn join(frame: &Frame<'_>, planned: &mut [Option<Planned>], near: &[bool]) {
     for (node, _) in near.iter().enumerate().filter(|(_, near)| **near) {
         for &i in &frame.forest.resources[node] {
             planned[i] = None;
@@ -167,7 +201,7 @@ fn join(frame: &Frame<'_>, planned: &mut [Option<Planned<'_>>], near: &[bool]) {
 /// Plans the others together.
 fn find_rest(
     frame: &Frame<'_>,
-    planned: &[Option<Planned<'_>>],
+    planned: &[Option<Planned>],
     schedule: &[ResourceSchedule],
     begin: Begin,
     stop: &Stop<'_>,
@@ -176,18 +210,22 @@ fn find_rest(
     let rest: Vec<usize> = (0..planned.len())
         .filter(|&i| planned[i].is_none())
         .collect();
-    let problem = problem_of(frame.problem, planned, &rest);
-    let part = frame.part(&problem, &rest);
+    let problem = problem_of(frame.problem, planned, &rest, stop)?;
+    let part = frame.part(&problem, &rest, stop)?;
     let from: Vec<ResourceSchedule> = rest.iter().map(|&i| schedule[i].clone()).collect();
+    stop.go_on()?;
     let whole = |seen: Vec<ResourceSchedule>| -> Vec<ResourceSchedule> {
         let mut seen = seen.into_iter();
-        let plan = |planned: &Option<Planned<'_>>| match planned {
+        let plan = |planned: &Option<Planned>| match planned {
             Some(planned) => planned.path.schedule.clone(),
             None => seen.next().expect("one for each of the others"),
         };
         planned.iter().map(plan).collect()
     };
-    let mut found = find(&part, &from, begin, stop, |seen| look(whole(seen)))?;
+    let found = find(&part, &from, begin, stop, |seen| look(whole(seen)));
+    let Frame { limits, forest, .. } = part;
+    drop_aside((limits, forest, problem, from), is_large(frame.problem));
+    let mut found = found?;
     if found.end != End::Stopped {
         found.schedule = whole(found.schedule);
     }
@@ -196,9 +234,15 @@ fn find_rest(
 }
 
 /// The problem of some resources, with what the others draw as base load.
-fn problem_of(whole: &Problem, planned: &[Option<Planned<'_>>], rest: &[usize]) -> Problem {
+fn problem_of(
+    whole: &Problem,
+    planned: &[Option<Planned>],
+    rest: &[usize],
+    stop: &Stop<'_>,
+) -> Option<Problem> {
     let mut nodes = whole.nodes.clone();
-    for (resource, planned) in whole.resources.iter().zip(planned) {
+    for (i, (resource, planned)) in whole.resources.iter().zip(planned).enumerate() {
+        stop.go_on_at(i)?;
         if let (Some(node), Some(planned)) = (resource.node, planned) {
             let base = nodes[node].base_kw.iter_mut().enumerate();
             base.for_each(|(t, base)| *base += planned.path.schedule.net_kw(t));
@@ -216,20 +260,25 @@ fn problem_of(whole: &Problem, planned: &[Option<Planned<'_>>], rest: &[usize]) 
             *members = members.iter().filter_map(|&member| place[member]).collect();
         }
     }
-    Problem {
+    let mut resources = Vec::with_capacity(rest.len());
+    for (at, &i) in rest.iter().enumerate() {
+        stop.go_on_at(at)?;
+        resources.push(whole.resources[i].clone());
+    }
+    Some(Problem {
         intervals_h: whole.intervals_h.clone(),
-        resources: rest.iter().map(|&i| whole.resources[i].clone()).collect(),
+        resources,
         nodes,
         requirements,
         penalties: whole.penalties,
-    }
+    })
 }
 
 /// What each resource that was planned alone would save if it answered to the prices of limits and promises, CNY. `None` when
 /// the caller says stop, or when prices ask for what cannot be planned alone.
 fn saved(
     frame: &Frame<'_>,
-    planned: &[Option<Planned<'_>>],
+    planned: &[Option<Planned>],
     prices: &Prices,
     stop: &Stop<'_>,
 ) -> Option<Vec<f64>> {
@@ -248,7 +297,7 @@ fn saved(
         let paid: f64 = (0..dt.len())
             .map(|t| more[t] * path.schedule.net_kw(t) * dt[t])
             .sum();
-        let least = planned.alone.cheapest(|t| more[t]);
+        let least = planned.alone.cheapest(frame, |t| more[t]);
         Some(least.map_or(f64::INFINITY, |least| {
             (path.cost + paid - least.cost).max(0.0)
         }))

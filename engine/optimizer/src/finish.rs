@@ -104,7 +104,8 @@ pub(crate) fn choose_directions<'a>(
     };
     let choose = |i: usize| {
         let node = frame.problem.resources[i].node;
-        let charges = Alone::new(frame, i)?.charges(|t| node.map_or(0.0, |node| above[node][t]));
+        let charges =
+            Alone::new(frame, i)?.charges(frame, |t| node.map_or(0.0, |node| above[node][t]));
         Some((i, charges))
     };
     let those: Vec<usize> = (0..schedule.len())

@@ -65,14 +65,25 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// That of some of the resources, which are all that `problem` has: their limits as they are here.
-    pub(crate) fn part<'b>(&self, problem: &'b Problem, resources: &[usize]) -> Frame<'b> {
-        Frame {
+    /// That of some of the resources, which are all that `problem` has: their limits as they are here. `None` when the caller
+    /// says stop.
+    pub(crate) fn part<'b>(
+        &self,
+        problem: &'b Problem,
+        resources: &[usize],
+        stop: &Stop<'_>,
+    ) -> Option<Frame<'b>> {
+        let mut limits = Vec::with_capacity(resources.len());
+        for (at, &i) in resources.iter().enumerate() {
+            stop.go_on_at(at)?;
+            limits.push(self.limits[i].clone());
+        }
+        Some(Frame {
             problem,
-            limits: resources.iter().map(|&i| self.limits[i].clone()).collect(),
+            limits,
             forest: Forest::new(problem),
             regulation: resources.iter().map(|&i| self.regulation[i]).collect(),
-        }
+        })
     }
 
     /// `None` when the caller says stop.

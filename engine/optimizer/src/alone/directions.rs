@@ -4,23 +4,25 @@
 //! over [`LEVELS`] levels between the least and the greatest energy of each interval. The grid decides about directions only;
 //! with these held, the program finds the powers exactly.
 
-use super::Alone;
+use super::{Alone, slopes};
+use crate::frame::Frame;
 
 /// Levels of stored energy. Measured on a day of the pilot city: with 16, 24, 48 and 96 the net cost is the same within 0.02 %.
 const LEVELS: usize = 24;
 
-impl Alone<'_> {
+impl Alone {
     /// For each interval whether it is for charging, not for discharging, when energy costs so much more than its own prices,
     /// CNY/kWh.
-    pub(crate) fn charges(&self, more: impl Fn(usize) -> f64) -> Vec<bool> {
+    pub(crate) fn charges(&self, frame: &Frame<'_>, more: impl Fn(usize) -> f64) -> Vec<bool> {
+        let resource = &frame.problem.resources[self.index];
         let horizon = self.gains.len();
         let mut costs: Vec<f64> = (0..LEVELS)
-            .map(|level| -self.resource().terminal_value * self.level(horizon - 1, level))
+            .map(|level| -resource.terminal_value * self.level(horizon - 1, level))
             .collect();
         // For each interval and level before it, the level to go to.
         let mut ways = vec![[0; LEVELS]; horizon];
         for t in (0..horizon).rev() {
-            let slopes = self.slopes(t, more(t));
+            let slopes = slopes(resource, t, more(t));
             let best: [(f64, usize); LEVELS] = std::array::from_fn(|from| {
                 let stored = if t == 0 { 0.0 } else { self.level(t - 1, from) };
                 self.step(t, stored, slopes, &costs)
