@@ -201,15 +201,16 @@ impl SessionProfile {
         self.arrivals_per_dc_pile_day * self.arrival_share(at)
     }
 
-    /// Share of a weekday's arrivals that come in an hour like the local one of `at`: on Saturdays and Sundays by the
-    /// weekend's shape and factor.
+    /// Share of a weekday's arrivals that come in an hour like the local one of `at`: on Saturdays, Sundays and public holidays
+    /// by the weekend's shape and factor.
     #[must_use]
     pub fn arrival_share(&self, at: Timestamp) -> f64 {
         let local = at.with_timezone(&Shanghai);
         let hour = local.hour() as usize;
-        match local.weekday() {
-            Weekday::Sat | Weekday::Sun => self.weekend_shape()[hour] * self.weekend_factor,
-            _ => self.arrival_shape[hour],
+        let is_weekend = matches!(local.weekday(), Weekday::Sat | Weekday::Sun);
+        match is_weekend || self.holidays.contains(&local.date_naive()) {
+            true => self.weekend_shape()[hour] * self.weekend_factor,
+            false => self.arrival_shape[hour],
         }
     }
 

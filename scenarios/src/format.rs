@@ -8,9 +8,9 @@ mod exact;
 mod fault;
 mod generate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, FixedOffset, NaiveDate};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use vpp_aggregator::{Warranties, Warranty};
@@ -177,12 +177,15 @@ pub struct SessionProfile {
     pub arrivals_per_dc_pile_day: f64,
     /// Share of the day's arrivals in each hour, **local** (`Asia/Shanghai`), 24 values that add up to 1.
     pub arrival_shape: Vec<f64>,
-    /// The same of Saturdays and Sundays; without it that of the other days.
+    /// The same of Saturdays, Sundays and public holidays; without it that of the other days.
     #[serde(default)]
     pub weekend_arrival_shape: Option<Vec<f64>>,
-    /// Arrivals on a Saturday or Sunday over those of another day.
+    /// Arrivals on a Saturday, Sunday or public holiday over those of another day.
     #[serde(default = "one")]
     pub weekend_factor: f64,
+    /// Public holidays: those of the scenario's `[calendar]`, which reading it puts here.
+    #[serde(skip)]
+    pub holidays: BTreeSet<NaiveDate>,
     /// Stay at an AC pile, hours: quantiles at even steps from 0 % to 100 %.
     pub stay_h: Quantiles,
     /// Energy wanted at an AC pile, at the battery: quantiles. What the stay cannot hold at full power is cut.

@@ -1,6 +1,6 @@
 //! From text to a checked [`Scenario`], or to all that is wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -101,6 +101,11 @@ impl Scenario {
         }
         if findings.is_empty() {
             scenario.read_stays(&locator)?;
+            let holidays: BTreeSet<NaiveDate> =
+                scenario.calendar.holidays.iter().copied().collect();
+            for profile in scenario.sessions.values_mut() {
+                profile.holidays.clone_from(&holidays);
+            }
             return Ok(scenario);
         }
         let mut problems: Vec<Problem> = findings

@@ -120,6 +120,12 @@ fn weekends_have_their_own_shape() {
     let saturday = "2025-07-19T05:30:00Z".parse().unwrap();
     assert!((profile.arrival_share(saturday) - 0.5).abs() < 1e-12);
     assert!(profile.arrival_share(saturday + TimeDelta::hours(1)).abs() < 1e-12);
+    // The Monday after it is like it once it is a holiday: local, from 16:00 of the day before in UTC.
+    let monday = saturday + TimeDelta::days(2);
+    assert!(profile.arrival_share(monday) < 0.5);
+    profile.holidays = ["2025-07-21".parse().unwrap()].into();
+    assert!((profile.arrival_share(monday) - 0.5).abs() < 1e-12);
+    profile.holidays.clear();
     let (mut now, mut state) = (small().start(), 7);
     let until = now + TimeDelta::days(7 * 60);
     let (mut week, mut weekend) = (0.0, 0.0);
@@ -136,4 +142,15 @@ fn weekends_have_their_own_shape() {
     let (a_weekday, a_weekend_day) = (week / 300.0, weekend / 120.0);
     assert!((19.0..21.0).contains(&a_weekday), "{a_weekday}");
     assert!((9.0..11.0).contains(&a_weekend_day), "{a_weekend_day}");
+}
+
+#[test]
+fn the_calendars_holidays_are_every_profiles() {
+    let text = include_str!("../fleet-small.toml");
+    let text = format!("{text}\n[calendar]\nholidays = [2025-07-21]\n");
+    let scenario = Scenario::parse(&text).unwrap();
+    let day = "2025-07-21".parse().unwrap();
+    for profile in scenario.sessions.values() {
+        assert_eq!(profile.holidays, [day].into());
+    }
 }

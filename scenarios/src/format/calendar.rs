@@ -15,7 +15,7 @@ pub struct Calendar {
     #[serde(default, deserialize_with = "crate::parse::dates")]
     #[schemars(with = "Vec<DateText>")]
     pub hot_days: Vec<NaiveDate>,
-    /// Public holidays, which a baseline does not compare with working days: TOML local dates.
+    /// Public holidays, on which vehicles come as at a weekend: TOML local dates.
     #[serde(default, deserialize_with = "crate::parse::dates")]
     #[schemars(with = "Vec<DateText>")]
     pub holidays: Vec<NaiveDate>,

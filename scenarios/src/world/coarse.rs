@@ -70,22 +70,34 @@ impl StationState {
         } else if seen(&self.tally) != before {
             self.share_left(now, end);
         }
-        self.trim(now);
-        let until = self.next_cut(now, end);
+        let mut goals = std::mem::take(&mut self.goals);
+        self.look_at_goals(&mut goals);
+        if self.trim(now, goals.iter().sum()) {
+            self.look_at_goals(&mut goals);
+        }
+        let until = self.next_cut(now, end, &goals);
         let mut at_grid = 0;
-        for vehicle in &mut self.vehicles {
+        for (vehicle, goal) in self.vehicles.iter_mut().zip(&goals) {
             let pile = &self.piles[vehicle.pile as usize];
-            let moved = vehicle.run_long(pile, now, until - now, self.efficiency);
+            let moved = vehicle.run_long(pile, *goal, now, until - now, self.efficiency);
             vehicle.gave |= moved.at_grid < 0;
             at_grid += moved.at_grid;
             self.tally.moved(moved);
         }
+        self.goals = goals;
         self.now = until;
         at_grid
     }
 
+    /// What each vehicle draws from now on.
+    fn look_at_goals(&self, goals: &mut Vec<i64>) {
+        let goal = |vehicle: &Vehicle| vehicle.goal(&self.piles[vehicle.pile as usize]);
+        goals.clear();
+        goals.extend(self.vehicles.iter().map(goal));
+    }
+
     /// Up to when nothing changes.
-    fn next_cut(&self, now: i64, end: i64) -> i64 {
+    fn next_cut(&self, now: i64, end: i64, goals: &[i64]) -> i64 {
         let arrivals = self.arrivals.iter().filter_map(Arrivals::next);
         let swaps = self.swapping.iter().filter_map(Swapping::next);
         let recorded = self.recorded.iter().filter_map(Recorded::next);
@@ -99,13 +111,9 @@ impl StationState {
             .chain(recorded)
             .chain(lease.filter(|at| *at > now))
             .fold(end, i64::min);
-        let goals = self.vehicles.iter().map(|vehicle| {
-            let goal = vehicle.goal(&self.piles[vehicle.pile as usize]);
-            (vehicle, goal)
-        });
-        let gives = self.vehicles.iter().any(|vehicle| vehicle.told < 0)
-            && goals.clone().any(|(_, goal)| goal < 0);
-        for (vehicle, goal) in goals.filter(|(_, goal)| *goal != 0) {
+        let gives = goals.iter().any(|goal| *goal < 0);
+        let pairs = self.vehicles.iter().zip(goals);
+        for (vehicle, &goal) in pairs.filter(|(_, goal)| **goal != 0) {
             cut = cut.min(vehicle.departure);
             if gives {
                 let lasts = vehicle.battery.lasts_ms(goal, self.efficiency);
@@ -203,14 +211,13 @@ impl StationState {
     }
 
     /// Takes what the station draws above its ceiling off those that obey, in equal shares of their draw; what it gives beyond
-    /// its setpoint as well.
-    fn trim(&mut self, now: i64) {
+    /// its setpoint as well. Whether there was any.
+    fn trim(&mut self, now: i64, draw: i64) -> bool {
         let ceiling = self.ceiling(now);
-        let draw = self.draw();
         let (over, sign) = match (draw - ceiling.max(0), ceiling.min(0) - draw) {
             (over, _) if over > 0 => (over, 1),
             (_, under) if under > 0 => (under, -1),
-            _ => return,
+            _ => return false,
         };
         let piles = &self.piles;
         let obeying = self.vehicles.iter_mut().filter_map(|vehicle| {
@@ -225,5 +232,6 @@ impl StationState {
             let goal = Power::from_watts(goal);
             vehicle.told = goal.scaled(kept, Power::from_watts(moved)).as_watts();
         }
+        true
     }
 }

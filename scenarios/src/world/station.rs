@@ -49,6 +49,8 @@ pub(super) struct StationState {
     pub(super) readings: Vec<PileReading>,
     pub(super) tally: Tally,
     scratch: Vec<PileSetpoint>,
+    /// Room for what each vehicle draws.
+    pub(super) goals: Vec<i64>,
 }
 
 impl StationState {
@@ -103,6 +105,7 @@ impl StationState {
             readings: Vec::new(),
             tally: Tally::default(),
             scratch: Vec::new(),
+            goals: Vec::new(),
         }
     }
 

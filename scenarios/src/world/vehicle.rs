@@ -126,10 +126,11 @@ impl Vehicle {
         efficiency.drawn(room.max(0)) / length_ms.max(1)
     }
 
-    /// Lives through a time that is long beside delays and ramps, which are left out.
+    /// Lives with its goal through a time that is long beside delays and ramps, which are left out.
     pub(super) fn run_long(
         &mut self,
         pile: &PileModel,
+        goal: i64,
         now: i64,
         length_ms: i64,
         efficiency: Efficiency,
@@ -139,11 +140,12 @@ impl Vehicle {
             self.power = 0;
             return Moved::default();
         }
+        if goal == 0 {
+            self.power = 0;
+            return Moved::default();
+        }
         let before = self.battery.stored;
-        let at_grid = match self.goal(pile) {
-            0 => 0,
-            goal => self.battery.run_long(goal, length_ms, efficiency),
-        };
+        let at_grid = self.battery.run_long(goal, length_ms, efficiency);
         self.power = self.goal(pile);
         Moved {
             at_grid,

@@ -398,6 +398,7 @@ impl First<'_> {
             };
             let profile = SessionProfile {
                 weekend_factor,
+                holidays: Default::default(),
                 ..profile.clone()
             };
             let from = "as in baiyun-scenes.toml; dc_energy_kwh in even steps";

@@ -47,6 +47,7 @@ fn profile() -> SessionProfile {
         arrival_shape,
         weekend_arrival_shape: None,
         weekend_factor: 1.0,
+        holidays: Default::default(),
         stay_h: quantiles(&[0.5, 2.0, 4.0, 8.0, 16.0]),
         energy_kwh: quantiles(&[2.0, 8.0, 15.0, 25.0, 60.0]),
         dc_energy_kwh: quantiles(&[5.0, 15.0, 25.0, 45.0]),
