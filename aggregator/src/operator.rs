@@ -60,11 +60,12 @@ struct Controlled {
     splitter: Splitter,
     /// The piles at the last look, with sessions as owners and makers of the vehicles allow.
     readings: Vec<PileReading>,
+    /// Whether they are of the last [`Operator::advance`], and whether the piles were set since.
     looked: bool,
+    controlled: bool,
     /// What is to be split, from a look until it is done.
     due: Option<(Power, Lease)>,
     setpoints: Vec<PileSetpoint>,
-    controlled_at: Option<Timestamp>,
 }
 
 impl Controlled {
@@ -101,9 +102,9 @@ impl<S: Sites> Operator<S> {
                 splitter: Splitter::new(),
                 readings: Vec::new(),
                 looked: false,
+                controlled: false,
                 due: None,
                 setpoints: Vec::new(),
-                controlled_at: None,
             });
         }
         Operator {
@@ -239,14 +240,17 @@ impl<S: Sites> Operator<S> {
     /// Brings the readings up to `now`, and sets nothing yet: for who is about to bring commands for most stations.
     pub fn advance(&mut self, now: Timestamp) {
         self.sites.advance(now);
+        for (station, controlled) in self.stations.iter_mut().enumerate() {
+            if self.sites.moved(station) {
+                (controlled.looked, controlled.controlled) = (false, false);
+            }
+        }
     }
 
-    /// Sets every station that moved, can be set, and was not set at this instant already.
+    /// Sets every station that moved, can be set, and was not set since.
     pub fn control_others(&mut self, now: Timestamp) {
         let due: Vec<usize> = (0..self.stations.len())
-            .filter(|&station| {
-                self.sites.moved(station) && self.stations[station].controlled_at != Some(now)
-            })
+            .filter(|&station| self.sites.moved(station) && !self.stations[station].controlled)
             .collect();
         self.control_stations(now, due);
         self.desk.sweep(now);
@@ -260,7 +264,7 @@ impl<S: Sites> Operator<S> {
             if !self.sites.reachable(station) || !self.sites.moved(station) {
                 continue;
             }
-            if !self.stations[station].looked || self.stations[station].controlled_at != Some(now) {
+            if !self.stations[station].looked {
                 self.look(now, station);
             }
             reports.push(self.report(now, station));
@@ -312,7 +316,7 @@ impl<S: Sites> Operator<S> {
                 continue;
             }
             let (in_force, lease) = self.look(now, station);
-            self.stations[station].controlled_at = Some(now);
+            self.stations[station].controlled = true;
             if self.sites.refusal(station).is_none() {
                 self.stations[station].due = Some((in_force.setpoint, lease));
             }

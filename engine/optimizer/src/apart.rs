@@ -212,22 +212,36 @@ fn find_rest(
         .collect();
     let problem = problem_of(frame.problem, planned, &rest, stop)?;
     let part = frame.part(&problem, &rest, stop)?;
-    let from: Vec<ResourceSchedule> = rest.iter().map(|&i| schedule[i].clone()).collect();
-    stop.go_on()?;
-    let whole = |seen: Vec<ResourceSchedule>| -> Vec<ResourceSchedule> {
+    let mut from = Vec::with_capacity(rest.len());
+    for (at, &i) in rest.iter().enumerate() {
+        stop.go_on_at(at)?;
+        from.push(schedule[i].clone());
+    }
+    let whole = |seen: Vec<ResourceSchedule>| -> Option<Vec<ResourceSchedule>> {
         let mut seen = seen.into_iter();
-        let plan = |planned: &Option<Planned>| match planned {
-            Some(planned) => planned.path.schedule.clone(),
-            None => seen.next().expect("one for each of the others"),
-        };
-        planned.iter().map(plan).collect()
+        let mut all = Vec::with_capacity(planned.len());
+        for (i, planned) in planned.iter().enumerate() {
+            stop.go_on_at(i)?;
+            all.push(match planned {
+                Some(planned) => planned.path.schedule.clone(),
+                None => seen.next().expect("one for each of the others"),
+            });
+        }
+        Some(all)
     };
-    let found = find(&part, &from, begin, stop, |seen| look(whole(seen)));
+    let found = find(&part, &from, begin, stop, |seen| {
+        if let Some(seen) = whole(seen) {
+            look(seen);
+        }
+    });
     let Frame { limits, forest, .. } = part;
     drop_aside((limits, forest, problem, from), is_large(frame.problem));
     let mut found = found?;
     if found.end != End::Stopped {
-        found.schedule = whole(found.schedule);
+        match whole(std::mem::take(&mut found.schedule)) {
+            Some(schedule) => found.schedule = schedule,
+            None => found.end = End::Stopped,
+        }
     }
     found.bound += planned.iter().flatten().map(|p| p.path.cost).sum::<f64>();
     Some(found)

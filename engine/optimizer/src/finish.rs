@@ -89,11 +89,12 @@ impl Way {
 }
 
 /// The same problem with resources that charge and discharge at once held, each, to what would be cheapest for it alone at the
-/// prices found. `None` if one of them cannot be planned alone, or there is none.
+/// prices found. `None` if one of them cannot be planned alone, there is none, or the caller says stop.
 pub(crate) fn choose_directions<'a>(
     frame: &Frame<'a>,
     schedule: &[ResourceSchedule],
     prices: &Prices,
+    stop: &Stop<'_>,
 ) -> Option<Frame<'a>> {
     let above = prices_above(frame, prices);
     let both = |plan: &ResourceSchedule| {
@@ -103,6 +104,7 @@ pub(crate) fn choose_directions<'a>(
             .any(|(one, other)| one.min(*other) > BOTH_KW)
     };
     let choose = |i: usize| {
+        stop.go_on()?;
         let node = frame.problem.resources[i].node;
         let charges =
             Alone::new(frame, i)?.charges(frame, |t| node.map_or(0.0, |node| above[node][t]));

@@ -64,18 +64,20 @@ fn improve(
         return best;
     };
     if first.end == End::Optimal && lost_much(best.objective, first.bound) {
-        let ways: Vec<Frame<'_>> = match choose_directions(frame, &first.schedule, &first.prices) {
-            Some(chosen) => vec![chosen],
-            None => Way::ALL
-                .into_iter()
-                .filter_map(|way| hold_directions(frame, &first.schedule, way))
-                .collect(),
-        };
-        for one_way in ways {
-            if stop.now() {
-                break;
+        match choose_directions(frame, &first.schedule, &first.prices, stop) {
+            Some(chosen) => {
+                search(&chosen, frame, Begin::Near, &mut best, stop);
             }
-            search(&one_way, frame, Begin::Near, &mut best, stop);
+            None => {
+                for way in Way::ALL {
+                    if stop.now() {
+                        break;
+                    }
+                    if let Some(one_way) = hold_directions(frame, &first.schedule, way) {
+                        search(&one_way, frame, Begin::Near, &mut best, stop);
+                    }
+                }
+            }
         }
     }
     best.gap = (best.objective - first.bound).max(0.0);
