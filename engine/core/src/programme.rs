@@ -110,7 +110,7 @@ pub struct Event {
     pub state: EventState,
     /// When the grid asked.
     pub created_at: Timestamp,
-    /// Draw of the stations in scope without the event, frozen at its start.
+    /// Draw of the stations in scope by now if it were not for the event, as frozen at its start.
     pub baseline: Option<Power>,
     /// Draw of the stations in scope by the last readings, while active.
     pub measured: Option<Power>,

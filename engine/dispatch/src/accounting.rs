@@ -1,9 +1,20 @@
 //! What came of each event so far, by telemetry. Settlement works from meters; this is what people watch meanwhile.
 
-use vpp_core::{Event, EventId, Power, Programme, Timestamp};
+use vpp_core::{Event, EventId, Interval, Power, Programme, Timestamp};
 
+use crate::baseline::Baseline;
 use crate::capability::participants;
 use crate::engine::Engine;
+use crate::unplanned;
+
+/// What the events that use a station ask of its baseline.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Demand {
+    /// The end of the last of them.
+    pub(crate) until: Timestamp,
+    /// Whether all of them are called at short notice.
+    pub(crate) real_time: bool,
+}
 
 impl Engine {
     /// Adds what was committed and delivered since the last time.
@@ -19,13 +30,16 @@ impl Engine {
                 continue;
             }
             let members = participants(&self.fleet, event);
-            let (committed, delivered) = self.progress(now, event, &members);
-            let baseline: Power = members.iter().map(|s| self.baseline_of(*s)).sum();
+            let over = Interval::new(since.max(interval.start()), now.min(interval.end()));
+            let Ok(over) = over else { continue };
+            let of = |station: &usize| self.baseline_over(*station, over);
+            let baseline: Power = members.iter().map(of).sum();
+            let (committed, delivered) = self.progress(now, over, event, &members);
             let measured: Power = members.iter().map(|s| self.states[*s].active_power).sum();
             let Some(event) = self.events.get_mut(&id) else {
                 continue;
             };
-            event.baseline = Some(event.baseline.unwrap_or(baseline));
+            event.baseline = Some(baseline);
             event.measured = Some(measured);
             event.committed_energy += committed * length;
             event.delivered_energy += delivered.limited_to(Power::ZERO, committed) * length;
@@ -33,10 +47,16 @@ impl Engine {
     }
 
     /// What an event may count on now, and what comes.
-    fn progress(&self, now: Timestamp, event: &Event, members: &[usize]) -> (Power, Power) {
+    fn progress(
+        &self,
+        now: Timestamp,
+        over: Interval,
+        event: &Event,
+        members: &[usize],
+    ) -> (Power, Power) {
         let reduction = |station: &usize| {
             if self.states[*station].is_fresh(now, &self.config) {
-                self.baseline_of(*station) - self.without_regulation(*station)
+                self.baseline_over(*station, over) - self.without_regulation(*station)
             } else {
                 // What cannot be seen is not claimed.
                 Power::ZERO
@@ -53,7 +73,7 @@ impl Engine {
             }
             Programme::PeakShaving { node, ceiling } => {
                 let base = self.base_below(now, node);
-                let before: Power = members.iter().map(|s| self.baseline_of(*s)).sum();
+                let before: Power = members.iter().map(|s| self.baseline_over(*s, over)).sum();
                 let draw: Power = members.iter().map(|s| self.states[*s].active_power).sum();
                 let needed = (base + before - *ceiling).max(Power::ZERO);
                 let excess = (base + draw - *ceiling).max(Power::ZERO);
@@ -78,12 +98,91 @@ impl Engine {
             .sum()
     }
 
-    /// Draw of a station before the programme that uses it; of now when none does.
-    pub(crate) fn baseline_of(&self, station: usize) -> Power {
+    /// What a station would draw over an interval without the programme that uses it; its load before now when none does.
+    pub(crate) fn baseline_over(&self, station: usize, interval: Interval) -> Power {
+        let baseline = self.states[station].baseline.as_ref();
+        baseline.map_or_else(|| self.load_before(station), |b| b.over(interval))
+    }
+
+    /// Load of a station over the last minutes in which no event used it.
+    pub(crate) fn load_before(&self, station: usize) -> Power {
         let state = &self.states[station];
-        state
-            .baseline
-            .or_else(|| state.load.mean())
-            .unwrap_or(state.active_power)
+        state.load.mean().unwrap_or(state.active_power)
+    }
+
+    /// What events ask of each station's baseline now.
+    pub(crate) fn demands(&self, now: Timestamp) -> Vec<Option<Demand>> {
+        let mut demands: Vec<Option<Demand>> = vec![None; self.states.len()];
+        for event in self.working_events(now) {
+            let interval = event.request.interval;
+            let demand = Demand {
+                until: interval.end(),
+                real_time: self.is_real_time(event.created_at, interval),
+            };
+            for station in participants(&self.fleet, event) {
+                let other = demands[station].unwrap_or(demand);
+                demands[station] = Some(Demand {
+                    until: demand.until.max(other.until),
+                    real_time: demand.real_time && other.real_time,
+                });
+            }
+        }
+        demands
+    }
+
+    /// Whether an event is called so shortly before it begins that the load before it is its baseline.
+    pub(crate) fn is_real_time(&self, called_at: Timestamp, interval: Interval) -> bool {
+        interval.start() - called_at < self.config.real_time_notice
+    }
+
+    /// The baseline of a station that events use, where it is not yet frozen that far.
+    pub(crate) fn baseline_for(
+        &self,
+        now: Timestamp,
+        station: usize,
+        demand: Demand,
+    ) -> Option<Baseline> {
+        let (state, calendar) = (&self.states[station], &self.config.calendar);
+        match state.baseline.as_ref().filter(|b| b.in_event) {
+            Some(frozen) if demand.real_time || demand.until <= frozen.end() => None,
+            Some(frozen) => {
+                let mut longer = frozen.clone();
+                longer.extend(demand.until, &state.usual, calendar);
+                Some(longer)
+            }
+            None if demand.real_time => Some(Baseline::flat(now, self.load_before(station), true)),
+            None => {
+                let before = (now, self.load_before(station), self.config.baseline_window);
+                let usual = &state.usual;
+                Some(Baseline::usual(before, demand.until, usual, calendar))
+            }
+        }
+    }
+
+    /// What comes on top of the plan of stations until the next cycle, or is missing of it where the plan `fills`: hardly ever more.
+    pub(crate) fn expected_unplanned(
+        &self,
+        now: Timestamp,
+        stations: &[usize],
+        fills: bool,
+    ) -> Power {
+        let Some(interval) = unplanned::told_in(now, self.config.cycle) else {
+            return Power::ZERO;
+        };
+        let states = stations.iter().map(|station| &self.states[*station]);
+        let callable = states.filter(|state| state.is_callable(now, &self.config));
+        let (cycle, calendar) = ((self.cycle, interval), &self.config.calendar);
+        unplanned::expected(callable.map(|s| &s.unplanned), calendar, cycle, fills)
+    }
+
+    /// The cycle before this one is over: what was drawn beyond its plan is seen.
+    pub(crate) fn see_unplanned(&mut self, now: Timestamp) {
+        let length = self.config.cycle;
+        if let Some(interval) = unplanned::told_in(now - length, length) {
+            let (before, calendar) = ((self.cycle - 1, interval), &self.config.calendar);
+            for state in &mut self.states {
+                state.unplanned.close(calendar, before, state.schedule);
+            }
+        }
     }
 }

@@ -1,7 +1,112 @@
-//! The load before a programme begins: mean of a station's readings over a window, kept in one-minute buckets.
+//! What a station would draw without the programme that uses it, frozen when that begins: the load before it, and for events
+//! that are called some time ahead how it usually changes from there on.
+//!
+//! The mean of similar days moved to the load of the day itself is what markets pay by (PJM Manual 11, section 10.4:
+//! symmetric additive adjustment): differences of many stations add up as their loads do.
 
 use chrono::TimeDelta;
-use vpp_core::{Power, Timestamp};
+use vpp_core::{Interval, Power, Timestamp};
+
+use crate::usual::{Calendar, UsualLoad, quarters};
+
+const QUARTER: TimeDelta = TimeDelta::minutes(15);
+
+/// What a station would draw without the programme that uses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Baseline {
+    /// When the first quarter of an hour begins.
+    pub start: Timestamp,
+    /// Draw in each quarter of an hour; at least one, and the last one holds on.
+    pub quarters: Vec<Power>,
+    /// Whether an event uses the station; else regulation alone.
+    pub in_event: bool,
+}
+
+impl Baseline {
+    /// The same draw all the time.
+    pub(crate) fn flat(start: Timestamp, power: Power, in_event: bool) -> Baseline {
+        Baseline {
+            start: quarter_before(start),
+            quarters: vec![power],
+            in_event,
+        }
+    }
+
+    /// The load before now, and from then until `end` as it usually changes; flat where nobody knows.
+    pub(crate) fn usual(
+        (now, before, window): (Timestamp, Power, TimeDelta),
+        end: Timestamp,
+        usual: &UsualLoad,
+        calendar: &Calendar,
+    ) -> Baseline {
+        let mean = |from, to| usual.mean_kw(calendar, Interval::new(from, to).ok()?);
+        let start = quarter_before(now);
+        let mut baseline = Baseline {
+            start,
+            quarters: Vec::new(),
+            in_event: true,
+        };
+        baseline.append(before, mean(now - window, now), end, mean);
+        if baseline.quarters.is_empty() {
+            baseline.quarters.push(before);
+        }
+        baseline
+    }
+
+    /// Goes on until `end` as the load usually changes; what was frozen stays.
+    pub(crate) fn extend(&mut self, end: Timestamp, usual: &UsualLoad, calendar: &Calendar) {
+        let mean = |from, to| usual.mean_kw(calendar, Interval::new(from, to).ok()?);
+        let last = self.end();
+        let power = self.quarters[self.quarters.len() - 1];
+        self.append(power, mean(last - QUARTER, last), end, mean);
+    }
+
+    fn append(
+        &mut self,
+        power: Power,
+        usual: Option<f64>,
+        end: Timestamp,
+        mean: impl Fn(Timestamp, Timestamp) -> Option<f64>,
+    ) {
+        while self.end() < end {
+            let there = mean(self.end(), self.end() + QUARTER);
+            let change = usual.zip(there).map_or(0.0, |(then, there)| there - then);
+            let changed = power + Power::round_kilowatts(change);
+            self.quarters.push(changed);
+        }
+    }
+
+    /// First instant that no quarter was frozen for.
+    pub(crate) fn end(&self) -> Timestamp {
+        self.start + QUARTER * i32::try_from(self.quarters.len()).unwrap_or(i32::MAX)
+    }
+
+    /// Mean draw over an interval.
+    #[must_use]
+    pub fn over(&self, interval: Interval) -> Power {
+        let (mut sum, mut length) = (0_i128, 0_i128);
+        for (at, part) in quarters(interval) {
+            let nanoseconds = i128::from(part.num_nanoseconds().unwrap_or(i64::MAX));
+            sum += i128::from(self.at(at).as_watts()) * nanoseconds;
+            length += nanoseconds;
+        }
+        let watts = sum.div_euclid(length.max(1));
+        Power::from_watts(i64::try_from(watts).unwrap_or_default())
+    }
+
+    /// Draw at an instant.
+    #[must_use]
+    pub fn at(&self, at: Timestamp) -> Power {
+        let passed = (at - self.start).num_seconds().max(0) / 900;
+        let quarter = usize::try_from(passed).unwrap_or(usize::MAX);
+        self.quarters[quarter.min(self.quarters.len() - 1)]
+    }
+}
+
+fn quarter_before(at: Timestamp) -> Timestamp {
+    at - TimeDelta::seconds(at.timestamp().rem_euclid(QUARTER.num_seconds()))
+        - TimeDelta::nanoseconds(i64::from(at.timestamp_subsec_nanos()))
+}
 
 /// Mean load over the last minutes. Its memory is bounded by the window, whatever the rhythm of the reports.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +148,36 @@ impl LoadMeter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn kilowatts(kw: i64) -> Power {
+        Power::from_watts(1_000 * kw)
+    }
+
+    /// By hand: usually 20 kW before 17:00, then 50, 80, 10, 0. Today 35 before: 65, 95, 25, and that from then on. From 17:10 to
+    /// 17:20: 5 min of 65 and 5 of 95. Another event until 18:00: 25 and ten less.
+    #[test]
+    fn the_load_before_changes_as_it_usually_does() {
+        let calendar = Calendar::default();
+        let (mut usual, quarter) = (UsualLoad::default(), TimeDelta::minutes(15));
+        let five: Timestamp = "2027-07-05T09:00:00Z".parse().unwrap();
+        for (at, kw) in [(0, 20), (1, 50), (2, 80), (3, 10), (4, 0), (5, 9)] {
+            usual.observe(&calendar, five + quarter * at, kilowatts(kw));
+        }
+        let now = five + TimeDelta::days(1);
+        let before = (now, kilowatts(35), quarter);
+        let mut baseline = Baseline::usual(before, now + quarter * 3, &usual, &calendar);
+        assert_eq!(baseline.quarters, [65, 95, 25].map(kilowatts));
+        assert_eq!(baseline.at(now + quarter * 9), kilowatts(25));
+        let (from, to) = (now + TimeDelta::minutes(10), now + TimeDelta::minutes(20));
+        let mean = baseline.over(Interval::new(from, to).unwrap());
+        assert_eq!(mean, kilowatts(80));
+        baseline.extend(now + quarter * 4, &usual, &calendar);
+        assert_eq!(baseline.quarters, [65, 95, 25, 15].map(kilowatts));
+        // On Saturday nobody knows.
+        let saturday = (five + TimeDelta::days(5), kilowatts(35), quarter);
+        let flat = Baseline::usual(saturday, saturday.0 + quarter, &usual, &calendar);
+        assert_eq!(flat.quarters, [kilowatts(35)]);
+    }
 
     #[test]
     fn each_minute_counts_once_however_often_it_was_read() {

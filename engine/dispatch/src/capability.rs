@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use vpp_core::{
-    Commitment, Event, Fleet, Flexibility, Invalid, Power, Programme, Scope, Timestamp,
+    Commitment, Event, Fleet, Flexibility, Interval, Invalid, Power, Programme, Scope, Timestamp,
 };
 
 use crate::engine::Engine;
@@ -154,19 +154,35 @@ impl Engine {
         self.config.callable_share * self.tested_share(station)
     }
 
-    /// [`Engine::givable`], added up for each aggregator.
+    /// [`Engine::givable`], added up for each aggregator, less what is drawn beyond plans. Against a baseline that changes as the
+    /// load usually does, where it falls less can be taken off, where it rises less added.
     pub(crate) fn givable_by_aggregator(
         &self,
         now: Timestamp,
         programme: &Programme,
         members: &[usize],
-        length: TimeDelta,
+        interval: Interval,
+        real_time: bool,
     ) -> Vec<Power> {
-        let mut sums = vec![Power::ZERO; self.fleet.aggregators().len()];
+        let count = self.fleet.aggregators().len();
+        let (mut sums, mut stations) = (vec![Power::ZERO; count], vec![Vec::new(); count]);
+        let length = interval.end() - now.max(interval.start());
         for (station, power) in self.givable(now, programme, members, length) {
-            sums[self.fleet.aggregator_of(station)] += power;
+            let aggregator = self.fleet.aggregator_of(station);
+            sums[aggregator] += power;
+            stations[aggregator].push(station);
         }
-        sums
+        let fills = programme.fills();
+        let less = |(sum, stations): (Power, Vec<usize>)| {
+            let change = match self.usual_changes(now, interval.end(), &stations) {
+                _ if real_time => Power::ZERO,
+                (_, rise) if fills => rise,
+                (fall, _) => fall,
+            };
+            let unplanned = self.expected_unplanned(now, &stations, fills);
+            (sum - change - unplanned).max(Power::ZERO)
+        };
+        sums.into_iter().zip(stations).map(less).collect()
     }
 
     /// What of each station is promised for a programme and so long: what it can move by, less a share for vehicles that come

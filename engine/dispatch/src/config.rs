@@ -3,6 +3,8 @@
 use chrono::TimeDelta;
 use vpp_core::{Invalid, Power};
 
+use crate::usual::Calendar;
+
 /// How the engine decides. All times are lengths.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -34,6 +36,12 @@ pub struct Config {
     /// How much of the load before an event makes its baseline. Default 15 min: the rule for real-time events as quoted
     /// for Jiangsu by the China Smart Grid press (2015).
     pub baseline_window: TimeDelta,
+    /// An event that is called less than so long before it begins is a real-time one: its baseline is the load before it. That of
+    /// any other changes from there on as the load of the same kind of day usually does. Default 15 min (assumption: the
+    /// sources do not say where real time ends).
+    pub real_time_notice: TimeDelta,
+    /// Which days are worked: loads of working days and days of rest are told apart.
+    pub calendar: Calendar,
     /// Whether every station's charging is planned all the time; else in programmes and below nodes with an agreement only.
     /// Default no.
     pub orderly: bool,
@@ -79,6 +87,8 @@ impl Default for Config {
             deadband: Power::from_watts(500),
             horizon: vec![TimeDelta::minutes(15); 4],
             baseline_window: TimeDelta::minutes(15),
+            real_time_notice: TimeDelta::minutes(15),
+            calendar: Calendar::default(),
             orderly: false,
             departure_margin: TimeDelta::zero(),
             callable_share: 0.9,
@@ -147,6 +157,19 @@ impl Config {
             self.baseline_window,
             second,
             TimeDelta::hours(2),
+        )?;
+        within(
+            "real_time_notice",
+            self.real_time_notice,
+            TimeDelta::zero(),
+            TimeDelta::days(8),
+        )?;
+        let half_a_day = TimeDelta::hours(14);
+        within(
+            "local_offset",
+            self.calendar.local_offset,
+            -half_a_day,
+            half_a_day,
         )?;
         within(
             "signal_timeout",

@@ -8,6 +8,7 @@
 use vpp_core::{Decision, Reason, RegulationAward, Timestamp};
 use vpp_optimizer::Status;
 
+use crate::baseline::Baseline;
 use crate::engine::Engine;
 use crate::input::{Fact, Output, SolveRequest, Solved};
 use crate::issue::Issued;
@@ -24,11 +25,13 @@ impl Engine {
         self.miss_acknowledgements(now);
         self.expire_regulation(now);
         self.account_until(now);
+        self.see_unplanned(now);
         self.turn_invitations(now, outputs);
         self.turn_events(now, outputs);
         self.foresee_scheduled(now, outputs);
         self.engage(now, outputs);
         self.settle_promises(now, before, outputs);
+        self.keep_usual(now, before, outputs);
         if !self.states.iter().any(StationState::is_managed) {
             self.plan = None;
             self.unsolved_cycles = 0;
@@ -176,17 +179,32 @@ impl Engine {
         self.release_wanted(now, releasing, Decision::Optimal, Reason::Release, outputs)
     }
 
-    /// Marks the stations that a programme uses now, and freezes the baseline of those that it begins to use. One that has
-    /// never reported has none yet.
+    /// Marks the stations that a programme uses now, and freezes the baseline of those that an event begins to use, or
+    /// regulation. One that has never reported has none yet.
     fn engage(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
         let mut changed = false;
         let used = self.used_stations(now);
-        for (station, used) in used.into_iter().enumerate() {
-            let baseline = self.baseline_of(station);
+        let demands = self.demands(now);
+        for (station, (used, demand)) in used.into_iter().zip(demands).enumerate() {
             let orderly = self.is_orderly(now, station);
+            let reports = self.states[station].sampled_at.is_some();
+            let baseline = match demand {
+                Some(demand) => self.baseline_for(now, station, demand),
+                None if used && self.states[station].baseline.is_none() => {
+                    Some(Baseline::flat(now, self.load_before(station), false))
+                }
+                None => None,
+            };
             let state = &mut self.states[station];
-            state.orderly = orderly && state.sampled_at.is_some();
-            if used && state.baseline.is_none() && state.sampled_at.is_some() {
+            state.orderly = orderly && reports;
+            if demand.is_some() {
+                state.usual.use_on(&self.config.calendar, now);
+            } else if let Some(baseline) = state.baseline.as_mut().filter(|b| b.in_event) {
+                // Regulation goes on.
+                baseline.in_event = false;
+                changed = true;
+            }
+            if let Some(baseline) = baseline.filter(|_| used && reports) {
                 state.baseline = Some(baseline);
                 changed = true;
             } else if !used {
@@ -200,7 +218,7 @@ impl Engine {
         if changed {
             // After a restart in the middle of an event its effect could not be told from the load before it.
             let states = self.fleet.stations().iter().zip(&self.states);
-            let frozen = states.filter_map(|(s, state)| Some((s.id.clone(), state.baseline?)));
+            let frozen = states.filter_map(|(s, state)| Some((s.id.clone(), state.baseline.clone()?)));
             outputs.push(Output::Record(Box::new(Fact::Baselines(frozen.collect()))));
         }
     }

@@ -275,9 +275,16 @@ impl Engine {
                 for state in &mut self.states {
                     state.baseline = None;
                 }
-                for (station, power) in frozen {
+                for (station, baseline) in frozen {
                     if let Some(index) = self.fleet.station_index(&station) {
-                        self.states[index].baseline = Some(power);
+                        self.states[index].baseline = Some(baseline);
+                    }
+                }
+            }
+            Fact::UsualLoads(loads) => {
+                for (station, means) in loads {
+                    if let Some(index) = self.fleet.station_index(&station) {
+                        self.states[index].usual.restore(&means);
                     }
                 }
             }

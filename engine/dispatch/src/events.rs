@@ -13,6 +13,8 @@ use crate::invitations::OWN_REQUESTS;
 
 /// The longest event.
 const LONGEST: TimeDelta = TimeDelta::hours(24);
+/// So long before an event stations begin to work for it: ramps take time.
+pub(crate) const LEAD: TimeDelta = TimeDelta::seconds(5);
 /// How far ahead an event may be called.
 const FARTHEST: TimeDelta = TimeDelta::days(8);
 
@@ -193,8 +195,9 @@ impl Engine {
         request: &EventRequest,
         members: &[usize],
     ) -> Vec<Commitment> {
-        let length = request.interval.end() - now.max(request.interval.start());
-        let callable = self.givable_by_aggregator(now, &request.programme, members, length);
+        let (programme, interval) = (&request.programme, request.interval);
+        let real_time = self.is_real_time(now, interval);
+        let callable = self.givable_by_aggregator(now, programme, members, interval, real_time);
         let overlapping = self.open_events().filter(|event| {
             event.state == EventState::Scheduled
                 && event
@@ -252,11 +255,12 @@ impl Engine {
         self.events.values().filter(|event| event.outcome.is_none())
     }
 
-    /// Events that the stations work for now: those that are on, and those that begin before the next cycle would.
+    /// Events that the stations work for now: those that are on, and those that begin before the next cycle would, or so soon
+    /// that stations need the time to get there.
     pub(crate) fn working_events(&self, now: Timestamp) -> impl Iterator<Item = &Event> {
-        let soon = now + self.config.cycle;
+        let soon = now + self.config.cycle.max(LEAD);
         self.open_events().filter(move |event| {
-            event.request.interval.start() <= soon && event.request.interval.end() > now
+            event.request.interval.start() < soon && event.request.interval.end() > now
         })
     }
 

@@ -37,8 +37,9 @@ impl Engine {
     /// What each aggregator promised and could not give now for as long as the event lasts.
     fn not_callable(&self, now: Timestamp, event: &Event) -> Power {
         let members = participants(&self.fleet, event);
-        let (programme, length) = (&event.request.programme, event.request.interval.length());
-        let callable = self.givable_by_aggregator(now, programme, &members, length);
+        let (programme, interval) = (&event.request.programme, event.request.interval);
+        let real_time = self.is_real_time(event.created_at, interval);
+        let callable = self.givable_by_aggregator(now, programme, &members, interval, real_time);
         let aggregators = self.fleet.aggregators().iter().zip(callable);
         aggregators
             .map(|(aggregator, callable)| promised(event, &aggregator.id) - callable)

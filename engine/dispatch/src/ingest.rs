@@ -29,6 +29,7 @@ impl Engine {
             return Err(Invalid::new("active_power_kw", problem));
         }
         let config = &self.config;
+        let regulated = self.regulation_offset(station);
         let state = &mut self.states[station];
         match state.sampled_at {
             Some(last) if telemetry.sampled_at == last => return Ok(()),
@@ -44,11 +45,12 @@ impl Engine {
             telemetry.command_in_force,
             config,
         );
-        if state.baseline.is_none() {
-            let window = config.baseline_window;
-            state
-                .load
-                .record(telemetry.sampled_at, telemetry.active_power, window);
+        let power = telemetry.active_power - regulated;
+        state.unplanned.observe(power);
+        if state.baseline.as_ref().is_none_or(|b| !b.in_event) {
+            let (at, window) = (telemetry.sampled_at, config.baseline_window);
+            state.load.record(at, power, window);
+            state.usual.observe(&config.calendar, at, power);
         }
         state.learn_response(&telemetry);
         state.sampled_at = Some(telemetry.sampled_at);

@@ -3,12 +3,13 @@
 use chrono::TimeDelta;
 use vpp_core::{
     Acknowledgement, Aggregator, AggregatorChange, Command, Event, EventId, EventRequest, Interval,
-    Invalid, InvitationId, Node, NodeChange, Power, Price, RegulationAward, RegulationSignal,
+    Invalid, InvitationId, Node, NodeChange, Price, RegulationAward, RegulationSignal,
     RequestId, Station, StationChange, StationId, Telemetry, Timestamp,
 };
 use vpp_market_adapters::response::invitation::InvitationStep;
 use vpp_optimizer::{Problem, Solution};
 
+use crate::baseline::Baseline;
 use crate::invitations::Invited;
 use crate::promises::Callable;
 use crate::regulation::Achieved;
@@ -155,8 +156,11 @@ pub enum Fact {
         /// The event.
         event: Event,
     },
-    /// Stations with a frozen baseline, all of them: the load before the programme that uses each.
-    Baselines(Vec<(StationId, Power)>),
+    /// Stations with a frozen baseline, all of them: what each would draw without the programme that uses it.
+    Baselines(Vec<(StationId, Baseline)>),
+    /// What stations usually draw, kW in each quarter of an hour of a working day and of a day of rest; not a number where
+    /// nobody knows. It replaces what was kept before: nobody was told, and a loss is made good within days.
+    UsualLoads(Vec<(StationId, Vec<f32>)>),
     /// What each aggregator could be called for at the beginning of a quarter of an hour.
     Callable {
         /// When.

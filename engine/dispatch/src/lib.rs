@@ -31,7 +31,10 @@ mod report;
 mod requests;
 mod state;
 mod subsidy;
+mod unplanned;
+mod usual;
 
+pub use baseline::Baseline;
 pub use capability::{Capability, CapabilityDirection};
 pub use config::Config;
 pub use engine::Engine;
@@ -44,3 +47,4 @@ pub use regulation::{Achieved, Regulation, RegulationNote};
 pub use report::{AggregatorTotals, CycleReport};
 pub use state::{Ordered, StationState};
 pub use subsidy::Subsidy;
+pub use usual::Calendar;

@@ -11,7 +11,7 @@ use vpp_optimizer::{Direction, Node, Penalties, Problem, Requirement, Resource, 
 
 use crate::capability::participants;
 use crate::engine::Engine;
-use crate::events::promised;
+use crate::events::{LEAD, promised};
 
 /// What is planned for a station in one interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -273,7 +273,7 @@ impl Engine {
             .request
             .interval
             .start()
-            .min(now.max(event.request.interval.start() - self.config.cycle));
+            .min(now.max(event.request.interval.start() - self.config.cycle.max(LEAD)));
         let on = |interval: &Interval| {
             begins <= interval.start() && interval.start() < event.request.interval.end()
         };
@@ -302,7 +302,8 @@ impl Engine {
                     Direction::Shaving
                 };
                 let members = participants(&self.fleet, event);
-                let active: Vec<bool> = intervals.iter().map(on).collect();
+                let active: Vec<Option<Interval>> =
+                    (intervals.iter().map(|interval| on(interval).then_some(*interval))).collect();
                 let total = match direction {
                     Direction::Shaving => event.accepted + self.shaved_within(&members, now),
                     Direction::Filling => event.accepted,
@@ -339,35 +340,40 @@ impl Engine {
         direction: Direction,
         members: &[usize],
         commitment: Power,
-        active: &[bool],
+        active: &[Option<Interval>],
         stations: &[usize],
     ) -> Requirement {
-        let mut resources = Vec::new();
-        let (mut baseline, mut commitment) = (Power::ZERO, commitment);
+        let resources = members.iter().filter_map(|s| stations.binary_search(s).ok());
+        let mut commitment_kw = vec![0.0; active.len()];
+        let mut baseline_kw = vec![0.0; active.len()];
         let along = |reduction: Power| match direction {
             Direction::Shaving => reduction,
             Direction::Filling => -reduction,
         };
-        for &station in members {
-            let state = &self.states[station];
-            if let Ok(resource) = stations.binary_search(&station) {
-                resources.push(resource);
-                baseline += self.baseline_of(station);
-                commitment += along(state.excess);
-            } else if state.is_fresh(now, &self.config) {
-                commitment -= along(self.baseline_of(station) - state.active_power);
+        // What comes between this plan and the next is not in it, and must not eat up what is promised.
+        let fills = direction == Direction::Filling;
+        let commitment = commitment + self.expected_unplanned(now, members, fills);
+        for (t, interval) in active.iter().enumerate() {
+            let Some(interval) = interval else { continue };
+            let (mut baseline, mut left) = (Power::ZERO, commitment);
+            for &station in members {
+                let state = &self.states[station];
+                if stations.binary_search(&station).is_ok() {
+                    baseline += self.baseline_over(station, *interval);
+                    left += along(state.excess);
+                } else if state.is_fresh(now, &self.config) {
+                    left -= along(self.baseline_over(station, *interval) - state.active_power);
+                }
             }
+            baseline_kw[t] = baseline.as_kilowatts();
+            commitment_kw[t] = left.max(Power::ZERO).as_kilowatts();
         }
-        let commitment = commitment.max(Power::ZERO).as_kilowatts();
         Requirement::DemandResponse {
             name: name.into(),
             direction,
-            members: resources,
-            baseline_kw: vec![baseline.as_kilowatts(); active.len()],
-            commitment_kw: active
-                .iter()
-                .map(|on| if *on { commitment } else { 0.0 })
-                .collect(),
+            members: resources.collect(),
+            baseline_kw,
+            commitment_kw,
         }
     }
 

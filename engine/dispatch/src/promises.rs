@@ -5,7 +5,8 @@
 //! ([`Quote`]), and those made the day before come due. All of it follows from what was seen and from nothing else: that is
 //! what the journal keeps ([`Fact::Callable`]).
 //!
-//! Seen is from the load before a programme where one uses a station: what is called already was callable.
+//! Seen is from the load before a programme where one uses a station: what is called already was callable. Where the load usually
+//! falls within the hour, no more can be taken off than will be left of it; where it rises, less can be added.
 
 use std::collections::VecDeque;
 
@@ -258,16 +259,26 @@ impl Engine {
             down: Power::ZERO,
         };
         let mut callable: Vec<Callable> = self.fleet.aggregators().iter().map(none).collect();
+        let mut stations = vec![Vec::new(); callable.len()];
         for (station, state) in self.states.iter().enumerate() {
             if !state.is_callable(now, &self.config) {
                 continue;
             }
-            let load = state.baseline.unwrap_or(state.active_power);
+            let load = match &state.baseline {
+                Some(baseline) => baseline.at(now),
+                None => state.active_power,
+            };
             let (up, down) = self.callable_from(now, station, load, PROMISED_FOR);
             let share = self.tested_share(station);
             let sum = &mut callable[self.fleet.aggregator_of(station)];
             sum.up += scaled(up, share);
             sum.down += scaled(down, share);
+            stations[self.fleet.aggregator_of(station)].push(station);
+        }
+        for (sum, stations) in callable.iter_mut().zip(stations) {
+            let (fall, rise) = self.usual_changes(now, now + PROMISED_FOR, &stations);
+            sum.up = (sum.up - fall).max(Power::ZERO);
+            sum.down = (sum.down - rise).max(Power::ZERO);
         }
         callable
     }

@@ -143,7 +143,7 @@ impl Engine {
         if state.is_fresh(now, &self.config) {
             report.fresh_station_count += 1;
         }
-        let Some(baseline) = state.baseline else {
+        let Some(baseline) = state.baseline.as_ref().map(|b| b.at(now)) else {
             return;
         };
         let ordered = state.ordered().map_or(baseline, |command| command.setpoint);

@@ -4,9 +4,11 @@ use chrono::TimeDelta;
 use vpp_core::{Power, SequenceNumber, Session, StationLimits, Timestamp};
 
 use crate::Config;
-use crate::baseline::LoadMeter;
+use crate::baseline::{Baseline, LoadMeter};
 use crate::regulation::response::Response;
 use crate::regulation::steer::Steered;
+use crate::unplanned::Unplanned;
+use crate::usual::UsualLoad;
 
 /// A range of power that a station may be at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,10 +82,14 @@ pub struct StationState {
     pub failures: u32,
     /// Why it was left out last, for people.
     pub last_refusal: String,
-    /// Its load while no programme used it.
+    /// Its load while no event used it, without what regulation moved.
     pub(crate) load: LoadMeter,
-    /// Its load before the programme that uses it began.
-    pub baseline: Option<Power>,
+    /// What it usually draws when no event uses it.
+    pub(crate) usual: UsualLoad,
+    /// What it draws beyond its plan.
+    pub(crate) unplanned: Unplanned,
+    /// What it would draw without the programme that uses it.
+    pub baseline: Option<Baseline>,
     /// Whether its charging is orderly: planned all the time.
     pub orderly: bool,
     /// By how much it draws more than it was told, smoothed: piles that do not obey.

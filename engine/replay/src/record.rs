@@ -9,8 +9,8 @@ mod promises;
 
 use chrono::TimeDelta;
 use vpp_core::time::as_hours;
-use vpp_core::{Decision, Power, Timestamp};
-use vpp_dispatch::CycleReport;
+use vpp_core::{Decision, Interval, Power, Timestamp};
+use vpp_dispatch::{CycleReport, Engine};
 use vpp_results::{Error, Tables, Text, rows};
 use vpp_scenarios::Scenario;
 
@@ -203,7 +203,7 @@ impl Recorder {
             counts: run.plant().counts_before_cycle(),
             decision: name(report.decision).into(),
             objective: plan.map(|plan| plan.objective),
-            baselines: engine.states().iter().map(|state| state.baseline).collect(),
+            baselines: baselines(engine, run.now()),
             subsidy_cny_per_kwh: subsidy.map_or(0.0, |subsidy| subsidy.price.as_f64()),
             subsidy_left_cny: subsidy.map_or(0.0, |subsidy| subsidy.left_cny),
             report,
@@ -404,6 +404,15 @@ impl Recorder {
             objective_cny: open.objective,
         })
     }
+}
+
+/// What each station that a programme uses would draw without it until the next cycle, in the mean.
+fn baselines(engine: &Engine, now: Timestamp) -> Vec<Option<Power>> {
+    let until = Interval::new(now, now + engine.config().cycle).ok();
+    let states = engine.states().iter();
+    states
+        .map(|state| Some(state.baseline.as_ref()?.over(until?)))
+        .collect()
 }
 
 fn name(decision: Option<Decision>) -> &'static str {

@@ -9,7 +9,7 @@ mod prices;
 
 use chrono::TimeDelta;
 use vpp_core::{Event, EventId, EventRequest, Invalid, Price, Station, Timestamp};
-use vpp_dispatch::{Achieved, Answer, Config, CycleReport, Request, Subsidy};
+use vpp_dispatch::{Achieved, Answer, Calendar, Config, CycleReport, Request, Subsidy};
 use vpp_scenarios::Scenario;
 use vpp_scenarios::format::Orderly;
 use vpp_scenarios::world::World;
@@ -244,6 +244,10 @@ fn config(scenario: &Scenario) -> Config {
             TimeDelta::zero()
         },
         orderly: dispatch.orderly == Orderly::All,
+        calendar: Calendar {
+            holidays: scenario.calendar.holidays.iter().copied().collect(),
+            ..Calendar::default()
+        },
         ..usual
     }
 }

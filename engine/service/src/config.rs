@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 use serde::Deserialize;
 use vpp_core::{Invalid, Power};
-use vpp_dispatch::Config;
+use vpp_dispatch::{Calendar, Config};
 use vpp_optimizer::Backend;
 #[cfg(feature = "highs")]
 use vpp_optimizer::HighsMethod;
@@ -109,6 +109,9 @@ pub struct DispatchConfig {
     pub deadband_kw: f64,
     pub horizon_minutes: Vec<f64>,
     pub baseline_window_s: f64,
+    pub real_time_notice_s: f64,
+    pub local_offset_h: f64,
+    pub holidays: Vec<chrono::NaiveDate>,
     pub callable_share: f64,
     pub delivered_share: f64,
     pub wear_cny_per_kwh: f64,
@@ -173,6 +176,9 @@ impl Default for DispatchConfig {
                 .map(|length| seconds(*length) / 60.0)
                 .collect(),
             baseline_window_s: seconds(config.baseline_window),
+            real_time_notice_s: seconds(config.real_time_notice),
+            local_offset_h: seconds(config.calendar.local_offset) / 3_600.0,
+            holidays: config.calendar.holidays.into_iter().collect(),
             callable_share: config.callable_share,
             delivered_share: config.delivered_share,
             wear_cny_per_kwh: config.wear_cny_per_kwh,
@@ -259,6 +265,11 @@ impl DispatchConfig {
             deadband: Power::from_kilowatts("dispatch.deadband_kw", self.deadband_kw)?,
             horizon,
             baseline_window: length("dispatch.baseline_window_s", self.baseline_window_s)?,
+            real_time_notice: length("dispatch.real_time_notice_s", self.real_time_notice_s)?,
+            calendar: Calendar {
+                local_offset: offset("dispatch.local_offset_h", self.local_offset_h)?,
+                holidays: self.holidays.iter().copied().collect(),
+            },
             orderly: self.orderly,
             departure_margin: defaults.departure_margin,
             callable_share: self.callable_share,
@@ -272,6 +283,15 @@ impl DispatchConfig {
             regulation_delay: length("dispatch.regulation_delay_s", self.regulation_delay_s)?,
         })
     }
+}
+
+fn offset(key: &str, hours: f64) -> Result<TimeDelta, Invalid> {
+    if !(-14.0..=14.0).contains(&hours) {
+        let problem = format!("{hours} h is outside -14 h to 14 h");
+        return Err(Invalid::new(key, problem));
+    }
+    #[allow(clippy::cast_possible_truncation)] // bounded above
+    Ok(TimeDelta::seconds((hours * 3_600.0).round() as i64))
 }
 
 fn length(key: &str, seconds: f64) -> Result<TimeDelta, Invalid> {

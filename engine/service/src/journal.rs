@@ -1,6 +1,8 @@
 //! What somebody was told, on disk before they are told. An append-only file of records, each with its length and a
 //! checksum; a tail torn by a crash is cut off, what is before it stays.
 
+mod usual;
+
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use prost::Message as _;
 use vpp_core::{
     Aggregator, AggregatorId, Event, Invalid, Node, Power, RequestId, Station, StationId,
 };
-use vpp_dispatch::{Callable, Fact, Invited, Request};
+use vpp_dispatch::{Baseline, Callable, Fact, Invited, Request};
 use vpp_proto::convert::{
     asked_from_wire, asked_to_wire, from_timestamp, invitation_from_wire, invitation_to_wire,
     to_timestamp,
@@ -103,6 +105,8 @@ impl Journal {
                 None => return Err(unreadable("a record of a later version".into())),
             }
         }
+        // After the stations that it speaks of.
+        recovered.facts.extend(usual::kept(&path));
         file.set_len(whole as u64).map_err(io)?;
         file.seek(SeekFrom::Start(whole as u64)).map_err(io)?;
         Ok((
@@ -117,6 +121,13 @@ impl Journal {
 
     /// Writes a fact. Not durable before [`Journal::sync`].
     pub(crate) fn append(&mut self, fact: &Fact) -> Result<(), JournalError> {
+        if matches!(fact, Fact::UsualLoads(_)) {
+            let kept = usual::keep(&self.path, &framed(from_fact(fact)));
+            if let Err(error) = kept {
+                tracing::warn!(%error, "what stations usually draw was not kept");
+            }
+            return Ok(());
+        }
         self.write(from_fact(fact))
     }
 
@@ -127,16 +138,7 @@ impl Journal {
     }
 
     fn write(&mut self, record: Record) -> Result<(), JournalError> {
-        let payload = v1::JournalRecord {
-            record: Some(record),
-        }
-        .encode_to_vec();
-        let length = u32::try_from(payload.len())
-            .map_err(|_| self.io(std::io::Error::other("a record above 4 GiB")))?;
-        let mut framed = Vec::with_capacity(payload.len() + 8);
-        framed.extend_from_slice(&length.to_le_bytes());
-        framed.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
-        framed.extend_from_slice(&payload);
+        let framed = framed(record);
         if let Err(source) = self.file.write_all(&framed) {
             // A full disk may have taken a part: what follows must not stand behind garbage.
             let _ = self.file.set_len(self.length);
@@ -158,6 +160,21 @@ impl Journal {
             source,
         }
     }
+}
+
+/// A record with its length and its checksum.
+fn framed(record: Record) -> Vec<u8> {
+    let record = v1::JournalRecord {
+        record: Some(record),
+    };
+    let payload = record.encode_to_vec();
+    // The largest, what a hundred thousand stations usually draw, takes 80 MB.
+    let length = u32::try_from(payload.len()).expect("a record is below 4 GiB");
+    let mut framed = Vec::with_capacity(payload.len() + 8);
+    framed.extend_from_slice(&length.to_le_bytes());
+    framed.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
+    framed.extend_from_slice(&payload);
+    framed
 }
 
 /// The payloads of whole records, and how many bytes they take.
@@ -210,9 +227,20 @@ fn from_fact(fact: &Fact) -> Record {
         Fact::Baselines(frozen) => Record::Baselines(v1::BaselinesRecord {
             stations: frozen
                 .iter()
-                .map(|(station, power)| v1::StationBaseline {
+                .map(|(station, baseline)| v1::StationBaseline {
                     station_id: station.to_string(),
-                    baseline_kw: power.as_kilowatts(),
+                    start_time: Some(from_timestamp(baseline.start)),
+                    quarters_w: baseline.quarters.iter().map(|p| p.as_watts()).collect(),
+                    in_event: baseline.in_event,
+                })
+                .collect(),
+        }),
+        Fact::UsualLoads(loads) => Record::UsualLoads(v1::UsualLoadsRecord {
+            stations: loads
+                .iter()
+                .map(|(station, means)| v1::StationUsualLoad {
+                    station_id: station.to_string(),
+                    quarters_kw: means.clone(),
                 })
                 .collect(),
         }),
@@ -310,11 +338,26 @@ fn to_fact(record: Record) -> Result<Fact, Invalid> {
         }
         Record::Baselines(wire) => {
             let frozen = |wire: v1::StationBaseline| {
-                let power = Power::from_kilowatts("baseline_kw", wire.baseline_kw)?;
-                Ok((StationId::new(wire.station_id)?, power))
+                let powers = wire.quarters_w.into_iter().map(Power::from_watts);
+                let baseline = Baseline {
+                    start: to_timestamp("start_time", wire.start_time.as_ref())?,
+                    quarters: powers.collect(),
+                    in_event: wire.in_event,
+                };
+                if baseline.quarters.is_empty() {
+                    return Err(missing("quarters_w"));
+                }
+                Ok((StationId::new(wire.station_id)?, baseline))
             };
             let stations = wire.stations.into_iter().map(frozen);
             Ok(Fact::Baselines(stations.collect::<Result<_, Invalid>>()?))
+        }
+        Record::UsualLoads(wire) => {
+            let usual = |wire: v1::StationUsualLoad| {
+                Ok((StationId::new(wire.station_id)?, wire.quarters_kw))
+            };
+            let stations = wire.stations.into_iter().map(usual);
+            Ok(Fact::UsualLoads(stations.collect::<Result<_, Invalid>>()?))
         }
         Record::Callable(wire) => {
             let one = |wire: v1::AggregatorCallable| {

@@ -1,0 +1,202 @@
+//! What is drawn beyond the plan, because vehicles come and go between two plans: what is usual at the time of the day, and how
+//! far off that stations, whichever an event means, have been together in the last cycles. What is drawn less than planned is kept
+//! apart: stations that are held back do draw what they may. Where cycles take seconds there is none to speak of, and a station on its way to a new
+//! setpoint would look like it.
+
+use chrono::TimeDelta;
+use vpp_core::{Interval, Power, Timestamp};
+
+use crate::usual::{Calendar, UsualLoad};
+
+/// So many cycles are remembered.
+const CYCLES: usize = 16;
+/// With fewer nothing is said.
+const ENOUGH: usize = 4;
+/// Shorter cycles are not looked at.
+const SHORTEST: TimeDelta = TimeDelta::minutes(1);
+/// The share of the last cycles in which no more than what is planned for was drawn beyond the plan.
+const COVERED: f64 = 0.9;
+
+/// What one station drew beyond its plan, and below it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unplanned {
+    /// Watts of the readings since the last plan, and how many there were.
+    sum: i64,
+    readings: i64,
+    /// None where nobody looks.
+    seen: Option<Box<Seen>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    beyond: Side,
+    below: Side,
+}
+
+/// One of both; magnitudes.
+#[derive(Clone, Debug, Default)]
+struct Side {
+    /// What is usual.
+    usual: UsualLoad,
+    /// How far off the usual it was in the last cycles, by their number, kW.
+    off: [f32; CYCLES],
+}
+
+impl Side {
+    fn see(&mut self, calendar: &Calendar, (cycle, interval): (u64, Interval), power: Power) {
+        let usual = self.usual.mean_kw(calendar, interval).unwrap_or_default();
+        #[allow(clippy::cast_possible_truncation)] // kW of a station
+        let off = (power.as_kilowatts() - usual) as f32;
+        self.off[place(cycle)] = off;
+        self.usual.observe(calendar, interval.end(), power);
+    }
+}
+
+/// The cycle that is on, where cycles are long enough to tell.
+pub(crate) fn told_in(now: Timestamp, length: TimeDelta) -> Option<Interval> {
+    Interval::new(now, now + length)
+        .ok()
+        .filter(|_| length >= SHORTEST)
+}
+
+fn place(cycle: u64) -> usize {
+    usize::try_from(cycle % CYCLES as u64).unwrap_or_default()
+}
+
+impl Unplanned {
+    /// Takes a reading.
+    pub(crate) fn observe(&mut self, power: Power) {
+        self.sum += power.as_watts();
+        self.readings += 1;
+    }
+
+    /// A cycle is over for which so much was planned, if anything.
+    pub(crate) fn close(
+        &mut self,
+        calendar: &Calendar,
+        (cycle, interval): (u64, Interval),
+        planned: Option<Power>,
+    ) {
+        let (sum, readings) = (
+            std::mem::take(&mut self.sum),
+            std::mem::take(&mut self.readings),
+        );
+        let seen = self.seen.get_or_insert_default();
+        let Some(planned) = planned.filter(|_| readings > 0) else {
+            seen.beyond.off[place(cycle)] = 0.0;
+            seen.below.off[place(cycle)] = 0.0;
+            return;
+        };
+        let beyond = Power::from_watts(sum / readings) - planned;
+        let cycle = (cycle, interval);
+        seen.beyond.see(calendar, cycle, beyond.max(Power::ZERO));
+        seen.below.see(calendar, cycle, (-beyond).max(Power::ZERO));
+    }
+}
+
+/// What stations together hardly ever exceed beyond the plan, or below it where `below`; magnitude.
+pub(crate) fn expected<'a>(
+    stations: impl Iterator<Item = &'a Unplanned>,
+    calendar: &Calendar,
+    (cycle, interval): (u64, Interval),
+    below: bool,
+) -> Power {
+    let seen = usize::try_from(cycle.saturating_sub(1)).unwrap_or(CYCLES);
+    if seen < ENOUGH {
+        return Power::ZERO;
+    }
+    let (mut usual, mut sums) = (0.0, [0.0; CYCLES]);
+    for seen in stations.filter_map(|station| station.seen.as_ref()) {
+        let side = if below { &seen.below } else { &seen.beyond };
+        usual += side.usual.mean_kw(calendar, interval).unwrap_or_default();
+        for (sum, kilowatts) in sums.iter_mut().zip(side.off) {
+            *sum += f64::from(kilowatts);
+        }
+    }
+    // Before the sixteenth cycle some places are empty.
+    let places = (1..=seen.min(CYCLES) as u64).map(|back| place(cycle - back));
+    let mut sums: Vec<f64> = places.map(|place| sums[place]).collect();
+    sums.sort_unstable_by(f64::total_cmp);
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )] // at most sixteen
+    let at = ((sums.len() as f64 * COVERED).ceil() as usize).clamp(1, sums.len());
+    Power::round_kilowatts(usual + sums[at - 1]).max(Power::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(cycle: u32) -> Interval {
+        // A Monday, 00:00 in Beijing.
+        let monday: Timestamp = "2027-07-04T16:00:00Z".parse().unwrap();
+        let start = monday + TimeDelta::minutes(15) * i32::try_from(cycle).unwrap();
+        Interval::new(start, start + TimeDelta::minutes(15)).unwrap()
+    }
+
+    fn kilowatts(kw: u32) -> Power {
+        Power::from_watts(1_000 * i64::from(kw))
+    }
+
+    /// By hand: in twenty cycles two stations draw 1, 2, … 20 kW together beyond 100 planned. The last sixteen are 5 to 20;
+    /// nine tenths of them are fifteen: 19. The one is at its plan in the mean.
+    #[test]
+    fn nine_of_ten_cycles_drew_no_more_beyond_the_plan() {
+        let calendar = Calendar::default();
+        let (mut one, mut other) = (Unplanned::default(), Unplanned::default());
+        for cycle in 1..=20_u32 {
+            for kw in [0, 2] {
+                one.observe(kilowatts(99 + kw));
+                other.observe(kilowatts(cycle));
+            }
+            let closed = (cycle.into(), interval(cycle));
+            one.close(&calendar, closed, Some(kilowatts(100)));
+            other.close(&calendar, closed, Some(Power::ZERO));
+        }
+        let next = (21, interval(21));
+        let both = |cycle, below| expected([&one, &other].into_iter(), &calendar, cycle, below);
+        assert_eq!(both(next, false), kilowatts(19));
+        assert_eq!(both(next, true), Power::ZERO);
+        assert_eq!(both((4, interval(4)), false), Power::ZERO, "too little seen");
+        let one = expected([&one].into_iter(), &calendar, next, false);
+        assert_eq!(one, Power::ZERO);
+    }
+
+    /// By hand: 30 kW beyond the plan at noon on Monday, none else until Tuesday noon: 30 are expected then, none a quarter before. 3
+    /// below it are drawn in all other quarters.
+    #[test]
+    fn what_is_usual_at_the_time_is_expected() {
+        let (calendar, mut station) = (Calendar::default(), Unplanned::default());
+        for cycle in 1..144_u32 {
+            station.observe(kilowatts(if cycle == 48 { 40 } else { 7 }));
+            let closed = (cycle.into(), interval(cycle));
+            station.close(&calendar, closed, Some(kilowatts(10)));
+        }
+        let at = |cycle: u32, below| {
+            let cycle = (cycle.into(), interval(cycle));
+            expected([&station].into_iter(), &calendar, cycle, below)
+        };
+        assert_eq!((at(143, false), at(144, false)), (Power::ZERO, kilowatts(30)));
+        assert_eq!((at(143, true), at(144, true)), (kilowatts(3), Power::ZERO));
+    }
+
+    #[test]
+    fn what_was_not_planned_or_not_read_says_nothing() {
+        let (calendar, mut station) = (Calendar::default(), Unplanned::default());
+        for cycle in 1..=8_u32 {
+            let closed = (cycle.into(), interval(cycle));
+            station.observe(kilowatts(9));
+            station.close(&calendar, closed, None);
+            station.close(&calendar, closed, Some(kilowatts(5)));
+        }
+        let next = (9, interval(9));
+        let expected = expected([&station].into_iter(), &calendar, next, false);
+        assert_eq!(expected, Power::ZERO);
+        let (now, quarter) = (interval(1).start(), TimeDelta::minutes(15));
+        assert_eq!(told_in(now, TimeDelta::seconds(4)), None);
+        assert_eq!(told_in(now, quarter), Some(interval(1)));
+    }
+}
