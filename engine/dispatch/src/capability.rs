@@ -154,7 +154,7 @@ impl Engine {
         self.config.callable_share * self.tested_share(station)
     }
 
-    /// [`Engine::givable`], added up for each aggregator, less what is drawn beyond plans. Against a baseline that changes as the
+    /// [`Engine::givable`], added up for each aggregator. Against a baseline that changes as the
     /// load usually does, where it falls less can be taken off, where it rises less added.
     pub(crate) fn givable_by_aggregator(
         &self,
@@ -179,7 +179,12 @@ impl Engine {
                 (_, rise) if fills => rise,
                 (fall, _) => fall,
             };
-            let unplanned = self.expected_unplanned(now, &stations, fills);
+            // Who leaves is counted as if they stayed where they cannot wait, which makes up for who comes. What vehicles take less
+            // than they seem to be able to is counted nowhere else.
+            let unplanned = match fills {
+                true => self.expected_unplanned(now, &stations, fills),
+                false => Power::ZERO,
+            };
             (sum - change - unplanned).max(Power::ZERO)
         };
         sums.into_iter().zip(stations).map(less).collect()

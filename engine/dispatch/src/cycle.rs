@@ -218,7 +218,8 @@ impl Engine {
         if changed {
             // After a restart in the middle of an event its effect could not be told from the load before it.
             let states = self.fleet.stations().iter().zip(&self.states);
-            let frozen = states.filter_map(|(s, state)| Some((s.id.clone(), state.baseline.clone()?)));
+            let frozen =
+                states.filter_map(|(s, state)| Some((s.id.clone(), state.baseline.clone()?)));
             outputs.push(Output::Record(Box::new(Fact::Baselines(frozen.collect()))));
         }
     }

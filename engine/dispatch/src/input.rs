@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use vpp_core::{
     Acknowledgement, Aggregator, AggregatorChange, Command, Event, EventId, EventRequest, Interval,
-    Invalid, InvitationId, Node, NodeChange, Price, RegulationAward, RegulationSignal,
-    RequestId, Station, StationChange, StationId, Telemetry, Timestamp,
+    Invalid, InvitationId, Node, NodeChange, Price, RegulationAward, RegulationSignal, RequestId,
+    Station, StationChange, StationId, Telemetry, Timestamp,
 };
 use vpp_market_adapters::response::invitation::InvitationStep;
 use vpp_optimizer::{Problem, Solution};

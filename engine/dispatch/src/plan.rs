@@ -302,8 +302,10 @@ impl Engine {
                     Direction::Shaving
                 };
                 let members = participants(&self.fleet, event);
-                let active: Vec<Option<Interval>> =
-                    (intervals.iter().map(|interval| on(interval).then_some(*interval))).collect();
+                let active: Vec<Option<Interval>> = (intervals
+                    .iter()
+                    .map(|interval| on(interval).then_some(*interval)))
+                .collect();
                 let total = match direction {
                     Direction::Shaving => event.accepted + self.shaved_within(&members, now),
                     Direction::Filling => event.accepted,
@@ -343,7 +345,9 @@ impl Engine {
         active: &[Option<Interval>],
         stations: &[usize],
     ) -> Requirement {
-        let resources = members.iter().filter_map(|s| stations.binary_search(s).ok());
+        let resources = members
+            .iter()
+            .filter_map(|s| stations.binary_search(s).ok());
         let mut commitment_kw = vec![0.0; active.len()];
         let mut baseline_kw = vec![0.0; active.len()];
         let along = |reduction: Power| match direction {

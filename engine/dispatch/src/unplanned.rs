@@ -150,7 +150,11 @@ mod tests {
         let both = |cycle, below| expected([&one, &other].into_iter(), &calendar, cycle, below);
         assert_eq!(both(next, false), kilowatts(19));
         assert_eq!(both(next, true), Power::from_watts(6_500));
-        assert_eq!(both((4, interval(4)), false), Power::ZERO, "too little seen");
+        assert_eq!(
+            both((4, interval(4)), false),
+            Power::ZERO,
+            "too little seen"
+        );
         let one = expected([&one].into_iter(), &calendar, next, false);
         assert_eq!(one, Power::ZERO);
     }

@@ -174,7 +174,9 @@ impl Engine {
         for (at, part) in Interval::new(now, end).into_iter().flat_map(quarters) {
             let there = stations.iter().map(|station| mean(*station, at, at + part));
             let changes = then.iter().zip(there);
-            let change: f64 = changes.filter_map(|(then, there)| Some(there? - (*then)?)).sum();
+            let change: f64 = changes
+                .filter_map(|(then, there)| Some(there? - (*then)?))
+                .sum();
             (fall, rise) = (fall.max(-change), rise.max(change));
         }
         (Power::round_kilowatts(fall), Power::round_kilowatts(rise))
@@ -247,9 +249,8 @@ mod tests {
             ..Calendar::default()
         };
         let mut usual = UsualLoad::default();
-        let mean = |usual: &UsualLoad, day| {
-            usual.mean_kw(&calendar, hour(noon + TimeDelta::days(day)))
-        };
+        let mean =
+            |usual: &UsualLoad, day| usual.mean_kw(&calendar, hour(noon + TimeDelta::days(day)));
         assert_eq!(mean(&usual, 0), None);
         read(&mut usual, &calendar, noon, 30);
         assert_eq!(mean(&usual, 1), Some(30.0));
@@ -301,7 +302,11 @@ mod tests {
         let noon = monday() + hours(12);
         let quarter = TimeDelta::minutes(15);
         for (at, kw) in [(1, 12), (2, 30), (3, 0)] {
-            usual.observe(&calendar, noon + quarter * at, Power::from_watts(1_000 * kw));
+            usual.observe(
+                &calendar,
+                noon + quarter * at,
+                Power::from_watts(1_000 * kw),
+            );
         }
         let from = noon + TimeDelta::days(1) + TimeDelta::minutes(5);
         let interval = Interval::new(from, from + quarter).unwrap();

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use prost::Message as _;
 use vpp_dispatch::Fact;
@@ -32,8 +32,13 @@ pub(super) fn kept(journal: &Path) -> Option<Fact> {
         Err(error) => return ignored(&path, &error.to_string()),
     };
     let (payloads, _) = split_records(&bytes);
-    let record = payloads.first().map(|payload| v1::JournalRecord::decode(*payload));
-    let Some(Ok(v1::JournalRecord { record: Some(record) })) = record else {
+    let record = payloads
+        .first()
+        .map(|payload| v1::JournalRecord::decode(*payload));
+    let Some(Ok(v1::JournalRecord {
+        record: Some(record),
+    })) = record
+    else {
         return ignored(&path, "it is damaged");
     };
     match to_fact(record) {
@@ -43,7 +48,7 @@ pub(super) fn kept(journal: &Path) -> Option<Fact> {
     }
 }
 
-fn ignored(path: &PathBuf, reason: &str) -> Option<Fact> {
+fn ignored(path: &Path, reason: &str) -> Option<Fact> {
     tracing::warn!(path = %path.display(), reason, "what stations usually draw is learned anew");
     None
 }
