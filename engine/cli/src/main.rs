@@ -31,6 +31,12 @@ mod view;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tikv_jemallocator::Jemalloc;
+
+// What one thread makes another drops all the time, reports above all: a replay takes a tenth less time with it than with the
+// system's allocator.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Virtual power plant for electric-vehicle charging: aggregates stations, dispatches them, shows what came of it.
 #[derive(Parser)]

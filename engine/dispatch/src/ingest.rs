@@ -52,7 +52,9 @@ impl Engine {
             state.load.record(at, power, window);
             state.usual.observe(&config.calendar, at, power);
         }
-        state.learn_response(&telemetry);
+        if registered.regulates {
+            state.learn_response(&telemetry);
+        }
         state.sampled_at = Some(telemetry.sampled_at);
         state.received_at = Some(now);
         state.active_power = telemetry.active_power;

@@ -2,6 +2,7 @@
 //! seconds nobody waits; where a replay plans every quarter of an hour, half of a rapid charge would be over.
 
 use chrono::TimeDelta;
+use rayon::prelude::*;
 use vpp_core::{Energy, Power, Reason, Session, Station, StationKind, Timestamp};
 
 use crate::engine::Engine;
@@ -30,23 +31,20 @@ impl Engine {
         if window <= TimeDelta::zero() || self.pending.is_some() {
             return;
         }
-        let mut wanted = Vec::new();
-        for (station, registered) in self.fleet.stations().iter().enumerate() {
+        let wanted = |(station, registered): (usize, &Station)| {
             let state = &self.states[station];
             let follows = self.regulation.is_some() && registered.regulates;
             if !state.is_managed() || !state.is_callable(now, &self.config) || follows {
-                continue;
+                return None;
             }
             let until = window + self.config.departure_margin;
             let needed = needed_by_newcomers(state, registered, now, until);
-            let Some(command) = state.ordered().filter(|_| needed > Power::ZERO) else {
-                continue;
-            };
+            let command = state.ordered().filter(|_| needed > Power::ZERO)?;
             let power = (command.setpoint + needed).min(registered.import_limit);
-            if power > command.setpoint {
-                wanted.push((station, power));
-            }
-        }
+            (power > command.setpoint).then_some((station, power))
+        };
+        let stations = self.fleet.stations().par_iter().enumerate();
+        let wanted: Vec<(usize, Power)> = stations.filter_map(wanted).collect();
         if wanted.is_empty() {
             return;
         }
