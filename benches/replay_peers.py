@@ -3,8 +3,8 @@
 Usage: python3 benches/replay_peers.py [--stations 100] [--piles 25] [--days 1] [--venv FOLDER] [--vpp PROGRAM]
 
 Both have the same number of stations, piles and steps; EV2Gym has its simplest controller. `vpp` has none (`agreements`: nothing
-is planned without a programme), then plans every station's charging at every step (`all`). Of EV2Gym only the steps are timed, not
-what it takes to set up; of `vpp` the whole process: reading the scenario, 36 hours of warm-up, tables, summary and report.
+is planned without a programme), then plans every station's charging at every step (`all`): with the vehicles of its own scenario,
+four times as many, then with as many as EV2Gym's. Of EV2Gym only the steps are timed, not what it takes to set up; of `vpp` the whole process: reading the scenario, 36 hours of warm-up, tables, summary and report.
 
 Installs ev2gym from PyPI in a virtual environment first. One JSON object a row.
 """
@@ -32,6 +32,8 @@ duration_minutes = {minutes}
 orderly = "{orderly}"
 cycle_s = 900
 step_s = 900
+[sessions.public]
+arrivals_per_ac_pile_day = {arrivals}
 [fleet]
 stations = []
 generate = [
@@ -65,7 +67,8 @@ theirs = subprocess.run(
 )
 theirs = json.loads(theirs.stdout.splitlines()[-1])
 print(json.dumps(theirs), flush=True)
-for orderly in ["agreements", "all"]:
+as_many = theirs["vehicles"] / theirs["piles"] / asked.days
+for arrivals, orderly in [(n, orderly) for n in [4, as_many] for orderly in ["agreements", "all"]]:
     with tempfile.TemporaryDirectory() as folder:
         Path(f"{folder}/scenario.toml").write_text(
             SCENARIO.format(
@@ -74,6 +77,7 @@ for orderly in ["agreements", "all"]:
                 stations=asked.stations,
                 piles=asked.piles,
                 orderly=orderly,
+                arrivals=arrivals,
             )
         )
         began = time.perf_counter()

@@ -1,8 +1,9 @@
 //! What a station would draw without the programme that uses it, frozen when that begins: the load before it, and for events
 //! that are called some time ahead how it usually changes from there on.
 //!
-//! The mean of similar days moved to the load of the day itself is what markets pay by (PJM Manual 11, section 10.4:
-//! symmetric additive adjustment): differences of many stations add up as their loads do.
+//! The mean of similar days moved to the load of the day itself is what markets pay by (`domain.md` 2.3; PJM calls the move a
+//! symmetric additive adjustment). Moved by a difference rather than by a factor, what many stations are short of or beyond adds
+//! up as their loads do.
 
 use chrono::TimeDelta;
 use vpp_core::{Interval, Power, Timestamp};

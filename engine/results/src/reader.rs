@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 
+use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::schema::types::Type;
 
@@ -47,7 +49,7 @@ impl<R: Row> Reader<R> {
     pub fn open(folder: &Path) -> Result<Reader<R>, Error> {
         let path = folder.join(R::TABLE.file());
         let file = File::open(&path).map_err(Error::io(&path))?;
-        let file = SerializedFileReader::new(file).map_err(Error::parquet(&path))?;
+        let file = guarded(|| SerializedFileReader::new(file)).map_err(Error::parquet(&path))?;
         check(&path, &R::TABLE, &file)?;
         Ok(Reader {
             path,
@@ -87,7 +89,7 @@ impl<R: Row> Reader<R> {
                 })
                 .collect()
         };
-        let columns = read().map_err(Error::parquet(&self.path))?;
+        let columns = guarded(read).map_err(Error::parquet(&self.path))?;
         self.group += 1;
         if R::take(columns, into) {
             Ok(true)
@@ -103,6 +105,13 @@ impl<R: Row> Reader<R> {
             what: what.to_owned(),
         }
     }
+}
+
+/// What the reader gives; an error as well where it gives up in the middle of a damaged file (its decoders take lengths and indices of
+/// a page for granted).
+fn guarded<T>(read: impl FnOnce() -> parquet::errors::Result<T>) -> parquet::errors::Result<T> {
+    let damaged = || ParquetError::General("it is damaged".to_owned());
+    std::panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(damaged()))
 }
 
 fn check(path: &Path, table: &Table, file: &SerializedFileReader<File>) -> Result<(), Error> {

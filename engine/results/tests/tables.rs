@@ -250,6 +250,39 @@ fn files_cut_short_are_errors_with_their_path() {
     }
 }
 
+/// Whichever byte is damaged, the table is read or refused, with its path; never anything else.
+#[test]
+fn files_with_a_damaged_byte_are_read_or_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut writer = Writer::<System>::create(folder.path()).expect("begun");
+    for minute in 0..200_u32 {
+        let row = System {
+            start: at(minute.into()),
+            power_kw: f64::from(minute * minute % 97),
+            decision: ["optimal", "hold"][minute as usize % 2].into(),
+            ..System::default()
+        };
+        writer.push(row).expect("taken");
+    }
+    writer.finish().expect("whole");
+    let path = folder.path().join("system.parquet");
+    let whole = std::fs::read(&path).expect("there");
+    let mut refused = 0;
+    for at in (0..whole.len()).step_by(7) {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= flip;
+            std::fs::write(&path, &damaged).expect("written");
+            if let Err(error) = read::<System>(folder.path()) {
+                let text = error.to_string();
+                assert!(text.contains("system.parquet"), "byte {at}: {text}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 100, "{refused}");
+}
+
 #[test]
 fn another_table_and_another_version_are_told_apart() {
     let folder = tempfile::tempdir().expect("a folder");
