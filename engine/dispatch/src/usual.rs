@@ -51,6 +51,12 @@ impl Calendar {
         let quarter = local.num_seconds_from_midnight() / 900;
         usize::from(rest) * DAY + quarter as usize
     }
+
+    /// The quarters of an interval, and how much of the interval each is.
+    fn parts(&self, interval: Interval) -> impl Iterator<Item = (usize, f64)> {
+        let whole = interval.length().as_seconds_f64();
+        quarters(interval).map(move |(at, part)| (self.slot(at), part.as_seconds_f64() / whole))
+    }
 }
 
 /// What one station usually draws.
@@ -130,14 +136,13 @@ impl UsualLoad {
 
     /// The usual mean draw over an interval, kW; none if a quarter of it was never seen.
     pub(crate) fn mean_kw(&self, calendar: &Calendar, interval: Interval) -> Option<f64> {
-        let (mut sum, mut seconds) = (0.0, 0.0);
-        for (at, length) in quarters(interval) {
-            let mean = f64::from(self.means[calendar.slot(at)]);
-            let length = length.as_seconds_f64();
-            sum += mean * length;
-            seconds += length;
-        }
-        let mean = sum / seconds;
+        self.mean_of(calendar.parts(interval))
+    }
+
+    fn mean_of(&self, parts: impl Iterator<Item = (usize, f64)>) -> Option<f64> {
+        let mean: f64 = parts
+            .map(|(slot, part)| f64::from(self.means[slot]) * part)
+            .sum();
         mean.is_finite().then_some(mean)
     }
 
@@ -164,18 +169,22 @@ impl Engine {
         end: Timestamp,
         stations: &[usize],
     ) -> (Power, Power) {
-        let mean = |station: usize, from, to| {
-            let usual = &self.states[station].usual;
-            usual.mean_kw(&self.config.calendar, Interval::new(from, to).ok()?)
+        let calendar = &self.config.calendar;
+        let before = Interval::new(now - self.config.baseline_window, now);
+        let before = before.map(|before| calendar.parts(before).collect::<Vec<_>>());
+        let (Ok(before), Ok(after)) = (before, Interval::new(now, end)) else {
+            return Default::default();
         };
-        let then = |station: &usize| mean(*station, now - self.config.baseline_window, now);
+        let usual = |station: &usize| &self.states[*station].usual;
+        let then = |station| usual(station).mean_of(before.iter().copied());
         let then: Vec<Option<f64>> = stations.iter().map(then).collect();
         let (mut fall, mut rise) = (0.0_f64, 0.0_f64);
-        for (at, part) in Interval::new(now, end).into_iter().flat_map(quarters) {
-            let there = stations.iter().map(|station| mean(*station, at, at + part));
-            let changes = then.iter().zip(there);
+        for (at, _) in quarters(after) {
+            let slot = calendar.slot(at);
+            let there = stations.iter().map(|s| f64::from(usual(s).means[slot]));
+            let changes = then.iter().zip(there).filter(|(_, there)| !there.is_nan());
             let change: f64 = changes
-                .filter_map(|(then, there)| Some(there? - (*then)?))
+                .filter_map(|(then, there)| Some(there - (*then)?))
                 .sum();
             (fall, rise) = (fall.max(-change), rise.max(change));
         }
