@@ -117,7 +117,7 @@ impl Engine {
             let interval = event.request.interval;
             let demand = Demand {
                 until: interval.end(),
-                real_time: self.is_real_time(event.created_at, interval),
+                real_time: self.is_real_time(event),
             };
             for station in participants(&self.fleet, event) {
                 let other = demands[station].unwrap_or(demand);
@@ -130,8 +130,14 @@ impl Engine {
         demands
     }
 
-    /// Whether an event is called so shortly before it begins that the load before it is its baseline.
-    pub(crate) fn is_real_time(&self, called_at: Timestamp, interval: Interval) -> bool {
+    /// Whether an event is called so shortly before it begins that the load before it is its baseline. What aggregators were
+    /// invited to is not, whenever it was cleared: they declared what they can do against what is usual.
+    pub(crate) fn is_real_time(&self, event: &Event) -> bool {
+        !event.cleared && self.is_short_notice(event.created_at, event.request.interval)
+    }
+
+    /// Whether what is called now begins so soon.
+    pub(crate) fn is_short_notice(&self, called_at: Timestamp, interval: Interval) -> bool {
         interval.start() - called_at < self.config.real_time_notice
     }
 
@@ -147,7 +153,7 @@ impl Engine {
             Some(frozen) if demand.real_time || demand.until <= frozen.end() => None,
             Some(frozen) => {
                 let mut longer = frozen.clone();
-                longer.extend(demand.until, &state.usual, calendar);
+                longer.extend(now, demand.until, &state.usual, calendar);
                 Some(longer)
             }
             None if demand.real_time => Some(Baseline::flat(now, self.load_before(station), true)),
@@ -171,8 +177,8 @@ impl Engine {
         };
         let states = stations.iter().map(|station| &self.states[*station]);
         let callable = states.filter(|state| state.is_callable(now, &self.config));
-        let (cycle, calendar) = ((self.cycle, interval), &self.config.calendar);
-        unplanned::expected(callable.map(|s| &s.unplanned), calendar, cycle, fills)
+        let calendar = &self.config.calendar;
+        unplanned::expected(callable.map(|s| &s.unplanned), calendar, interval, fills)
     }
 
     /// The cycle before this one is over: what was drawn beyond its plan is seen.
@@ -181,7 +187,9 @@ impl Engine {
         if let Some(interval) = unplanned::told_in(now - length, length) {
             let (before, calendar) = ((self.cycle - 1, interval), &self.config.calendar);
             for state in &mut self.states {
-                state.unplanned.close(calendar, before, state.schedule);
+                // What piles that do not obey draw is provided for besides.
+                let planned = state.schedule.map(|schedule| schedule + state.excess);
+                state.unplanned.close(calendar, before, planned);
             }
         }
     }

@@ -54,9 +54,19 @@ impl Baseline {
         baseline
     }
 
-    /// Goes on until `end` as the load usually changes; what was frozen stays.
-    pub(crate) fn extend(&mut self, end: Timestamp, usual: &UsualLoad, calendar: &Calendar) {
+    /// Goes on from what is frozen now until `end` as the load usually changes; what is past is forgotten. After an event that was
+    /// called at short notice, one that was called ahead decides from here on.
+    pub(crate) fn extend(
+        &mut self,
+        now: Timestamp,
+        end: Timestamp,
+        usual: &UsualLoad,
+        calendar: &Calendar,
+    ) {
         let mean = |from, to| usual.mean_kw(calendar, Interval::new(from, to).ok()?);
+        let last = self.quarters.len() - 1;
+        self.quarters.drain(..self.place(now).min(last));
+        self.start = self.start.max(quarter_before(now));
         let last = self.end();
         let power = self.quarters[self.quarters.len() - 1];
         self.append(power, mean(last - QUARTER, last), end, mean);
@@ -98,9 +108,13 @@ impl Baseline {
     /// Draw at an instant.
     #[must_use]
     pub fn at(&self, at: Timestamp) -> Power {
-        let passed = (at - self.start).num_seconds().max(0) / 900;
-        let quarter = usize::try_from(passed).unwrap_or(usize::MAX);
-        self.quarters[quarter.min(self.quarters.len() - 1)]
+        self.quarters[self.place(at).min(self.quarters.len() - 1)]
+    }
+
+    /// Which of its quarters an instant lies in, if it had so many.
+    fn place(&self, at: Timestamp) -> usize {
+        let passed = (at - self.start).num_seconds().max(0) / QUARTER.num_seconds();
+        usize::try_from(passed).unwrap_or(usize::MAX)
     }
 }
 
@@ -172,8 +186,20 @@ mod tests {
         let (from, to) = (now + TimeDelta::minutes(10), now + TimeDelta::minutes(20));
         let mean = baseline.over(Interval::new(from, to).unwrap());
         assert_eq!(mean, kilowatts(80));
-        baseline.extend(now + quarter * 4, &usual, &calendar);
-        assert_eq!(baseline.quarters, [65, 95, 25, 15].map(kilowatts));
+        let later = now + quarter + TimeDelta::minutes(1);
+        baseline.extend(later, now + quarter * 4, &usual, &calendar);
+        assert_eq!(baseline.start, now + quarter);
+        assert_eq!(baseline.quarters, [95, 25, 15].map(kilowatts));
+        // One that held on for long goes on from now: usually 50 before, then 80.
+        let mut held = Baseline::flat(now - quarter * 1_000, kilowatts(40), true);
+        held.extend(now + quarter, now + quarter * 2, &usual, &calendar);
+        assert_eq!(
+            (held.start, held.quarters),
+            (now + quarter, vec![kilowatts(40)])
+        );
+        held = Baseline::flat(now - quarter * 1_000, kilowatts(40), true);
+        held.extend(now, now + quarter * 2, &usual, &calendar);
+        assert_eq!(held.quarters, [40, 70].map(kilowatts));
         // On Saturday nobody knows.
         let saturday = (five + TimeDelta::days(5), kilowatts(35), quarter);
         let flat = Baseline::usual(saturday, saturday.0 + quarter, &usual, &calendar);

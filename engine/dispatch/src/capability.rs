@@ -174,10 +174,12 @@ impl Engine {
         }
         let fills = programme.fills();
         let less = |(sum, stations): (Power, Vec<usize>)| {
-            let change = match self.usual_changes(now, interval.end(), &stations) {
+            // A ceiling is held against no baseline.
+            let change = match programme {
                 _ if real_time => Power::ZERO,
-                (_, rise) if fills => rise,
-                (fall, _) => fall,
+                Programme::PeakShaving { .. } => Power::ZERO,
+                Programme::DemandResponse { .. } => self.usual_changes(now, interval, &stations).0,
+                Programme::ValleyFilling { .. } => self.usual_changes(now, interval, &stations).1,
             };
             // Who leaves is counted as if they stayed where they cannot wait, which makes up for who comes. What vehicles take less
             // than they seem to be able to is counted nowhere else.

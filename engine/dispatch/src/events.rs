@@ -34,7 +34,8 @@ impl Engine {
         }
         self.check_overlap(&request, &members)?;
         let asked = self.asked(now, &request.programme, &members);
-        let shares = self.shares(now, &request, &members);
+        let real_time = self.is_short_notice(now, request.interval);
+        let shares = self.shares(now, &request, &members, real_time);
         let callable: Power = shares.iter().map(|share| share.power).sum();
         let accepted = asked.min(callable);
         if asked > Power::ZERO && accepted <= Power::ZERO {
@@ -194,9 +195,9 @@ impl Engine {
         now: Timestamp,
         request: &EventRequest,
         members: &[usize],
+        real_time: bool,
     ) -> Vec<Commitment> {
         let (programme, interval) = (&request.programme, request.interval);
-        let real_time = self.is_real_time(now, interval);
         let callable = self.givable_by_aggregator(now, programme, members, interval, real_time);
         let overlapping = self.open_events().filter(|event| {
             event.state == EventState::Scheduled

@@ -9,7 +9,7 @@ use vpp_optimizer::{Shortfall, Solution};
 
 use crate::capability::participants;
 use crate::engine::Engine;
-use crate::events::promised;
+use crate::events::{LEAD, promised};
 use crate::input::Output;
 use crate::plan::PendingSolve;
 
@@ -17,10 +17,12 @@ use crate::plan::PendingSolve;
 const AHEAD: TimeDelta = TimeDelta::minutes(15);
 
 impl Engine {
-    /// For events that begin soon.
+    /// For events that begin soon, and that the stations do not work for yet: of those the plan knows more.
     pub(crate) fn foresee_scheduled(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
+        let worked_for = now + self.config.cycle.max(LEAD);
         let soon = |event: &&Event| {
-            event.state == EventState::Scheduled && event.request.interval.start() <= now + AHEAD
+            let start = event.request.interval.start();
+            event.state == EventState::Scheduled && worked_for <= start && start <= now + AHEAD
         };
         let missing: Vec<(EventId, Power)> = (self.open_events().filter(soon))
             .map(|event| (event.id.clone(), self.not_callable(now, event)))
@@ -38,7 +40,7 @@ impl Engine {
     fn not_callable(&self, now: Timestamp, event: &Event) -> Power {
         let members = participants(&self.fleet, event);
         let (programme, interval) = (&event.request.programme, event.request.interval);
-        let real_time = self.is_real_time(event.created_at, interval);
+        let real_time = self.is_real_time(event);
         let callable = self.givable_by_aggregator(now, programme, &members, interval, real_time);
         let aggregators = self.fleet.aggregators().iter().zip(callable);
         aggregators

@@ -170,7 +170,7 @@ impl Engine {
     ) -> Result<Power, Invalid> {
         let request = event_request(invitation, invitation.demand);
         let members = members(&self.fleet, &invitation.scope)?;
-        let shares = self.shares(now, &request, &members);
+        let shares = self.shares(now, &request, &members, false);
         let mine = shares.iter().find(|share| share.aggregator == *aggregator);
         let power = mine.map_or(Power::ZERO, |share| share.power);
         if power < invitation.bounds.least || power <= Power::ZERO {

@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 use chrono::TimeDelta;
-use vpp_core::{AggregatorId, Invalid, Power, Scope, Timestamp};
+use vpp_core::{AggregatorId, Interval, Invalid, Power, Scope, Timestamp};
 
 use crate::capability::scaled;
 use crate::engine::Engine;
@@ -276,9 +276,11 @@ impl Engine {
             stations[self.fleet.aggregator_of(station)].push(station);
         }
         for (sum, stations) in callable.iter_mut().zip(stations) {
-            let (fall, rise) = self.usual_changes(now, now + PROMISED_FOR, &stations);
-            sum.up = (sum.up - fall).max(Power::ZERO);
-            sum.down = (sum.down - rise).max(Power::ZERO);
+            if let Ok(hour) = Interval::new(now, now + PROMISED_FOR) {
+                let (fall, rise) = self.usual_changes(now, hour, &stations);
+                sum.up = (sum.up - fall).max(Power::ZERO);
+                sum.down = (sum.down - rise).max(Power::ZERO);
+            }
         }
         callable
     }

@@ -6,7 +6,7 @@
 use chrono::TimeDelta;
 use vpp_core::{Interval, Power, Timestamp};
 
-use crate::usual::{Calendar, UsualLoad};
+use crate::usual::{Calendar, UsualLoad, quarters};
 
 /// So many cycles are remembered.
 const CYCLES: usize = 16;
@@ -27,12 +27,21 @@ pub(crate) struct Unplanned {
     seen: Option<Box<Seen>>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Seen {
     /// What is usual; negative below the plan.
     usual: UsualLoad,
-    /// How far off the usual it was in the last cycles, by their number, kW.
+    /// How far off the usual it was in the last cycles, by their number, kW; not a number where nothing was planned.
     off: [f32; CYCLES],
+}
+
+impl Default for Seen {
+    fn default() -> Seen {
+        Seen {
+            usual: UsualLoad::default(),
+            off: [f32::NAN; CYCLES],
+        }
+    }
 }
 
 /// The cycle that is on, where cycles are long enough to tell.
@@ -65,7 +74,7 @@ impl Unplanned {
             std::mem::take(&mut self.readings),
         );
         let seen = self.seen.get_or_insert_default();
-        seen.off[place(cycle)] = 0.0;
+        seen.off[place(cycle)] = f32::NAN;
         let Some(planned) = planned.filter(|_| readings > 0) else {
             return;
         };
@@ -74,7 +83,9 @@ impl Unplanned {
         #[allow(clippy::cast_possible_truncation)] // kW of a station
         let off = (beyond.as_kilowatts() - usual) as f32;
         seen.off[place(cycle)] = off;
-        seen.usual.observe(calendar, interval.end(), beyond);
+        for (at, part) in quarters(interval) {
+            seen.usual.observe(calendar, at + part, beyond);
+        }
     }
 }
 
@@ -82,25 +93,25 @@ impl Unplanned {
 pub(crate) fn expected<'a>(
     stations: impl Iterator<Item = &'a Unplanned>,
     calendar: &Calendar,
-    (cycle, interval): (u64, Interval),
+    interval: Interval,
     below: bool,
 ) -> Power {
-    let count = usize::try_from(cycle.saturating_sub(1)).unwrap_or(CYCLES);
-    let count = count.min(CYCLES);
+    let sign = if below { -1.0 } else { 1.0 };
+    let (mut usual, mut sums) = (0.0, [None; CYCLES]);
+    for seen in stations.filter_map(|station| station.seen.as_ref()) {
+        usual += sign * seen.usual.mean_kw(calendar, interval).unwrap_or_default();
+        for (sum, kilowatts) in sums.iter_mut().zip(seen.off) {
+            if !kilowatts.is_nan() {
+                *sum = Some(sum.unwrap_or(0.0) + sign * f64::from(kilowatts));
+            }
+        }
+    }
+    // Cycles in which something was planned for one of them.
+    let mut sums: Vec<f64> = sums.into_iter().flatten().collect();
+    let count = sums.len();
     if count < ENOUGH {
         return Power::ZERO;
     }
-    let (mut usual, mut sums) = (0.0, [0.0; CYCLES]);
-    for seen in stations.filter_map(|station| station.seen.as_ref()) {
-        usual += seen.usual.mean_kw(calendar, interval).unwrap_or_default();
-        for (sum, kilowatts) in sums.iter_mut().zip(seen.off) {
-            *sum += f64::from(kilowatts);
-        }
-    }
-    let sign = if below { -1.0 } else { 1.0 };
-    // Before the sixteenth cycle some places are empty.
-    let places = (1..=count as u64).map(|back| place(cycle - back));
-    let mut sums: Vec<f64> = places.map(|place| sign * sums[place]).collect();
     sums.sort_unstable_by(f64::total_cmp);
     #[allow(
         clippy::cast_precision_loss,
@@ -112,7 +123,7 @@ pub(crate) fn expected<'a>(
         let mean = sums.iter().sum::<f64>() / count as f64;
         (mean, sums[at.clamp(1, count) - 1])
     };
-    Power::round_kilowatts((sign * usual + mean).max(0.0) + covered - mean).max(Power::ZERO)
+    Power::round_kilowatts((usual + mean).max(0.0) + covered - mean).max(Power::ZERO)
 }
 
 #[cfg(test)]
@@ -146,15 +157,10 @@ mod tests {
             one.close(&calendar, closed, Some(kilowatts(100)));
             other.close(&calendar, closed, Some(Power::ZERO));
         }
-        let next = (21, interval(21));
-        let both = |cycle, below| expected([&one, &other].into_iter(), &calendar, cycle, below);
-        assert_eq!(both(next, false), kilowatts(19));
-        assert_eq!(both(next, true), Power::from_watts(6_500));
-        assert_eq!(
-            both((4, interval(4)), false),
-            Power::ZERO,
-            "too little seen"
-        );
+        let next = interval(21);
+        let both = |below| expected([&one, &other].into_iter(), &calendar, next, below);
+        assert_eq!(both(false), kilowatts(19));
+        assert_eq!(both(true), Power::from_watts(6_500));
         let one = expected([&one].into_iter(), &calendar, next, false);
         assert_eq!(one, Power::ZERO);
     }
@@ -168,10 +174,7 @@ mod tests {
             let closed = (cycle.into(), interval(cycle));
             station.close(&calendar, closed, Some(kilowatts(10)));
         }
-        let at = |cycle: u32| {
-            let cycle = (cycle.into(), interval(cycle));
-            expected([&station].into_iter(), &calendar, cycle, false)
-        };
+        let at = |cycle: u32| expected([&station].into_iter(), &calendar, interval(cycle), false);
         assert_eq!((at(143), at(144)), (Power::ZERO, kilowatts(30)));
     }
 
@@ -184,9 +187,17 @@ mod tests {
             station.close(&calendar, closed, None);
             station.close(&calendar, closed, Some(kilowatts(5)));
         }
-        let next = (9, interval(9));
-        let expected = expected([&station].into_iter(), &calendar, next, false);
-        assert_eq!(expected, Power::ZERO);
+        let seen =
+            |station: &Unplanned| expected([station].into_iter(), &calendar, interval(13), false);
+        assert_eq!(seen(&station), Power::ZERO);
+        // Planned for three times is too little, four times is enough, whatever was before.
+        for cycle in 9..=12_u32 {
+            assert_eq!(seen(&station), Power::ZERO);
+            station.observe(kilowatts(9));
+            let closed = (cycle.into(), interval(cycle));
+            station.close(&calendar, closed, Some(kilowatts(5)));
+        }
+        assert_eq!(seen(&station), kilowatts(4));
         let (now, quarter) = (interval(1).start(), TimeDelta::minutes(15));
         assert_eq!(told_in(now, TimeDelta::seconds(4)), None);
         assert_eq!(told_in(now, quarter), Some(interval(1)));

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{Datelike as _, NaiveDate, TimeDelta, Timelike as _, Weekday};
+use vpp_core::units::MAX_KILOWATTS;
 use vpp_core::{Interval, Power, StationId, Timestamp};
 
 use crate::engine::Engine;
@@ -16,6 +17,8 @@ const QUARTER_S: i64 = 900;
 /// Quarters of an hour of a day, and of the two kinds of days.
 const DAY: usize = 96;
 const ALL: usize = 2 * DAY;
+/// No station draws more: a tenth of what a power plant gives.
+const MOST_KW: f32 = 100_000.0;
 /// What the last day of a kind weighs in the mean: as old in the mean as five days of equal weight, the number of similar days
 /// that baselines are usually made of (`domain.md` 2.3, method B1).
 const LATEST: f32 = 1.0 / 3.0;
@@ -131,6 +134,9 @@ impl UsualLoad {
 
     /// An event uses the station now: neither this quarter counts nor the rest of the day.
     pub(crate) fn use_on(&mut self, calendar: &Calendar, now: Timestamp) {
+        if quarter_of(now) > self.quarter {
+            self.close(calendar);
+        }
         self.used_on = Some(calendar.local_date(now));
     }
 
@@ -152,43 +158,58 @@ impl UsualLoad {
         known.then(|| self.means.to_vec())
     }
 
-    /// Takes up means that were kept; others than so many are ignored.
+    /// Takes up means that were kept; others than so many are ignored, and none that no station draws.
     pub(crate) fn restore(&mut self, means: &[f32]) {
-        if means.len() == ALL {
-            self.means.copy_from_slice(means);
+        if means.len() != ALL {
+            return;
+        }
+        for (mean, kept) in self.means.iter_mut().zip(means) {
+            *mean = if kept.abs() <= MOST_KW {
+                *kept
+            } else {
+                f32::NAN
+            };
         }
     }
 }
 
 impl Engine {
-    /// By how much the usual load of stations together from now until `end` is below that of the window before now at most, and
-    /// above it; magnitudes. Of stations of which nobody knows it does not change.
+    /// By how much the usual load of stations together, in what is left of an interval, is below that of the window before now at
+    /// most, and above it; magnitudes. Of stations of which nobody knows it does not change.
     pub(crate) fn usual_changes(
         &self,
         now: Timestamp,
-        end: Timestamp,
+        interval: Interval,
         stations: &[usize],
     ) -> (Power, Power) {
         let calendar = &self.config.calendar;
         let before = Interval::new(now - self.config.baseline_window, now);
-        let before = before.map(|before| calendar.parts(before).collect::<Vec<_>>());
-        let (Ok(before), Ok(after)) = (before, Interval::new(now, end)) else {
+        let left = Interval::new(now.max(interval.start()), interval.end());
+        let (Ok(before), Ok(left)) = (before, left) else {
             return Default::default();
         };
-        let usual = |station: &usize| &self.states[*station].usual;
-        let then = |station| usual(station).mean_of(before.iter().copied());
-        let then: Vec<Option<f64>> = stations.iter().map(then).collect();
-        let (mut fall, mut rise) = (0.0_f64, 0.0_f64);
-        for (at, _) in quarters(after) {
-            let slot = calendar.slot(at);
-            let there = stations.iter().map(|s| f64::from(usual(s).means[slot]));
-            let changes = then.iter().zip(there).filter(|(_, there)| !there.is_nan());
-            let change: f64 = changes
-                .filter_map(|(then, there)| Some(there - (*then)?))
-                .sum();
-            (fall, rise) = (fall.max(-change), rise.max(change));
+        let before: Vec<(usize, f64)> = calendar.parts(before).collect();
+        let mut changes = [None; ALL];
+        for (slot, _) in calendar.parts(left) {
+            changes[slot] = Some(0.0);
         }
-        (Power::round_kilowatts(fall), Power::round_kilowatts(rise))
+        for station in stations {
+            let usual = &self.states[*station].usual;
+            let Some(then) = usual.mean_of(before.iter().copied()) else {
+                continue;
+            };
+            for (change, there) in changes.iter_mut().zip(usual.means.iter()) {
+                if let Some(change) = change.as_mut().filter(|_| !there.is_nan()) {
+                    *change += f64::from(*there) - then;
+                }
+            }
+        }
+        let changes = changes.iter().flatten();
+        let (fall, rise) = changes.fold((0.0_f64, 0.0_f64), |(fall, rise), change| {
+            (fall.max(-change), rise.max(*change))
+        });
+        let power = |kilowatts: f64| Power::round_kilowatts(kilowatts.min(MAX_KILOWATTS));
+        (power(fall), power(rise))
     }
 
     /// At the first cycle of a local day what stations usually draw is to be kept. `before` is the cycle before this one.
@@ -294,7 +315,15 @@ mod tests {
             read(&mut usual, &calendar, noon + hours(at), kw);
         }
         let next = noon + TimeDelta::days(1);
-        read(&mut usual, &calendar, next, 40);
+        for minutes in (5..=60).step_by(5) {
+            // The last quarter is still open when the event begins.
+            usual.observe(
+                &calendar,
+                next + TimeDelta::minutes(minutes),
+                Power::from_watts(40_000),
+            );
+        }
+        usual.use_on(&calendar, next + hours(1));
         usual.use_on(&calendar, next + hours(1) + TimeDelta::minutes(5));
         read(&mut usual, &calendar, next + hours(1), 0);
         read(&mut usual, &calendar, next + hours(2), 90);
@@ -329,6 +358,8 @@ mod tests {
         let mut again = UsualLoad::default();
         assert_eq!(again.means(), None);
         again.restore(&[1.0]);
+        again.restore(&[f32::INFINITY; ALL]);
+        again.restore(&[1e30; ALL]);
         assert_eq!(again.mean_kw(&calendar, hour(monday())), None);
         again.restore(&usual.means().unwrap());
         assert_eq!(again.mean_kw(&calendar, hour(monday())), Some(7.0));

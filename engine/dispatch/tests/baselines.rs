@@ -6,7 +6,7 @@
 mod support;
 
 use chrono::{TimeDelta, Timelike as _};
-use vpp_core::{Energy, Event, EventOutcome, Power};
+use vpp_core::{Energy, Event, EventOutcome, NodeId, Power, Programme};
 
 use support::{World, kilowatts, session};
 
@@ -129,4 +129,36 @@ fn what_is_usual_survives_a_restart() {
     let called = world.submit(request).unwrap();
     live(&mut world, QUARTER + TimeDelta::minutes(2));
     assert_eq!(seen(&world, &called), (200, 140));
+}
+
+/// By hand: at 17:45 200 kW are drawn, at night 80, and the next day at 17:00 200 again: 0.9 of that can be promised for then, however
+/// little there is in between.
+#[test]
+fn an_event_of_the_next_day_is_promised_by_what_is_usual_then() {
+    let mut world = world();
+    for _ in 0..4 {
+        pass(&mut world, QUARTER);
+    }
+    let tomorrow = 24 * 3_600 - 2_700;
+    let request = world.demand_response(150, tomorrow, 3_600);
+    assert_eq!(world.submit(request).unwrap().accepted, kilowatts(150));
+    // Until two in the night only 80 of them are left.
+    let night = world.demand_response(150, 22_500, 7_200);
+    assert_eq!(world.submit(night).unwrap().accepted, kilowatts(60));
+}
+
+/// By hand: at 23:45 200 kW are drawn and 80 from midnight on; 280 with the base load are 100 above the ceiling. That less will be drawn
+/// anyway takes nothing off what can be given.
+#[test]
+fn a_ceiling_is_held_against_no_baseline() {
+    let mut world = world();
+    for _ in 0..28 {
+        pass(&mut world, QUARTER);
+    }
+    let mut request = world.demand_response(1, 900, 3_600);
+    request.programme = Programme::PeakShaving {
+        node: NodeId::new("substation").unwrap(),
+        ceiling: kilowatts(180),
+    };
+    assert_eq!(world.submit(request).unwrap().accepted, kilowatts(100));
 }

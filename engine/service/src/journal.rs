@@ -338,10 +338,12 @@ fn to_fact(record: Record) -> Result<Fact, Invalid> {
         }
         Record::Baselines(wire) => {
             let frozen = |wire: v1::StationBaseline| {
-                let powers = wire.quarters_w.into_iter().map(Power::from_watts);
+                #[allow(clippy::cast_precision_loss)] // refused where it is lost
+                let power = |watts| Power::from_kilowatts("quarters_w", watts as f64 / 1e3);
+                let powers = wire.quarters_w.into_iter().map(power);
                 let baseline = Baseline {
                     start: to_timestamp("start_time", wire.start_time.as_ref())?,
-                    quarters: powers.collect(),
+                    quarters: powers.collect::<Result<_, Invalid>>()?,
                     in_event: wire.in_event,
                 };
                 if baseline.quarters.is_empty() {
