@@ -9,7 +9,7 @@ use crate::unplanned;
 
 /// What the events that use a station ask of its baseline.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Demand {
+pub(crate) struct BaselineSpan {
     /// The end of the last of them.
     pub(crate) until: Timestamp,
     /// Whether all of them are called at short notice.
@@ -111,23 +111,23 @@ impl Engine {
     }
 
     /// What events ask of each station's baseline now.
-    pub(crate) fn demands(&self, now: Timestamp) -> Vec<Option<Demand>> {
-        let mut demands: Vec<Option<Demand>> = vec![None; self.states.len()];
+    pub(crate) fn baseline_spans(&self, now: Timestamp) -> Vec<Option<BaselineSpan>> {
+        let mut baseline_spans: Vec<Option<BaselineSpan>> = vec![None; self.states.len()];
         for event in self.working_events(now) {
             let interval = event.request.interval;
-            let demand = Demand {
+            let span = BaselineSpan {
                 until: interval.end(),
                 real_time: self.is_real_time(event),
             };
             for station in participants(&self.fleet, event) {
-                let other = demands[station].unwrap_or(demand);
-                demands[station] = Some(Demand {
-                    until: demand.until.max(other.until),
-                    real_time: demand.real_time && other.real_time,
+                let other = baseline_spans[station].unwrap_or(span);
+                baseline_spans[station] = Some(BaselineSpan {
+                    until: span.until.max(other.until),
+                    real_time: span.real_time && other.real_time,
                 });
             }
         }
-        demands
+        baseline_spans
     }
 
     /// Whether an event is called so shortly before it begins that the load before it is its baseline. What aggregators were
@@ -146,21 +146,21 @@ impl Engine {
         &self,
         now: Timestamp,
         station: usize,
-        demand: Demand,
+        span: BaselineSpan,
     ) -> Option<Baseline> {
         let (state, calendar) = (&self.states[station], &self.config.calendar);
         match state.baseline.as_ref().filter(|b| b.in_event) {
-            Some(frozen) if demand.real_time || demand.until <= frozen.end() => None,
+            Some(frozen) if span.real_time || span.until <= frozen.end() => None,
             Some(frozen) => {
                 let mut longer = frozen.clone();
-                longer.extend(now, demand.until, &state.usual, calendar);
+                longer.extend(now, span.until, &state.usual, calendar);
                 Some(longer)
             }
-            None if demand.real_time => Some(Baseline::flat(now, self.load_before(station), true)),
+            None if span.real_time => Some(Baseline::flat(now, self.load_before(station), true)),
             None => {
                 let before = (now, self.load_before(station), self.config.baseline_window);
                 let usual = &state.usual;
-                Some(Baseline::usual(before, demand.until, usual, calendar))
+                Some(Baseline::usual(before, span.until, usual, calendar))
             }
         }
     }

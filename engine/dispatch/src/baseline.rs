@@ -8,7 +8,7 @@
 use chrono::TimeDelta;
 use vpp_core::{Interval, Power, Timestamp};
 
-use crate::usual::{Calendar, UsualLoad, quarters};
+use crate::usual::{Calendar, UsualLoad, quarter_start, quarters};
 
 const QUARTER: TimeDelta = TimeDelta::minutes(15);
 
@@ -27,7 +27,7 @@ impl Baseline {
     /// The same draw all the time.
     pub(crate) fn flat(start: Timestamp, power: Power, in_event: bool) -> Baseline {
         Baseline {
-            start: quarter_before(start),
+            start: quarter_start(start),
             quarters: vec![power],
             in_event,
         }
@@ -41,7 +41,7 @@ impl Baseline {
         calendar: &Calendar,
     ) -> Baseline {
         let mean = |from, to| usual.mean_kw(calendar, Interval::new(from, to).ok()?);
-        let start = quarter_before(now);
+        let start = quarter_start(now);
         let mut baseline = Baseline {
             start,
             quarters: Vec::new(),
@@ -66,7 +66,7 @@ impl Baseline {
         let mean = |from, to| usual.mean_kw(calendar, Interval::new(from, to).ok()?);
         let last = self.quarters.len() - 1;
         self.quarters.drain(..self.place(now).min(last));
-        self.start = self.start.max(quarter_before(now));
+        self.start = self.start.max(quarter_start(now));
         let last = self.end();
         let power = self.quarters[self.quarters.len() - 1];
         self.append(power, mean(last - QUARTER, last), end, mean);
@@ -116,11 +116,6 @@ impl Baseline {
         let passed = (at - self.start).num_seconds().max(0) / QUARTER.num_seconds();
         usize::try_from(passed).unwrap_or(usize::MAX)
     }
-}
-
-fn quarter_before(at: Timestamp) -> Timestamp {
-    at - TimeDelta::seconds(at.timestamp().rem_euclid(QUARTER.num_seconds()))
-        - TimeDelta::nanoseconds(i64::from(at.timestamp_subsec_nanos()))
 }
 
 /// Mean load over the last minutes. Its memory is bounded by the window, whatever the rhythm of the reports.

@@ -184,12 +184,12 @@ impl Engine {
     fn engage(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
         let mut changed = false;
         let used = self.used_stations(now);
-        let demands = self.demands(now);
-        for (station, (used, demand)) in used.into_iter().zip(demands).enumerate() {
+        let spans = self.baseline_spans(now);
+        for (station, (used, span)) in used.into_iter().zip(spans).enumerate() {
             let orderly = self.is_orderly(now, station);
             let reports = self.states[station].sampled_at.is_some();
-            let baseline = match demand {
-                Some(demand) => self.baseline_for(now, station, demand),
+            let baseline = match span {
+                Some(span) => self.baseline_for(now, station, span),
                 None if used && self.states[station].baseline.is_none() => {
                     Some(Baseline::flat(now, self.load_before(station), false))
                 }
@@ -197,7 +197,7 @@ impl Engine {
             };
             let state = &mut self.states[station];
             state.orderly = orderly && reports;
-            if demand.is_some() {
+            if span.is_some() {
                 state.usual.use_on(&self.config.calendar, now);
             } else if let Some(baseline) = state.baseline.as_mut().filter(|b| b.in_event) {
                 // Regulation goes on.

@@ -17,6 +17,7 @@ use crate::capability::scaled;
 use crate::engine::Engine;
 use crate::forecast::{Forecast as _, Quote, TimeOfWeek};
 use crate::input::{Fact, Output};
+use crate::usual::quarter_start;
 
 /// Confidences with which promises are made, and each is judged by itself.
 pub const CONFIDENCES: [f64; 6] = [0.5, 0.8, 0.9, 0.95, 0.98, 0.99];
@@ -28,7 +29,6 @@ const FARTHEST: TimeDelta = TimeDelta::days(7);
 const WATCHED: TimeDelta = TimeDelta::days(7);
 /// So long before it comes due a promise is made that is judged.
 const AHEAD: TimeDelta = TimeDelta::days(1);
-const QUARTER_S: i64 = 900;
 
 /// Which way power is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,11 +134,6 @@ impl Record {
     }
 }
 
-fn quarter(at: Timestamp) -> Timestamp {
-    at - TimeDelta::seconds(at.timestamp().rem_euclid(QUARTER_S))
-        - TimeDelta::nanoseconds(i64::from(at.timestamp_subsec_nanos()))
-}
-
 impl Track {
     /// Takes what was seen: judges what was promised for now, learns, and promises anew.
     fn observe(&mut self, at: Timestamp, actual: Power, mut due: impl FnMut(f64, Power)) {
@@ -231,13 +226,13 @@ impl Engine {
         outputs: &mut Vec<Output>,
     ) {
         self.promises.due.clear();
-        let begins = before.is_some_and(|before| quarter(before) < quarter(now));
+        let begins = before.is_some_and(|before| quarter_start(before) < quarter_start(now));
         // After a start nobody has reported yet.
         if !begins || self.states.iter().all(|state| state.sampled_at.is_none()) {
             return;
         }
         let callable = self.callable_by_aggregator(now);
-        let at = quarter(now);
+        let at = quarter_start(now);
         self.promises
             .observe(at, &callable.iter().enumerate().collect::<Vec<_>>());
         outputs.push(Output::Record(Box::new(Fact::Callable { at, callable })));

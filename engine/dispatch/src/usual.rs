@@ -96,6 +96,11 @@ fn begin_of(quarter: i64) -> Timestamp {
     Timestamp::from_timestamp(quarter * QUARTER_S, 0).unwrap_or_default()
 }
 
+/// When the quarter of an hour begins that an instant lies in.
+pub(crate) fn quarter_start(at: Timestamp) -> Timestamp {
+    begin_of(quarter_of(at))
+}
+
 impl UsualLoad {
     /// Takes a reading. Instants ascend.
     pub(crate) fn observe(&mut self, calendar: &Calendar, at: Timestamp, power: Power) {
