@@ -1,6 +1,6 @@
 //! One pile in watts, as what is shared out sees it.
 
-use vpp_core::{Power, Station, Timestamp};
+use vpp_core::{Power, Session, Station, Timestamp};
 
 use super::turns::Standing;
 use super::{LONGEST_MS, WINDOW_MS};
@@ -10,7 +10,7 @@ use crate::site::PileReading;
 /// come down.
 const MUST_CHARGE_MS: i64 = 60_000;
 /// What is less than a watt-hour is not worth a session.
-const NEGLIGIBLE_WATT_MS: i64 = 3_600_000;
+const NEGLIGIBLE_WATT_MS: i64 = Session::NEGLIGIBLE.as_watt_milliseconds();
 
 /// One pile, in watts.
 #[derive(Clone, Copy, Debug)]

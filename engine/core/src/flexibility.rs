@@ -166,6 +166,14 @@ impl Span {
 /// Less of a stay is none, h.
 const MILLISECOND_H: f64 = 1.0 / 3_600_000.0;
 
+/// What is left of an energy, kWh, where piles move none that is negligible.
+fn worth_moving(energy: Energy) -> f64 {
+    if energy < Session::NEGLIGIBLE {
+        return 0.0;
+    }
+    energy.as_kilowatt_hours()
+}
+
 /// A vehicle's stay, in kW and kWh at its battery, and hours from now.
 struct Vehicle {
     departure_h: f64,
@@ -183,8 +191,8 @@ impl Vehicle {
             charge_kw: session.max_charge.as_kilowatts() * station.charge_efficiency,
             discharge_kw: session.max_discharge.as_kilowatts() / station.discharge_efficiency,
             needed_kwh: session.energy_needed.as_kilowatt_hours(),
-            room_kwh: session.energy_room.as_kilowatt_hours(),
-            available_kwh: session.energy_available.as_kilowatt_hours(),
+            room_kwh: worth_moving(session.energy_room),
+            available_kwh: worth_moving(session.energy_available),
         };
         // What cannot be had any more is not needed.
         let most = vehicle.charge_kw * vehicle.departure_h;

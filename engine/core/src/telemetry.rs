@@ -22,6 +22,9 @@ pub struct Session {
 }
 
 impl Session {
+    /// Less than this, at a battery, is nothing: it would keep a pile switched on for a second, and nobody can share it out.
+    pub const NEGLIGIBLE: Energy = Energy::from_watt_milliseconds(3_600_000);
+
     /// Checks the session by itself.
     ///
     /// # Errors

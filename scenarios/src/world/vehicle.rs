@@ -6,7 +6,7 @@ use vpp_core::{Energy, Power, Session, Timestamp, VehicleId};
 use super::battery::{Battery, Efficiency};
 
 /// What is less than a watt-hour is nothing: it would keep a pile switched on for a second.
-const NEGLIGIBLE: i64 = 3_600_000;
+const NEGLIGIBLE: i64 = Session::NEGLIGIBLE.as_watt_milliseconds();
 /// Of all cells; no weather is simulated.
 const CELLS_C: f64 = 25.0;
 

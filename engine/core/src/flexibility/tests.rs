@@ -213,6 +213,23 @@ fn a_vehicle_that_is_full_does_not_help_another() {
     assert!(kilowatt_hours(&flexibility.envelope.upper)[1] > 21.9);
 }
 
+/// Piles move less than a watt-hour for nobody, so that nobody is promised it.
+#[test]
+fn a_vehicle_that_is_all_but_full_promises_nothing() {
+    let nothing = [
+        session(120, [0.0009, 0.0009, 0.0], [7.0, 0.0]),
+        session(120, [0.0, 0.0004, 0.0009], [7.0, 7.0]),
+    ];
+    let flexibility = Flexibility::of(&station(1.0), &nothing, start(), &intervals(&[60, 60]));
+    let EnergyEnvelope { lower, upper } = &flexibility.envelope;
+    assert!(
+        lower
+            .iter()
+            .chain(upper)
+            .all(|energy| *energy == Energy::ZERO)
+    );
+}
+
 /// What cannot be shared out of a course of energies, kWh in all: the least of what is missing or too much.
 fn cannot_be_shared(parts: &[Ranges], course: &[f64]) -> f64 {
     let mut variables = ProblemVariables::new();

@@ -227,6 +227,8 @@ pub(super) struct Batch {
     pub(super) pinned: Vec<Lane>,
     pub(super) unmet_pinned: Lane,
     pub(super) size: Lane,
+    /// What a row may be off its limit for each unit of its price's change: [`DELTA`] in the resource's own size.
+    pub(super) softness: Lane,
 
     /// The point.
     pub(super) controls: Vec<Lane>,
@@ -320,6 +322,7 @@ impl Batch {
             pinned: vec![Lane::splat(PINNED); horizon * nu],
             unmet_pinned: Lane::splat(PINNED),
             size: Lane::ONE,
+            softness: Lane::splat(DELTA),
             controls: vec![Lane::ZERO; horizon * nu],
             unmet: Lane::ZERO,
             slack: Vec::new(),

@@ -4,7 +4,7 @@ use super::super::lane::Lane;
 use super::super::rows::{BEFORE, Curvature, UNMET, kinds};
 use super::dynamics::{closed_loop, join, next_states, pull, push};
 use super::pivots::Pivots;
-use super::{Batch, DELTA, Ports, RHO};
+use super::{Batch, Ports, RHO};
 
 impl Batch {
     /// The Riccati sweep. With `Y` the curvature of the states after an interval, `R`, `N` and `M` those of its controls,
@@ -26,7 +26,7 @@ impl Batch {
             row -= self.kinds[t].count_ones() as usize;
             for (k, of) in kinds(self.kinds[t]).enumerate() {
                 let (slack, price) = (self.slack[row + k], self.price[row + k]);
-                let weight = price / (slack + price * DELTA);
+                let weight = price / (slack + price * self.softness);
                 own.add(of, weight, &gains);
             }
             for j in 0..NU {

@@ -4,7 +4,7 @@ use super::super::lane::Lane;
 use super::super::rows::{BEFORE, ENERGY, EXPORTED, Force, Point, UNMET, kinds};
 use super::dynamics::{pull, push};
 use super::pivots::Pivots;
-use super::{Batch, DELTA, excess, read};
+use super::{Batch, excess, read};
 
 impl Batch {
     /// `−q − Gᵀ·(aim + z·(r + δ·z))/(σ + δ·z)`, with `r = G·w + σ − h`.
@@ -23,7 +23,7 @@ impl Batch {
             for of in kinds(self.kinds[t]) {
                 let (slack, price) = (self.slack[row], self.price[row]);
                 let off = excess(point.value(of, &gains), slack, self.limit[row]);
-                let give = price * DELTA;
+                let give = price * self.softness;
                 let wanted = self.aim[row] + price * (off + give);
                 force.add(of, wanted / (slack + give), &gains);
                 row += 1;

@@ -2,7 +2,7 @@
 
 use super::super::lane::Lane;
 use super::super::rows::{Point, kinds};
-use super::{Batch, DELTA, Reach, excess, read};
+use super::{Batch, Reach, excess, read};
 
 impl Batch {
     /// Calls `see` for each row with its slack, price and aim, and how the first two change along the direction.
@@ -24,8 +24,8 @@ impl Batch {
                 let off = excess(point.value(of, &gains), slack, self.limit[row]);
                 let gone = off + by.value(of, &gains);
                 let wanted = self.aim[row] + price * (gone - slack);
-                let price_by = wanted / (slack + price * DELTA);
-                let slack_by = present * (price_by * DELTA - gone);
+                let price_by = wanted / (slack + price * self.softness);
+                let slack_by = present * (price_by * self.softness - gone);
                 see(
                     &mut self.slack[row],
                     &mut self.price[row],
