@@ -1,7 +1,7 @@
 //! A station in long steps.
 //!
 //! A long step is cut at the whole seconds at which somebody comes or leaves, a lease ends, or, while vehicles are discharged,
-//! one of the station is empty or full; in between nothing changes but what batteries hold, and that is exact. Five rules stand
+//! one of the station is empty or full; in between nothing changes but what batteries hold, and that is exact. Six rules stand
 //! for what happens in seconds:
 //!
 //! - Delays and ramps are left out.
@@ -11,6 +11,8 @@
 //! - Who comes and would leave short if it waited for the next look charges at once, also beyond the setpoint, up to the
 //!   station's default ceiling: live, engine and aggregator answer within seconds, and every limit above has room for all
 //!   default ceilings at all times.
+//! - What a station reports is its mean over the step, as a meter does: at its end vehicles are full or gone whose draw the step
+//!   has seen.
 //! - Where a station is off its setpoint at a cut, because piles obey nobody or somebody left or is full or empty, its
 //!   controller takes what is too much, drawn or given, off those that obey, as the aggregator's feedback does within seconds.
 
@@ -48,12 +50,13 @@ impl StationState {
     /// Lives until `until` in steps of `step_ms`.
     pub(super) fn live(&mut self, until: i64, step_ms: i64) {
         while self.now < until {
-            let end = until.min(self.now + step_ms);
+            let (start, end) = (self.now, until.min(self.now + step_ms));
             let mut at_grid = 0;
             while self.now < end {
                 at_grid += self.live_part(end);
             }
             self.tally.metered(at_grid);
+            self.mean_w = at_grid / (end - start);
         }
         // Who stood there and drew nothing left without a cut.
         self.depart(self.now - SECOND_MS);

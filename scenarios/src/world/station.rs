@@ -34,6 +34,8 @@ pub(super) struct StationState {
     pub(super) raised: i64,
     /// Whether it lives in long steps.
     pub(super) coarse: bool,
+    /// What it drew in the last long step, watts; negative is given.
+    pub(super) mean_w: i64,
     /// In the order of their piles; the packs of a swap station are vehicles that stay.
     pub(super) vehicles: Vec<Vehicle>,
     /// Setpoints on their way to the piles, with the instant at which they take effect.
@@ -95,6 +97,7 @@ impl StationState {
             now,
             raised: 0,
             coarse: false,
+            mean_w: 0,
             vehicles,
             underway: VecDeque::new(),
             delay_ms,
@@ -157,6 +160,9 @@ impl StationState {
     }
 
     pub(super) fn active_power(&self) -> Power {
+        if self.coarse {
+            return Power::from_watts(self.mean_w);
+        }
         Power::from_watts(self.vehicles.iter().map(|vehicle| vehicle.power).sum())
     }
 

@@ -57,6 +57,27 @@ fn energy_is_neither_made_nor_lost_in_long_steps() {
     }
 }
 
+/// Whoever adds up reports comes to what the meter says, to a watt for each.
+#[test]
+fn what_is_reported_in_long_steps_is_what_the_meter_counts() {
+    let mut world = coarse(world(59, 0..4));
+    let mut reported = [0.0; 4];
+    for step in 1..=DAY_S / 300 {
+        world.advance(after(step * 300));
+        for (station, kwh) in reported.iter_mut().enumerate() {
+            *kwh += world.active_power(station).as_kilowatts() / 12.0;
+        }
+    }
+    for (station, kwh) in reported.into_iter().enumerate() {
+        let tally = world.tally(station);
+        let metered = (tally.metered_import - tally.metered_export).as_kilowatt_hours();
+        assert!(
+            metered > 10.0 && (kwh - metered).abs() < 0.03,
+            "{kwh} {metered}"
+        );
+    }
+}
+
 /// Half hours of setpoints: ceilings high and low, nothing, and export. The mean is what the vehicles need.
 fn setpoint(half_hour: i64) -> Power {
     [kw(250), kw(120), kw(0), kw(-20), kw(250), kw(150)][usize::try_from(half_hour % 6).unwrap()]
