@@ -15,6 +15,7 @@ use vpp_scenarios::world::World;
 use vpp_service::Clock;
 
 use crate::plant;
+use crate::say::{note, say};
 
 /// Run one aggregator of a scenario, with simulated stations behind it, against a broker; with --grpc its owners reserve.
 ///
@@ -76,15 +77,16 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (leave, left) = oneshot::channel::<()>();
     let server = runtime.block_on(serve(owners, arguments.grpc.as_deref(), left))?;
     let config = kafka::Config::new(&arguments.kafka, arguments.id.clone());
-    println!(
+    say!(
         "aggregator {} on broker {}; stop with Ctrl-C",
-        arguments.id, arguments.kafka
+        arguments.id,
+        arguments.kafka
     );
     let operator = Operator::new(arguments.id.clone(), world).with_desk(desk);
     let report = kafka::run(&config, operator, &time, &stop)?;
     drop(leave);
     runtime.block_on(server)?;
-    println!("{report:#?}");
+    say!("{report:#?}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -98,7 +100,7 @@ async fn serve(
         Some(address) => {
             let listener = TcpListener::bind(address).await;
             let listener = listener.with_context(|| format!("--grpc {address}"))?;
-            println!("owners on gRPC {}", listener.local_addr()?);
+            say!("owners on gRPC {}", listener.local_addr()?);
             Some(listener)
         }
         None => None,
@@ -108,7 +110,7 @@ async fn serve(
             let _ = left.await;
         };
         if let Err(error) = owners.run(listener, left).await {
-            eprintln!("reservations: {error}");
+            note!("reservations: {error}");
         }
     }))
 }

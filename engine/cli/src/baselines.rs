@@ -1,5 +1,6 @@
 //! `vpp baselines`.
 
+use crate::say::say;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,9 +77,9 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     if arguments.json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
-        println!("{}", Value::Array(rows));
+        say!("{}", Value::Array(rows));
     } else {
-        println!("{}", table(&rows));
+        say!("{}", table(&rows));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! `vpp check`.
 
+use crate::say::{note, say};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -30,17 +31,17 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Ok(scenario) => {
                 let found = Found::of(&scenario)?;
                 if arguments.json {
-                    println!("{}", found.json(file));
+                    say!("{}", found.json(file));
                 } else {
-                    println!("{}: sound: {}", file.display(), found.words());
+                    say!("{}: sound: {}", file.display(), found.words());
                 }
             }
             Err(error) => {
                 sound = false;
                 if arguments.json {
-                    println!("{}", wrong(file, &error));
+                    say!("{}", wrong(file, &error));
                 } else {
-                    eprintln!("{error}");
+                    note!("{error}");
                 }
             }
         }

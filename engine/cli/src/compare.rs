@@ -10,6 +10,7 @@ use vpp_results::compare::{COMPARE_FILE, Comparison, Verdict, describe};
 use vpp_results::files;
 
 use crate::report::Language;
+use crate::say::{note, say};
 
 /// Compare two replayed scenarios: what B did better or worse than A.
 ///
@@ -50,14 +51,14 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             .iter()
             .map(|what| describe(what))
             .collect();
-        println!("not alike: {}", what.join(", "));
+        say!("not alike: {}", what.join(", "));
     }
-    println!("{}", table(&comparison));
+    say!("{}", table(&comparison));
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let path = folder.join(COMPARE_FILE);
         files::write(&path, comparison.html(language))?;
-        eprintln!("vpp: the comparison is in {}", path.display());
+        note!("vpp: the comparison is in {}", path.display());
     }
     Ok(ExitCode::SUCCESS)
 }

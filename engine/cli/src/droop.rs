@@ -1,5 +1,6 @@
 //! `vpp droop`.
 
+use crate::say::{note, say_as_it_is};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,19 +49,21 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     droop.check()?;
     if !pack.sourced && (arguments.dead_band_hz.is_none() || arguments.droop.is_none()) {
-        eprintln!(
+        note!(
             "vpp: dead band {} Hz and droop {} are of the rule pack {}, which is not verified: set --dead-band-hz and \
              --droop to those of your grid",
-            droop.dead_band_hz, droop.droop, pack.pack
+            droop.dead_band_hz,
+            droop.droop,
+            pack.pack
         );
     }
     let text = signal(arguments, &droop)?;
     match &arguments.out {
         Some(path) => {
             files::write(path, text)?;
-            eprintln!("vpp: the signal is in {}", path.display());
+            note!("vpp: the signal is in {}", path.display());
         }
-        None => print!("{text}"),
+        None => say_as_it_is!("{text}"),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ mod read;
 mod report;
 mod words;
 
+use crate::say::{say, say_as_it_is};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -75,7 +76,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let plan = Plan::guangzhou();
     if arguments.json {
         let all: Vec<Value> = runs.iter().map(|run| as_json(plan, run)).collect();
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        say!("{}", serde_json::to_string_pretty(&all)?);
         return Ok(ExitCode::SUCCESS);
     }
     let languages = arguments.lang.languages().iter();
@@ -85,7 +86,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match ending {
         Some((path, "html")) => files::write(path, document::html(&documents))?,
         Some((path, _)) => files::write(path, document::markdown(&documents))?,
-        None => print!("{}", document::terminal(&documents)),
+        None => say_as_it_is!("{}", document::terminal(&documents)),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! `vpp import`.
 
+use crate::say::say;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -80,7 +81,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     bar.finish_and_clear();
     files::write(out, &text)?;
-    println!(
+    say!(
         "{}: {} bytes; check it with: vpp check {}",
         out.display(),
         text.len(),

@@ -1,5 +1,8 @@
 //! The `vpp` command: arguments, progress, exit codes. It wires the others together and decides nothing.
 
+// A reader that has gone must not panic a command: see `say`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod aggregator;
 mod baselines;
 mod capability;
@@ -17,6 +20,7 @@ mod replay;
 mod report;
 mod rules;
 mod run;
+mod say;
 mod schema;
 mod score;
 mod serve;
@@ -28,6 +32,7 @@ mod table;
 mod tariff;
 mod view;
 
+use crate::say::note;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -111,7 +116,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("vpp: {error:#}");
+            note!("vpp: {error:#}");
             ExitCode::from(2)
         }
     }

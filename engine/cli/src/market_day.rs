@@ -1,5 +1,6 @@
 //! `vpp market-day`.
 
+use crate::say::{note, say};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,15 +63,15 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let hindsight = day.in_hindsight().expected_profit()?;
     if let Some(path) = &arguments.out {
         files::write(path, csv(&result))?;
-        eprintln!("vpp: the intervals are in {}", path.display());
+        note!("vpp: the intervals are in {}", path.display());
     }
     if arguments.json {
-        println!("{}", report(&file, &result, hindsight));
+        say!("{}", report(&file, &result, hindsight));
     } else {
         show(&file, &result, hindsight);
     }
     if result.unmet_kwh > 0.01 {
-        eprintln!(
+        note!(
             "vpp: {:.1} kWh were missing at departures",
             result.unmet_kwh
         );
@@ -100,7 +101,7 @@ fn figure(value: f64) -> String {
 }
 
 fn show(file: &MarketDayFile, result: &DayResult, hindsight: f64) {
-    println!("{}", file.name);
+    say!("{}", file.name);
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     let names = COLUMNS.iter().map(|(name, ..)| (*name).to_owned());
@@ -128,17 +129,17 @@ fn show(file: &MarketDayFile, result: &DayResult, hindsight: f64) {
     for column in table.column_iter_mut() {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    println!("{table}");
+    say!("{table}");
     let (profit, currency) = (result.profit(), &file.currency);
-    println!("Money in {currency}; a positive draw is from the grid.");
-    println!(
+    say!("Money in {currency}; a positive draw is from the grid.");
+    say!(
         "Profit {profit:.0} {currency}; {:.0} were expected at the start; the best bid in hindsight earns {hindsight:.0} \
          ({:.0} %).",
         result.expected_profit,
         100.0 * profit / hindsight
     );
     if !file.source.is_empty() {
-        println!("Source: {}", file.source);
+        say!("Source: {}", file.source);
     }
 }
 

@@ -1,5 +1,6 @@
 //! `vpp new`.
 
+use crate::say::say;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,7 +38,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let template = Template::by_name(&arguments.template).context("no such template")?;
     files::write(&path, template.text(name))?;
-    println!(
+    say!(
         "{}: written from the template {}; check it with: vpp check {}",
         path.display(),
         template.name,

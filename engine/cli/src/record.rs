@@ -23,6 +23,7 @@ use vpp_service::Listener;
 
 use crate::plant;
 use crate::replay::{Until, until};
+use crate::say::{note, say};
 
 /// Record what a running plant reports, as a scenario that `vpp replay` takes.
 ///
@@ -107,7 +108,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Ok(called) => called,
         // What was recorded is not lost with the engine.
         Err(error) => {
-            eprintln!("vpp: what was called is missing, for the engine does not say it: {error:#}");
+            note!("vpp: what was called is missing, for the engine does not say it: {error:#}");
             Vec::new()
         }
     };
@@ -124,8 +125,8 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let file = write(&arguments.out, &text, &recording)?;
     // What cannot be replayed is told now.
     Scenario::load(&file)?;
-    println!("{}", words(&counts, fleet.stations().len()));
-    println!(
+    say!("{}", words(&counts, fleet.stations().len()));
+    say!(
         "{}: {} stays; replay it with: vpp replay {} --out results",
         file.display(),
         recording.stays.len(),

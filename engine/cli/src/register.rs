@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::plant;
+use crate::say::say;
 
 /// Register a scenario's aggregators, electric tree and stations with a running engine.
 ///
@@ -22,7 +23,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     tokio::runtime::Runtime::new()?.block_on(async {
         plant::register(plant::connect(&arguments.engine).await?, &scenario).await
     })?;
-    println!(
+    say!(
         "registered {} aggregators, {} nodes, {} stations",
         scenario.aggregators.len(),
         scenario.nodes.len(),

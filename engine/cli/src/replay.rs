@@ -17,6 +17,7 @@ use vpp_results::Summary;
 use vpp_scenarios::Scenario;
 
 use crate::report::Language;
+use crate::say::{note, say};
 
 /// Replay scenarios on a virtual clock, a day or a year of a whole city, and write what came of each into a folder.
 ///
@@ -145,10 +146,10 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     if arguments.json {
         for done in &done {
-            println!("{}", serde_json::to_string(&done.summary)?);
+            say!("{}", serde_json::to_string(&done.summary)?);
         }
     } else {
-        println!("{}", table(&done));
+        say!("{}", table(&done));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -168,7 +169,7 @@ fn replay(scenario: &Scenario, folder: &Path, arguments: &Arguments) -> anyhow::
     let summary = folder::replay(scenario, folder, options, |run| pace.step(run))?;
     pace.bar.finish_and_clear();
     if !arguments.json {
-        eprintln!("vpp: {} is in {}", scenario.header.name, folder.display());
+        note!("vpp: {} is in {}", scenario.header.name, folder.display());
     }
     Ok(Done {
         summary,

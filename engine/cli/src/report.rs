@@ -1,5 +1,6 @@
 //! `vpp report`.
 
+use crate::say::note;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,6 +45,6 @@ impl From<Language> for report::Language {
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     report::write(&arguments.dir, arguments.lang.into())?;
     let path = arguments.dir.join(report::REPORT_FILE);
-    eprintln!("vpp: the report is in {}", path.display());
+    note!("vpp: the report is in {}", path.display());
     Ok(ExitCode::SUCCESS)
 }

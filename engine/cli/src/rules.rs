@@ -1,5 +1,6 @@
 //! `vpp rules`.
 
+use crate::say::say;
 use std::process::ExitCode;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
@@ -51,7 +52,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let figures: Vec<&Figure> = all.iter().filter(wanted).collect();
     if arguments.json {
         let rows: Vec<Value> = figures.iter().map(|figure| row(figure)).collect();
-        println!("{}", Value::Array(rows));
+        say!("{}", Value::Array(rows));
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new();
@@ -74,7 +75,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             &figure.source,
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     Ok(ExitCode::SUCCESS)
 }
 

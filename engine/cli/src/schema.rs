@@ -1,10 +1,11 @@
 //! `vpp schema`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use vpp_results::files;
+
+use crate::say::say;
 
 /// Print the JSON Schema of scenario files, by which editors complete keys and show what they mean.
 ///
@@ -20,8 +21,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let text = format!("{:#}", vpp_scenarios::schema::schema());
     match &arguments.out {
         Some(out) => files::write(out, text + "\n")?,
-        // Whoever reads only the first lines has seen enough.
-        None => drop(writeln!(std::io::stdout(), "{text}")),
+        None => say!("{text}"),
     }
     Ok(ExitCode::SUCCESS)
 }

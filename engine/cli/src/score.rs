@@ -1,5 +1,6 @@
 //! `vpp score`.
 
+use crate::say::say;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -65,7 +66,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             .into_iter()
             .map(|(name, value)| (name.replace(' ', "_"), value))
             .collect();
-        println!("{}", Value::Object(object));
+        say!("{}", Value::Object(object));
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new();
@@ -77,7 +78,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(column) = table.column_mut(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    println!("{table}");
+    say!("{table}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! `vpp serve`.
 
+use crate::say::say;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,7 +46,7 @@ pub(crate) fn main(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let broker = if arguments.embedded_broker {
         let broker = EmbeddedBroker::start()?;
-        println!("{}", broker.notice());
+        say!("{}", broker.notice());
         config.kafka.create_topics = false;
         config.kafka.bootstrap = broker.bootstrap();
         Some(broker)
@@ -62,7 +63,7 @@ pub(crate) fn main(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let bootstrap = config.kafka.bootstrap.clone();
     tokio::runtime::Runtime::new()?.block_on(async {
         let service = Service::start(config, prices, clock).await?;
-        println!(
+        say!(
             "gRPC on {}, broker {bootstrap}; stop with Ctrl-C",
             service.address()
         );

@@ -6,6 +6,7 @@ pub(crate) mod meters;
 pub(crate) mod month;
 mod month_file;
 
+use crate::say::{note, say, say_as_it_is};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -92,12 +93,12 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let csv = format!("{}\n{}", Settlement::CSV_HEADER, settled.to_csv());
     if let Some(path) = &arguments.out {
         files::write(path, &csv)?;
-        eprintln!("vpp: the statement is in {}", path.display());
+        note!("vpp: the statement is in {}", path.display());
     }
     if arguments.csv {
-        print!("{csv}");
+        say_as_it_is!("{csv}");
     } else {
-        println!("{}", table(&settled));
+        say!("{}", table(&settled));
     }
     warn(&terms);
     if let Some(url) = &arguments.ledger {
@@ -184,7 +185,7 @@ fn records(path: &Path, window: &EventWindow) -> anyhow::Result<Vec<StationRecor
 fn warn(terms: &Terms<'_>) {
     let template = terms.template;
     if template.status() == Status::Unverified {
-        eprintln!(
+        note!(
             "vpp: the template {} is not verified: {}",
             template.name,
             template.source()

@@ -9,6 +9,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use vpp_ledger::{Entry, Filter, Line, Statement};
 
+use crate::say::{note, say};
 use crate::settle::book::Book;
 use crate::settle::{cny, kwh};
 use crate::table::{self, Column, Format};
@@ -94,16 +95,16 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             .map(whole)
             .collect::<anyhow::Result<_>>()?;
         write(folder, arguments.format, &all)?;
-        eprintln!("vpp: {} statements are in {}", all.len(), folder.display());
+        note!("vpp: {} statements are in {}", all.len(), folder.display());
         return Ok(ExitCode::SUCCESS);
     }
     let more = statements.len() > SHOWN;
     statements.truncate(SHOWN);
-    println!("{}", list(&statements));
+    say!("{}", list(&statements));
     if arguments.id.is_some() {
         for statement in &statements {
             let lines = book.lines(statement, arguments.station.as_deref())?;
-            println!(
+            say!(
                 "{}@{}\n{}",
                 statement.id,
                 statement.version,
@@ -112,7 +113,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     if more {
-        eprintln!("vpp: there are more than {SHOWN}: narrow them down, or write all with --out");
+        note!("vpp: there are more than {SHOWN}: narrow them down, or write all with --out");
     }
     Ok(ExitCode::SUCCESS)
 }

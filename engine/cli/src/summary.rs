@@ -1,5 +1,6 @@
 //! What came of a run, as a table or as JSON.
 
+use crate::say::say;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use serde_json::json;
@@ -183,16 +184,16 @@ impl Summary {
 
     pub(crate) fn print(&self, as_json: bool) -> anyhow::Result<()> {
         if as_json {
-            println!("{}", self.json());
+            say!("{}", self.json());
             return Ok(());
         }
-        println!("{}", self.table());
+        say!("{}", self.table());
         let verdict = if self.is_sound() {
             "no limit was broken, no command was late"
         } else {
             "NOT sound: see violations, misses and lost commands above"
         };
-        println!("{verdict}");
+        say!("{verdict}");
         Ok(())
     }
 

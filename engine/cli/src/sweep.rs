@@ -18,6 +18,7 @@ use vpp_scenarios::sweep::{Setting, Sweep, Variant, seeds};
 
 use crate::replay::{Until, until};
 use crate::report::Language;
+use crate::say::say;
 
 /// Its file in a sweep's folder: what is varied.
 const PLAN_FILE: &str = "sweep.json";
@@ -137,20 +138,20 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .filter_map(|variant| known(out, variant))
         .collect();
     if known.len() < all.len() {
-        println!(
+        say!(
             "{} of {} runs are in {}",
             known.len(),
             all.len(),
             out.join(RUNS).display()
         );
-        println!("Copy the runs of the other shards there, then give the command without --shard.");
+        say!("Copy the runs of the other shards there, then give the command without --shard.");
         return Ok(ExitCode::SUCCESS);
     }
     write_table(out, &plan.parameters, &known)?;
     let language = arguments.lang.into();
     report::sweep::write(out, &plan.scenario, &plan.parameters, &known, language)?;
     let (table, page) = (out.join(SWEEP_FILE), out.join(report::REPORT_FILE));
-    println!(
+    say!(
         "{} runs: {} and {}",
         known.len(),
         table.display(),

@@ -1,5 +1,6 @@
 //! `vpp tariff`.
 
+use crate::say::{note, say};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -58,16 +59,16 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             .iter()
             .map(|at| row(tariff, *at, arguments.hot))
             .collect();
-        println!("{}", Value::Array(rows));
+        say!("{}", Value::Array(rows));
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{}", table(tariff, &slots, arguments.hot));
+    say!("{}", table(tariff, &slots, arguments.hot));
     for (name, figure) in [
         ("base price", tariff.base_at(slots[0])),
         ("feed-in", tariff.feed_in_base_at(slots[0])),
     ] {
         if figure.status == Status::Unverified {
-            eprintln!("vpp: {name} is not verified: {}", figure.source);
+            note!("vpp: {name} is not verified: {}", figure.source);
         }
     }
     Ok(ExitCode::SUCCESS)

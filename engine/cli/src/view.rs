@@ -1,5 +1,6 @@
 //! What people see while it runs.
 
+use crate::say::note;
 use chrono::TimeDelta;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vpp_core::Timestamp;
@@ -26,7 +27,7 @@ impl View {
     }
 
     pub(crate) fn say(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| note!("{text}"));
     }
 
     pub(crate) fn waiting(&self, fresh: u32, all: u32) {
@@ -93,7 +94,7 @@ impl View {
         if self.terminal {
             self.bar.set_message(text);
         } else {
-            eprintln!("{text}");
+            note!("{text}");
         }
     }
 

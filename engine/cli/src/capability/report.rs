@@ -11,6 +11,7 @@ use vpp_market_adapters::capability::{Capability, CapabilityRules, Purpose, Step
 use vpp_market_adapters::regulation::Sample;
 
 use super::Promised;
+use crate::say::say;
 use vpp_results::files;
 
 pub(super) struct Report<'a> {
@@ -161,7 +162,7 @@ impl Report<'_> {
 
     pub(super) fn print(&self, as_json: bool) {
         if as_json {
-            println!("{}", self.json());
+            say!("{}", self.json());
             return;
         }
         let table = |header: Option<&[&str]>| {
@@ -172,7 +173,7 @@ impl Report<'_> {
             }
             table
         };
-        println!(
+        say!(
             "{}: {} stations, band ±{:.0} %, rules {}; of each step the worst repetition",
             self.name,
             self.promised.stations,
@@ -186,12 +187,12 @@ impl Report<'_> {
         for column in steps.column_iter_mut() {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        println!("{steps}");
+        say!("{steps}");
         let mut whole = table(None);
         for (name, value, bound, holds) in self.whole() {
             whole.add_row([name.into(), value, verdict(&bound, holds)]);
         }
-        println!("{whole}");
+        say!("{whole}");
     }
 
     /// Writes `report.html`, `report.json` and `trace.csv`.

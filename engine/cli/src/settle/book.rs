@@ -1,5 +1,6 @@
 //! The ledger, for commands that have nothing else to wait for.
 
+use crate::say::note;
 use anyhow::Context as _;
 use chrono::{Datelike as _, NaiveDate};
 use serde_json::Value;
@@ -133,7 +134,7 @@ impl Book {
         let count = |of: fn(&&Posted) -> bool| posted.iter().filter(of).count();
         let new = count(|posted| matches!(posted, Posted::Version(1)));
         let again = count(|posted| matches!(posted, Posted::Version(2..)));
-        eprintln!(
+        note!(
             "vpp: posted {new} new and {again} corrected batches; {} stood there as they are, {back} were taken back",
             posted.len() - new - again
         );

@@ -19,6 +19,7 @@ use super::event_file::dates;
 use super::meters::Meters;
 use super::month_file::MonthFile;
 use super::{cny, kwh};
+use crate::say::{note, say};
 use crate::table::{self, Column, Format};
 
 /// Settle a month of meter readings: what each station draws and feeds in by the tariff's periods, its subsidy, and its
@@ -96,7 +97,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &arguments.out {
         write(folder, arguments.format, &settled, &batches)?;
     }
-    println!("{}", overview(&settled, &batches));
+    say!("{}", overview(&settled, &batches));
     if let Some(ledger) = &ledger {
         ledger.post(&settled.run(), &batches, file.whole_budget()?)?;
     }
@@ -275,7 +276,7 @@ fn write(
         whole(&|station| fen.get(&station.account.station).copied().unwrap_or(0)),
     ));
     table::write(&format.file(folder, "registers"), &columns)?;
-    eprintln!("vpp: the tables are in {}", folder.display());
+    note!("vpp: the tables are in {}", folder.display());
     Ok(())
 }
 
