@@ -12,6 +12,7 @@ mod config;
 mod grpc;
 mod journal;
 mod kafka;
+mod pool;
 mod recorder;
 mod seldom;
 mod sequencer;

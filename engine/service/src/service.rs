@@ -19,6 +19,7 @@ use crate::journal::{Journal, JournalError};
 use crate::kafka::ingest::Ingest;
 use crate::kafka::produce::Producer;
 use crate::kafka::topics::Topics;
+use crate::pool;
 use crate::recorder::Recorder;
 use crate::seldom::Seldom;
 use crate::sequencer::{Feeds, Handle, Message, Sequencer};
@@ -143,9 +144,11 @@ impl Service {
             feeds: feeds.clone(),
             statistics: Arc::clone(&statistics),
         };
+        let pool =
+            pool::own("vpp-sequencer", || {}).map_err(|e| ServiceError::Io(e.to_string()))?;
         let thread = std::thread::Builder::new()
             .name("vpp-sequencer".into())
-            .spawn(move || sequencer.run(&receiver))
+            .spawn(move || pool.install(move || sequencer.run(&receiver)))
             .map_err(|e| ServiceError::Io(e.to_string()))?;
         let ingest = Ingest::start(
             &config.kafka,

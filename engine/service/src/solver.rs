@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use vpp_dispatch::{SolveRequest, Solved};
 use vpp_optimizer::{Backend, Options, ResourceSchedule, Solution, SolveError, Status, reference};
 
+use crate::pool;
 use crate::statistics::Statistics;
 
 /// Of the solver's thread: below the others', above whatever runs in the background.
@@ -51,19 +52,20 @@ impl Solver {
     ) -> std::io::Result<Solver> {
         let slot = Arc::new(Slot::default());
         let theirs = Arc::clone(&slot);
+        let pool = pool::own("vpp-solver", stand_back)?;
+        let work = move || {
+            let mut worker = Worker {
+                method,
+                statistics,
+                last: Vec::new(),
+            };
+            while let Some(request) = theirs.take() {
+                done(worker.answer(*request));
+            }
+        };
         let thread = std::thread::Builder::new()
             .name("vpp-solver".into())
-            .spawn(move || {
-                stand_back();
-                let mut worker = Worker {
-                    method,
-                    statistics,
-                    last: Vec::new(),
-                };
-                while let Some(request) = theirs.take() {
-                    done(worker.answer(*request));
-                }
-            })?;
+            .spawn(move || pool.install(work))?;
         Ok(Solver {
             slot,
             thread: Some(thread),
@@ -77,8 +79,8 @@ impl Solver {
     }
 }
 
-/// A plan may take its whole budget; a signal, a report and a command may not wait for it. Threads that the solver starts
-/// inherit the priority. Where the system refuses, or has none for threads, all are equal.
+/// A plan may take its whole budget; a signal, a report and a command may not wait for it. Where the system refuses, or has
+/// no priorities for threads, all are equal.
 fn stand_back() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, PRIORITY);

@@ -1,5 +1,5 @@
 //! The control loop keeps its rhythm whatever happens around it: a flood of reports, listeners that do not listen, all
-//! processors busy.
+//! processors busy, and so all threads that the process shares.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -114,6 +114,13 @@ async fn the_loop_keeps_its_rhythm_in_a_flood_with_deaf_listeners_and_busy_proce
             }
         });
     }
+    // Work of others on the threads that the whole process shares, three seconds at a time.
+    let busy = Arc::clone(&stop);
+    std::thread::spawn(move || {
+        while !busy.load(Ordering::Relaxed) {
+            rayon::broadcast(|_| std::thread::sleep(Duration::from_secs(3)));
+        }
+    });
     let bootstrap = broker.bootstrap();
     let flooding = std::thread::spawn(move || flood(&bootstrap, &samples));
 
