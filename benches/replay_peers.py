@@ -4,9 +4,9 @@ Usage: python3 benches/replay_peers.py [--stations 100] [--piles 25] [--days 1] 
 
 Both have the same number of stations, piles and steps; EV2Gym has its simplest controller. `vpp` has none (`agreements`: nothing
 is planned without a programme), then plans every station's charging at every step (`all`): with the vehicles of its own scenario,
-four times as many, then with as many as EV2Gym's. Of `vpp` the whole process is timed: reading the scenario, 36 hours of warm-up, drawing vehicles, tables, summary and
-report. `ratio` holds that against EV2Gym's steps alone; `ratio_with_vehicles` against its steps and the drawing of the
-vehicles that come in them; what it takes to construct it and to load its files counts in neither.
+four times as many, then with as many as EV2Gym's. Of `vpp` the whole process is timed: reading the scenario, drawing the
+vehicles, 36 hours of warm-up, tables, summary and report. `ratio` holds that against EV2Gym's steps alone,
+`ratio_with_vehicles` against its steps and the drawing of its vehicles; its construction counts in neither.
 
 Installs ev2gym from PyPI in a virtual environment first. One JSON object a row.
 """

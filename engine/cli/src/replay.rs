@@ -142,7 +142,8 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             1 => arguments.out.clone(),
             _ => arguments.out.join(&scenario.header.name),
         };
-        done.push(replay(scenario, &folder, arguments)?);
+        // On a thread of the pool from the start: handing it each of a step's parts would cost more than many a part does.
+        done.push(rayon::scope(|_| replay(scenario, &folder, arguments))?);
     }
     if arguments.json {
         for done in &done {
