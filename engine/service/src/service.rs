@@ -145,7 +145,7 @@ impl Service {
             statistics: Arc::clone(&statistics),
         };
         let pool =
-            pool::own("vpp-sequencer", || {}).map_err(|e| ServiceError::Io(e.to_string()))?;
+            pool::own("vpp-sequencer", 0, || {}).map_err(|e| ServiceError::Io(e.to_string()))?;
         let thread = std::thread::Builder::new()
             .name("vpp-sequencer".into())
             .spawn(move || pool.install(move || sequencer.run(&receiver)))

@@ -52,7 +52,8 @@ impl Solver {
     ) -> std::io::Result<Solver> {
         let slot = Arc::new(Slot::default());
         let theirs = Arc::clone(&slot);
-        let pool = pool::own("vpp-solver", stand_back)?;
+        // Threads that wait for each other lose most where others want the processors: one of them is not asked for.
+        let pool = pool::own("vpp-solver", 1, stand_back)?;
         let work = move || {
             let mut worker = Worker {
                 method,
