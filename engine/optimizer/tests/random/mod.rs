@@ -87,7 +87,7 @@ fn resource(horizon: usize, nodes: usize) -> BoxedStrategy<Resource> {
     // Vehicles that are all but full: what is left to them is far below what others move.
     let all_but_full = prop_oneof![8 => Just(1.0), 1 => Just(1e-4)];
     (
-        (power(horizon), energy(horizon), all_but_full, any::<bool>()),
+        (power(horizon), energy(horizon), all_but_full),
         (
             efficiency.clone(),
             efficiency,
@@ -104,14 +104,13 @@ fn resource(horizon: usize, nodes: usize) -> BoxedStrategy<Resource> {
     )
         .prop_map(
             move |(limits, own, prices, (wear, terminal_value, regulates), node)| {
-                let ([charge, discharge, min, max], [need, cap], left, draws_less) = limits;
+                let ([charge, discharge, min, max], [need, cap], left) = limits;
                 let scaled = |series: Vec<f64>, by: f64| -> Vec<f64> {
                     series.into_iter().map(|value| value * by).collect()
                 };
                 let [need, cap] = [need, cap].map(|energy| scaled(energy, left));
-                let power = if draws_less { left } else { 1.0 };
                 let [charge, discharge, min, max] =
-                    [charge, discharge, min, max].map(|series| scaled(series, power));
+                    [charge, discharge, min, max].map(|series| scaled(series, left));
                 Resource {
                     node: node.filter(|_| nodes > 0),
                     charge_max_kw: charge,
