@@ -10,8 +10,8 @@ use crate::solution::ResourceSchedule;
 
 /// Ranges narrower than this are a constant: there is no interior to walk in.
 const NARROW: f64 = 1e-9;
-/// A vehicle that is all but full has a range of less than a watt: its rows are as soft as if it were measured in that. Below
-/// this range, kW, rounding would count for more.
+/// A vehicle that is all but full has a range of less than a watt: where a range is below half a kilowatt, rows are as soft as
+/// if they were measured in that. Below this range, kW, rounding would count for more.
 const SMALLEST: f64 = 1e-3;
 /// When a schedule to begin from is moved inwards: the regulation held there as a share of the range of power, and where
 /// between empty and full that is. Measured: fewest iterations.
@@ -167,7 +167,7 @@ impl Chain {
         let ranges = self.charge.iter().chain(&self.discharge);
         let size = ranges.fold(0.0_f64, |size, range| size.max(range.1 - range.0));
         batch.size.0[lane] = size.max(1.0);
-        batch.softness.0[lane] = DELTA * size.clamp(SMALLEST, 1.0).powi(2);
+        batch.softness.0[lane] = DELTA * (2.0 * size).clamp(SMALLEST, 1.0).powi(2);
         let mut row = 0;
         let mut energy: f64 = 0.0;
         let (mut lack, mut held) = (0.0_f64, 0.0_f64);
