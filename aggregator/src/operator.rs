@@ -60,8 +60,9 @@ struct Controlled {
     splitter: Splitter,
     /// The piles at the last look, with sessions as owners and makers of the vehicles allow.
     readings: Vec<PileReading>,
-    /// Whether they are of the last [`Operator::advance`], and whether the piles were set since.
-    looked: bool,
+    /// When they were looked at, and for how long a lease, if that was after the last [`Operator::advance`].
+    looked: Option<(Timestamp, TimeDelta)>,
+    /// Whether the piles were set since the last [`Operator::advance`].
     controlled: bool,
     /// What is to be split, from a look until it is done.
     due: Option<(Power, Lease)>,
@@ -101,7 +102,7 @@ impl<S: Sites> Operator<S> {
                 agent: StationAgent::new(station),
                 splitter: Splitter::new(),
                 readings: Vec::new(),
-                looked: false,
+                looked: None,
                 controlled: false,
                 due: None,
                 setpoints: Vec::new(),
@@ -242,7 +243,7 @@ impl<S: Sites> Operator<S> {
         self.sites.advance(now);
         for (station, controlled) in self.stations.iter_mut().enumerate() {
             if self.sites.moved(station) {
-                (controlled.looked, controlled.controlled) = (false, false);
+                (controlled.looked, controlled.controlled) = (None, false);
             }
         }
     }
@@ -264,7 +265,7 @@ impl<S: Sites> Operator<S> {
             if !self.sites.reachable(station) || !self.sites.moved(station) {
                 continue;
             }
-            if !self.stations[station].looked {
+            if self.stations[station].looked.is_none() {
                 self.look(now, station);
             }
             reports.push(self.report(now, station));
@@ -300,11 +301,15 @@ impl<S: Sites> Operator<S> {
             },
             fallback: in_force.fallback,
         };
-        let place = (station, &self.sites.stations()[station]);
-        let (read, length) = (self.sites.readings(station), lease.valid_until - now);
-        self.desk
-            .prepare(place, read, length, now, &mut controlled.readings);
-        controlled.looked = true;
+        let length = lease.valid_until - now;
+        // What is read and allowed at one instant is looked at once.
+        if controlled.looked != Some((now, length)) {
+            let place = (station, &self.sites.stations()[station]);
+            let read = self.sites.readings(station);
+            self.desk
+                .prepare(place, read, length, now, &mut controlled.readings);
+            controlled.looked = Some((now, length));
+        }
         (in_force, lease)
     }
 

@@ -1,5 +1,6 @@
 //! One pile in watts, as what is shared out sees it.
 
+use vpp_core::time::since;
 use vpp_core::{Power, Session, Station, Timestamp};
 
 use super::turns::Standing;
@@ -53,7 +54,7 @@ pub(super) struct Load {
 impl Load {
     pub(super) fn of(station: &Station, reading: &PileReading, now: Timestamp) -> Load {
         let session = &reading.session;
-        let stay_ms = (session.departure - now).num_milliseconds();
+        let stay_ms = since(now, session.departure).num_milliseconds();
         let stay_ms = stay_ms.clamp(0, LONGEST_MS);
         let full = session.energy_room.as_watt_milliseconds() < NEGLIGIBLE_WATT_MS;
         let charge = if full {

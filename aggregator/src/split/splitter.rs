@@ -1,6 +1,7 @@
 //! The split with feedback: who draws more than told is counted with what it draws.
 
 use chrono::TimeDelta;
+use vpp_core::time::since;
 use vpp_core::{Power, Station, Timestamp};
 
 use super::turns::Turn;
@@ -56,14 +57,14 @@ struct Above {
 impl Above {
     /// `most` is what there is to share out: a correction beyond it would only take long to go back.
     fn correct(&mut self, setpoint: Power, draw: Power, most: Power, now: Timestamp) -> Power {
-        let passed = (now - self.looked_at).clamp(TimeDelta::zero(), CORRECTION_STEP);
+        let passed = since(self.looked_at, now).clamp(TimeDelta::zero(), CORRECTION_STEP);
         self.looked_at = now;
         let above = draw - setpoint;
         if above <= TOLERANCE {
             self.since = None;
         }
         // Coming down takes time: only what lasts is corrected.
-        let lasting = above > TOLERANCE && now - *self.since.get_or_insert(now) >= SETTLE;
+        let lasting = above > TOLERANCE && since(*self.since.get_or_insert(now), now) >= SETTLE;
         if lasting || above < Power::ZERO {
             let change = above * passed / CORRECTION_TIME;
             self.correction += change;
@@ -98,7 +99,7 @@ impl Peak {
 
     fn add(&mut self, told: Power, now: Timestamp, period: TimeDelta) {
         // A clock that was set back starts a period as well.
-        if now - self.since >= period || now < self.since {
+        if since(self.since, now) >= period || now < self.since {
             self.before = self.current;
             self.current = told;
             self.since = now;
@@ -175,7 +176,7 @@ impl Memory {
         }
         let defiance = self.defiant.as_mut()?;
         defiance.seen_at = now;
-        if now - *defiance.obeys_since.get_or_insert(now) >= SETTLE {
+        if since(*defiance.obeys_since.get_or_insert(now), now) >= SETTLE {
             self.defiant = None;
             return None;
         }
@@ -291,7 +292,7 @@ impl Splitter {
             .filter(|memory| memory.cycle != self.cycle);
         let most = free.filter_map(|memory| {
             let defiance = memory.defiant?;
-            (now - defiance.seen_at < REMEMBERED).then_some(defiance.most)
+            (since(defiance.seen_at, now) < REMEMBERED).then_some(defiance.most)
         });
         most.max().unwrap_or(Power::ZERO)
     }

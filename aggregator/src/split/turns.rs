@@ -8,6 +8,7 @@
 
 use chrono::TimeDelta;
 use vpp_core::Timestamp;
+use vpp_core::time::since;
 
 use super::Load;
 
@@ -45,15 +46,19 @@ impl Turn {
     }
 
     pub(super) fn standing(&self, now: Timestamp) -> Standing {
-        let since = self.off_since.unwrap_or(self.arrived);
+        let waits = self.off_since.unwrap_or(self.arrived);
         let off = self.on_since.is_none();
         Standing {
-            is_its_turn: self.on_since.is_some_and(|at| now - at < TURN),
+            is_its_turn: self.on_since.is_some_and(|at| since(at, now) < TURN),
             rests: off
                 && self
                     .off_since
-                    .is_some_and(|at| now - at < REST && now >= at),
-            waited_s: if off { (now - since).num_seconds() } else { 0 },
+                    .is_some_and(|at| since(at, now) < REST && now >= at),
+            waited_s: if off {
+                since(waits, now).num_seconds()
+            } else {
+                0
+            },
         }
     }
 

@@ -108,6 +108,7 @@ impl Desk {
         let mut book = lock(&self.book);
         let mut guard = lock(&self.guard);
         let piles = station.pile_count();
+        let reserved = book.has_any(&station.id);
         for reading in readings {
             if u64::from(reading.pile) >= piles {
                 self.doubts.unknown_piles += 1;
@@ -137,15 +138,16 @@ impl Desk {
                 self.doubts.doubled_vehicles += 1;
             }
             guard.observe(&reading, station, now);
-            let wished = attend(
-                &mut self.watches,
-                &mut book,
-                (index, station),
-                &reading,
-                seen.since,
-                now,
-            );
-            if let Some(wished) = wished {
+            if reserved
+                && let Some(wished) = attend(
+                    &mut self.watches,
+                    &mut book,
+                    (index, station),
+                    &reading,
+                    seen.since,
+                    now,
+                )
+            {
                 reading.session = wished;
             }
             if let Some(limits) = guard.limits(&reading, now) {
@@ -191,9 +193,13 @@ impl Desk {
                 continue;
             };
             let mut allowed = told.setpoint;
-            if let Some(limits) = guard.limits(reading, now) {
-                allowed = allowed.max(-warranty::strongest_discharge(&limits, station, lease));
-                allowed = allowed.min(warranty::strongest_charge(&limits, station, lease));
+            if told.setpoint != Power::ZERO
+                && let Some(limits) = guard.limits(reading, now)
+            {
+                allowed = match told.setpoint > Power::ZERO {
+                    true => allowed.min(warranty::strongest_charge(&limits, station, lease)),
+                    false => allowed.max(-warranty::strongest_discharge(&limits, station, lease)),
+                };
             }
             let watched = self.watches.get_mut(&(index, told.pile));
             if let Some(watched) = watched.filter(|_| reserved)

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use chrono::TimeDelta;
 use foldhash::quality::RandomState;
+use vpp_core::time::since;
 use vpp_core::{Timestamp, VehicleId};
 
 use super::GONE_AFTER;
@@ -76,7 +77,7 @@ impl Presence {
             (one, other) => one.is_none() && other.is_none(),
         };
         let other = !same && vehicle.is_some() && known.vehicle.is_some();
-        if other || now - known.seen_at > GONE_AFTER {
+        if other || since(known.seen_at, now) > GONE_AFTER {
             *known = Stand {
                 since: now,
                 seen_at: now,
@@ -93,13 +94,16 @@ impl Presence {
             known.vehicle = vehicle.cloned();
         }
         known.seen_at = now;
-        let since = known.since;
+        let stands_since = known.since;
         let doubled = match vehicle {
             Some(_) if known.settled && same => false,
             Some(vehicle) => self.place(vehicle, at, now),
             None => false,
         };
-        Seen { since, doubled }
+        Seen {
+            since: stands_since,
+            doubled,
+        }
     }
 
     /// Looks up where a vehicle was seen last; whether it is at two piles.

@@ -340,10 +340,11 @@ pub(super) fn limited(
     let energy = |kwh: f64| {
         Energy::floor_kilowatt_hours(kwh.clamp(0.0, vpp_core::units::MAX_KILOWATT_HOURS))
     };
-    limited.energy_available = limited.energy_available.min(energy(limits.discharge_kwh));
-    limited.max_discharge = limited
-        .max_discharge
-        .min(strongest_discharge(limits, station, lease));
+    if limited.max_discharge > Power::ZERO {
+        let strongest = strongest_discharge(limits, station, lease);
+        limited.max_discharge = limited.max_discharge.min(strongest);
+        limited.energy_available = limited.energy_available.min(energy(limits.discharge_kwh));
+    }
     if limited.max_discharge <= Power::ZERO || limited.energy_available <= Energy::ZERO {
         (limited.energy_available, limited.max_discharge) = (Energy::ZERO, Power::ZERO);
     }

@@ -24,7 +24,7 @@ mod sustained;
 
 use chrono::TimeDelta;
 
-use crate::time::as_hours;
+use crate::time::{as_hours, since};
 use crate::units::MAX_KILOWATT_HOURS;
 use crate::{Energy, Interval, Power, Session, Station, Timestamp};
 use ranges::{Course, MOST_INTERVALS, Ranges, Side};
@@ -187,7 +187,7 @@ struct Vehicle {
 impl Vehicle {
     fn new(station: &Station, session: &Session, now: Timestamp) -> Vehicle {
         let vehicle = Vehicle {
-            departure_h: as_hours((session.departure - now).max(TimeDelta::zero())),
+            departure_h: as_hours(since(now, session.departure).max(TimeDelta::zero())),
             charge_kw: session.max_charge.as_kilowatts() * station.charge_efficiency,
             discharge_kw: session.max_discharge.as_kilowatts() / station.discharge_efficiency,
             needed_kwh: session.energy_needed.as_kilowatt_hours(),

@@ -6,6 +6,7 @@ use vpp_core::{
 };
 
 use crate::engine::Engine;
+use crate::promises::PROMISED_FOR;
 
 /// One direction of a capability; magnitudes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -277,6 +278,12 @@ impl Engine {
         station: usize,
         duration: TimeDelta,
     ) -> (Power, Power) {
+        if let Some((at, all)) = &self.sustained
+            && (*at, PROMISED_FOR) == (now, duration)
+            && let Some(Some(known)) = all.get(station)
+        {
+            return *known;
+        }
         let registered = &self.fleet.stations()[station];
         let sessions = &self.states[station].sessions;
         let (lowest, highest) = Flexibility::sustained(registered, sessions, now, duration);

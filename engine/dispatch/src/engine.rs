@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vpp_core::{
-    Event, EventId, Fleet, Invalid, InvitationId, Price, RegulationAward, RequestId,
+    Event, EventId, Fleet, Invalid, InvitationId, Power, Price, RegulationAward, RequestId,
     SequenceNumber, Timestamp,
 };
 
@@ -45,6 +45,9 @@ pub struct Engine {
     pub(crate) plan: Option<Plan>,
     pub(crate) pending: Option<PendingSolve>,
     pub(crate) promises: Promises,
+    /// What each station that is callable can keep up for [`crate::PROMISED_FOR`], at the instant of the last look; looked at by
+    /// more than one. None once anything came that may change it.
+    pub(crate) sustained: Option<(Timestamp, Vec<Option<(Power, Power)>>)>,
     pub(crate) cycle: u64,
     pub(crate) cycle_started_at: Option<Timestamp>,
     /// Cycles in a row without an allocation from the optimizer.
@@ -87,6 +90,7 @@ impl Engine {
             plan: None,
             pending: None,
             promises: Promises::default(),
+            sustained: None,
             cycle: 0,
             cycle_started_at: None,
             unsolved_cycles: 0,
@@ -106,6 +110,9 @@ impl Engine {
 
     /// The same, adding what it leads to. A loop that keeps the room for outputs follows a signal without allocating.
     pub fn step_into(&mut self, now: Timestamp, input: Input, outputs: &mut Vec<Output>) {
+        if matches!(input, Input::Request { .. } | Input::Telemetry(_)) {
+            self.sustained = None;
+        }
         match input {
             Input::Request {
                 id,

@@ -231,6 +231,12 @@ impl Engine {
         if !begins || self.states.iter().all(|state| state.sampled_at.is_none()) {
             return;
         }
+        let stations = self.states.iter().enumerate();
+        let sustained = stations.map(|(station, state)| {
+            let callable = state.is_callable(now, &self.config);
+            callable.then(|| self.sustainable(now, station, PROMISED_FOR))
+        });
+        self.sustained = Some((now, sustained.collect()));
         let callable = self.callable_by_aggregator(now);
         let at = quarter_start(now);
         self.promises

@@ -1,6 +1,7 @@
 //! What is known of each station now.
 
 use chrono::TimeDelta;
+use vpp_core::time::since;
 use vpp_core::{Power, SequenceNumber, Session, StationLimits, Timestamp};
 
 use crate::Config;
@@ -118,11 +119,16 @@ impl StationState {
     /// Whether the last report is recent enough.
     #[must_use]
     pub fn is_fresh(&self, now: Timestamp, config: &Config) -> bool {
-        self.received_at
-            .is_some_and(|at| now - at <= config.silence())
-            && self
-                .sampled_at
-                .is_some_and(|at| now - at <= config.silence() * 2)
+        let (Some(received_at), Some(sampled_at)) = (self.received_at, self.sampled_at) else {
+            return false;
+        };
+        let (received, sampled) = (since(received_at, now), since(sampled_at, now));
+        // Mostly the last report is the latest there can be.
+        if received.max(sampled) <= config.telemetry_period {
+            return true;
+        }
+        let silence = config.silence();
+        received <= silence && sampled <= silence * 2
     }
 
     /// Whether it can be given a setpoint: it reports, and it has not failed lately.

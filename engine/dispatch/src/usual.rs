@@ -48,9 +48,9 @@ impl Calendar {
 
     /// Which quarter of which kind of day an instant lies in.
     fn slot(&self, at: Timestamp) -> usize {
-        let local = at + self.local_offset;
+        let local = (at + self.local_offset).naive_utc();
         let rest = matches!(local.weekday(), Weekday::Sat | Weekday::Sun)
-            || self.holidays.contains(&local.date_naive());
+            || self.holidays.contains(&local.date());
         let quarter = local.num_seconds_from_midnight() / 900;
         usize::from(rest) * DAY + quarter as usize
     }
@@ -124,7 +124,10 @@ impl UsualLoad {
             return;
         }
         let at = begin_of(self.quarter);
-        if self.used_on == Some(calendar.local_date(at)) {
+        if self
+            .used_on
+            .is_some_and(|day| day == calendar.local_date(at))
+        {
             return;
         }
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // kW of a station
@@ -194,25 +197,27 @@ impl Engine {
             return Default::default();
         };
         let before: Vec<(usize, f64)> = calendar.parts(before).collect();
-        let mut changes = [None; ALL];
-        for (slot, _) in calendar.parts(left) {
-            changes[slot] = Some(0.0);
-        }
+        let mut slots: Vec<usize> = calendar.parts(left).map(|(slot, _)| slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        let mut changes = vec![0.0; slots.len()];
         for station in stations {
             let usual = &self.states[*station].usual;
             let Some(then) = usual.mean_of(before.iter().copied()) else {
                 continue;
             };
-            for (change, there) in changes.iter_mut().zip(usual.means.iter()) {
-                if let Some(change) = change.as_mut().filter(|_| !there.is_nan()) {
-                    *change += f64::from(*there) - then;
+            for (change, slot) in changes.iter_mut().zip(&slots) {
+                let there = usual.means[*slot];
+                if !there.is_nan() {
+                    *change += f64::from(there) - then;
                 }
             }
         }
-        let changes = changes.iter().flatten();
-        let (fall, rise) = changes.fold((0.0_f64, 0.0_f64), |(fall, rise), change| {
-            (fall.max(-change), rise.max(*change))
-        });
+        let (fall, rise) = changes
+            .iter()
+            .fold((0.0_f64, 0.0_f64), |(fall, rise), change| {
+                (fall.max(-change), rise.max(*change))
+            });
         let power = |kilowatts: f64| Power::round_kilowatts(kilowatts.min(MAX_KILOWATTS));
         (power(fall), power(rise))
     }

@@ -312,11 +312,12 @@ impl<S: Sites> Plant<S> {
     /// Steps the engine, and with what follows from it until nothing more does.
     fn step(&mut self, input: Input) -> Stepped {
         let mut stepped = Stepped::default();
-        let mut inputs = VecDeque::from([input]);
+        let mut inputs = VecDeque::new();
         let mut first = true;
         let mut commands = Vec::new();
         let mut outputs = std::mem::take(&mut self.outputs);
-        while let Some(input) = inputs.pop_front() {
+        let mut next = Some(input);
+        while let Some(input) = next {
             self.engine.step_into(self.now, input, &mut outputs);
             for output in outputs.drain(..) {
                 match output {
@@ -343,7 +344,10 @@ impl<S: Sites> Plant<S> {
                 }
             }
             first = false;
-            inputs.extend(self.deliver(std::mem::take(&mut commands)));
+            if !commands.is_empty() {
+                inputs.extend(self.deliver(std::mem::take(&mut commands)));
+            }
+            next = inputs.pop_front();
         }
         self.outputs = outputs;
         stepped

@@ -164,6 +164,29 @@ fn put<T: DataType, W: Write + Send>(
     column.close()
 }
 
+/// Texts of a column that are there once: most columns say the same few things, in stretches or in turns.
+#[derive(Default)]
+struct Shared {
+    round: Vec<Text>,
+    /// The one after the last.
+    next: usize,
+}
+
+impl Shared {
+    fn text(&mut self, text: &str) -> Text {
+        // The same again, the next in turn, or the first of another round.
+        for at in [self.next.wrapping_sub(1), self.next, 0] {
+            if let Some(known) = self.round.get(at).filter(|known| ***known == *text) {
+                self.next = at + 1;
+                return Arc::clone(known);
+            }
+        }
+        self.round.push(Text::from(text));
+        self.next = self.round.len();
+        Arc::clone(&self.round[self.next - 1])
+    }
+}
+
 /// Reads one column of a group of `rows` rows.
 ///
 /// # Errors
@@ -177,17 +200,9 @@ pub fn read_column(
     let mut levels = nullable.then(Vec::new);
     let data = match (kind, reader) {
         (Kind::Text, ColumnReader::ByteArrayColumnReader(mut reader)) => {
-            // Most columns of text say the same few things: equal neighbours share theirs.
-            let mut last: Option<Text> = None;
-            let mut texts = Vec::new();
+            let (mut texts, mut shared) = (Vec::with_capacity(rows), Shared::default());
             for bytes in get(&mut reader, rows, levels.as_mut())? {
-                let text = bytes.as_utf8()?;
-                let shared = match &last {
-                    Some(last) if **last == *text => Arc::clone(last),
-                    _ => Text::from(text),
-                };
-                last = Some(Arc::clone(&shared));
-                texts.push(shared);
+                texts.push(shared.text(bytes.as_utf8()?));
             }
             Data::Text(texts)
         }

@@ -1,10 +1,13 @@
-//! Tables as they are filled: row by row, a group of rows in memory at a time.
+//! Tables as they are filled: row by row, a group of rows in memory at a time. A group that is full is written by a thread of its
+//! own, while the next one fills.
 
 use std::fs::File;
 use std::io::BufWriter;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 
+use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
 
 use crate::files::part;
@@ -16,17 +19,37 @@ use crate::sheet::{self, Column, Data};
 use crate::summary::SUMMARY_FILE;
 use crate::{Error, FORMAT};
 
-/// Rows that are kept in memory for each table before they are written: a few MiB.
-pub const GROUP_ROWS: usize = 65_536;
+/// Rows that are kept in memory for each table before they are written: a MiB or two.
+pub const GROUP_ROWS: usize = 16_384;
+
+type Sink = SerializedFileWriter<BufWriter<File>>;
 
 /// Fills one table. Dropped before [`Writer::finish`], it leaves nothing.
 pub struct Writer<R: Row> {
     path: PathBuf,
     /// `None` once it is whole, or given up.
-    file: Option<SerializedFileWriter<BufWriter<File>>>,
+    file: Option<Destination>,
     columns: Vec<Column>,
     rows: usize,
     row: PhantomData<R>,
+}
+
+/// Where groups of rows go.
+enum Destination {
+    Idle(Sink),
+    /// One is being written; the file comes back.
+    Busy(JoinHandle<parquet::errors::Result<Sink>>),
+}
+
+impl Destination {
+    /// Waits until nothing is being written.
+    fn idle(self) -> parquet::errors::Result<Sink> {
+        let panicked = |_| ParquetError::General("its writer panicked".to_owned());
+        match self {
+            Destination::Idle(file) => Ok(file),
+            Destination::Busy(writing) => writing.join().map_err(panicked)?,
+        }
+    }
 }
 
 impl<R: Row> Writer<R> {
@@ -50,12 +73,9 @@ impl<R: Row> Writer<R> {
         let docs = table.fields.iter();
         about.extend(docs.map(|field| (format!("vpp.doc.{}", field.name), field.doc.to_owned())));
         let file = sheet::create(BufWriter::new(file), types, about);
-        let columns = table.fields.iter();
         Ok(Writer {
-            file: Some(file.map_err(Error::parquet(&path))?),
-            columns: columns
-                .map(|field| Column::new(field.kind, field.nullable))
-                .collect(),
+            file: Some(Destination::Idle(file.map_err(Error::parquet(&path))?)),
+            columns: empty::<R>(),
             path,
             rows: 0,
             row: PhantomData,
@@ -65,7 +85,7 @@ impl<R: Row> Writer<R> {
     /// Adds a row.
     ///
     /// # Errors
-    /// When a number is not finite, or the disk is full: the table cannot be finished then.
+    /// When a number is not finite, or an earlier group could not be written: the table cannot be finished then.
     pub fn push(&mut self, row: R) -> Result<(), Error> {
         row.put(&mut self.columns);
         let fields = R::TABLE.fields.iter();
@@ -91,12 +111,26 @@ impl<R: Row> Writer<R> {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
+        let mut file = self.idle()?;
         self.rows = 0;
-        let Some(file) = &mut self.file else {
+        let mut columns = std::mem::replace(&mut self.columns, empty::<R>());
+        let writing = thread::Builder::new()
+            .name("vpp-table".to_owned())
+            .spawn(move || {
+                sheet::write_group(&mut file, &mut columns)?;
+                Ok(file)
+            });
+        let writing = writing.map_err(Error::io(&self.path));
+        self.file = Some(Destination::Busy(writing.inspect_err(|_| self.give_up())?));
+        Ok(())
+    }
+
+    /// The file, once nothing is being written to it.
+    fn idle(&mut self) -> Result<Sink, Error> {
+        let Some(file) = self.file.take() else {
             return Err(self.gone());
         };
-        let written = sheet::write_group(file, &mut self.columns);
-        written
+        file.idle()
             .map_err(Error::parquet(&self.path))
             .inspect_err(|_| self.give_up())
     }
@@ -112,13 +146,14 @@ impl<R: Row> Writer<R> {
 
     /// Writes what is left; the file is whole then, but not yet under its name.
     fn close(&mut self) -> Result<(), Error> {
+        let mut file = self.idle()?;
+        let mut rest = Ok(());
         if self.rows > 0 {
-            self.flush()?;
+            self.rows = 0;
+            rest = sheet::write_group(&mut file, &mut self.columns);
         }
-        let Some(file) = self.file.take() else {
-            return Err(self.gone());
-        };
-        let closed = file.into_inner().map_err(Error::parquet(&self.path));
+        let closed = rest.and_then(|()| file.into_inner());
+        let closed = closed.map_err(Error::parquet(&self.path));
         let closed = closed.and_then(|buffer| {
             buffer
                 .into_inner()
@@ -136,7 +171,10 @@ impl<R: Row> Writer<R> {
     }
 
     fn give_up(&mut self) {
-        self.file = None;
+        if let Some(file) = self.file.take() {
+            // Nobody makes the file anew after it is removed.
+            let _ = file.idle();
+        }
         // Whatever is there of it is of no use.
         let _ = std::fs::remove_file(part(&self.path));
     }
@@ -148,6 +186,13 @@ impl<R: Row> Drop for Writer<R> {
             self.give_up();
         }
     }
+}
+
+fn empty<R: Row>() -> Vec<Column> {
+    let fields = R::TABLE.fields.iter();
+    fields
+        .map(|field| Column::new(field.kind, field.nullable))
+        .collect()
 }
 
 /// All tables of a run.

@@ -39,6 +39,8 @@ impl StationState {
         if coarse && !self.coarse {
             self.hear(i64::MAX);
             self.trust(true);
+            // Until a long step is over, the mean is what is drawn now.
+            self.mean_w = self.active_power().as_watts();
         }
         if !coarse && self.coarse {
             self.raised = 0;

@@ -163,17 +163,32 @@ pub(super) fn heat_map(folder: &Path, header: &Header) -> Result<Option<HeatMap>
 
 /// Mean power of each station in each quarter of an hour of the local day.
 fn slots(folder: &Path, header: &Header) -> Result<BTreeMap<Text, Vec<f64>>, Error> {
-    let mut sums: BTreeMap<Text, Vec<(f64, u32)>> = BTreeMap::new();
+    let mut places: BTreeMap<Text, usize> = BTreeMap::new();
+    let mut sums: Vec<(Text, Vec<(f64, u32)>)> = Vec::new();
     // An interval longer than a quarter of an hour fills all that it covers.
     let covered = usize::try_from(header.interval_s.div_ceil(900))
         .unwrap_or(1)
         .clamp(1, SLOTS);
     each::<rows::Station>(folder, |columns| {
+        // Rows come interval by interval, and in each the stations in the same order.
+        let (mut begun, mut slot, mut next) = (None, 0, 0);
         for row in 0..columns.start.len() {
-            let second = local(header, columns.start[row]).num_seconds_from_midnight();
-            let slot = usize::try_from(second / 900).unwrap_or(0);
-            let entry = sums.entry(columns.station[row].clone());
-            let station = entry.or_insert_with(|| vec![(0.0, 0); SLOTS]);
+            if begun != Some(columns.start[row]) {
+                begun = Some(columns.start[row]);
+                let second = local(header, columns.start[row]).num_seconds_from_midnight();
+                slot = usize::try_from(second / 900).unwrap_or(0);
+                next = 0;
+            }
+            let id = &columns.station[row];
+            let place = match sums.get(next) {
+                Some((known, _)) if known == id => next,
+                _ => *places.entry(id.clone()).or_insert_with(|| {
+                    sums.push((id.clone(), vec![(0.0, 0); SLOTS]));
+                    sums.len() - 1
+                }),
+            };
+            next = place + 1;
+            let station = &mut sums[place].1;
             for at in slot..slot + covered {
                 let (sum, count) = &mut station[at % SLOTS];
                 *sum += columns.power_kw[row];

@@ -78,6 +78,18 @@ fn what_is_reported_in_long_steps_is_what_the_meter_counts() {
     }
 }
 
+/// Nobody is told that a station draws nothing because its steps have just become long.
+#[test]
+fn before_the_first_long_step_is_over_what_is_drawn_now_is_reported() {
+    let mut world = world(59, 0..4);
+    world.advance(after(DAY_S / 2));
+    let powers =
+        |world: &World| -> Vec<Power> { (0..4).map(|at| world.active_power(at)).collect() };
+    let before = powers(&world);
+    assert!(before.iter().any(|power| *power > Power::ZERO));
+    assert_eq!(powers(&coarse(world)), before);
+}
+
 /// Half hours of setpoints: ceilings high and low, nothing, and export. The mean is what the vehicles need.
 fn setpoint(half_hour: i64) -> Power {
     [kw(250), kw(120), kw(0), kw(-20), kw(250), kw(150)][usize::try_from(half_hour % 6).unwrap()]
