@@ -13,7 +13,8 @@ pub struct Config {
     pub cycle: TimeDelta,
     /// From the beginning of a cycle to the release of its commands. Later is a miss. Default 4 s.
     pub deadline: TimeDelta,
-    /// The part of the deadline that the optimizer may use before an allocation goes out without it. Default 2.5 s.
+    /// From the beginning of a cycle to when an allocation goes out without the optimizer. Default 2.5 s. How that is split:
+    /// [`Config::solve_until`].
     pub solve_budget: TimeDelta,
     /// How often stations report. Default 2 s.
     pub telemetry_period: TimeDelta,
@@ -235,6 +236,14 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// From the beginning of a cycle to when the optimizer stops with the best that it has: four fifths of its budget, in which the
+    /// state is read and the problem made as well. The rest is for handing over what it found, which otherwise came too late
+    /// whenever it was stopped; what is left of the deadline, for the release.
+    #[must_use]
+    pub fn solve_until(&self) -> TimeDelta {
+        self.solve_budget * 4 / 5
     }
 
     /// How old the last sample of a callable station may be.

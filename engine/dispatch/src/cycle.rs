@@ -23,7 +23,7 @@ impl Engine {
         let before = self.cycle_started_at.replace(now);
         self.pending = None;
         self.miss_acknowledgements(now);
-        self.expire_regulation(now);
+        self.expire_regulation(now, outputs);
         self.account_until(now);
         self.see_unplanned(now);
         self.turn_invitations(now, outputs);
@@ -43,7 +43,7 @@ impl Engine {
         outputs.push(Output::Solve(Box::new(SolveRequest {
             cycle: self.cycle,
             problem: pending.problem.clone(),
-            budget: self.config.solve_budget,
+            budget: self.config.solve_until(),
         })));
         self.pending = Some(pending);
     }

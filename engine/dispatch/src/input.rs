@@ -191,7 +191,7 @@ pub struct SolveRequest {
     pub cycle: u64,
     /// What is to be solved.
     pub problem: Problem,
-    /// How long it may take.
+    /// When it must stop with the best that it has, from the beginning of the cycle.
     pub budget: TimeDelta,
 }
 
@@ -214,4 +214,9 @@ pub enum Output {
     Cycle(Box<CycleReport>),
     /// A value of the regulation signal was followed.
     Regulated(Achieved),
+    /// The regulation signal broke off: regulation is over, and stations go back to their schedules.
+    SignalLost {
+        /// When its last value came.
+        last: Timestamp,
+    },
 }

@@ -7,6 +7,7 @@ pub(crate) mod steer;
 pub(crate) mod trend;
 
 use chrono::TimeDelta;
+use vpp_core::units::MAX_KILOWATTS;
 use vpp_core::{Invalid, Power, Reason, RegulationAward, RegulationSignal, Timestamp};
 
 use crate::capability::scaled;
@@ -91,6 +92,9 @@ pub struct Achieved {
     pub ordered: Power,
     /// What the last samples show: what the stations would draw without the signal, minus measured.
     pub achieved: Power,
+    /// How much less than the value asks for, as it came, is ordered: what it asks for beyond what is committed, and what the
+    /// stations cannot do of the rest. A magnitude; zero where it is not followed.
+    pub shortfall: Power,
     /// Commands released for it.
     pub command_count: usize,
     /// What happened to it.
@@ -229,17 +233,37 @@ impl Engine {
         } else {
             ordered - asked
         };
-        if note == RegulationNote::Followed && missing > self.config.deadband {
+        let short = missing > self.config.deadband;
+        if note == RegulationNote::Followed && short {
             note = RegulationNote::Short;
         }
+        let shortfall = match note {
+            RegulationNote::Repeated | RegulationNote::Late => Power::ZERO,
+            _ => {
+                let beyond = self.beyond_commitment(signal.value);
+                beyond + if short { missing } else { Power::ZERO }
+            }
+        };
         outputs.push(Output::Regulated(Achieved {
             sequence: signal.sequence,
             requested,
             ordered,
             achieved,
+            shortfall,
             command_count,
             note,
         }));
+    }
+
+    /// What a value of the signal asks for beyond what is committed; a magnitude.
+    fn beyond_commitment(&self, value: f64) -> Power {
+        let award = self
+            .regulation
+            .as_ref()
+            .map_or_else(RegulationAward::default, |regulation| regulation.award);
+        let committed = if value > 0.0 { award.up } else { award.down };
+        let beyond = committed.as_kilowatts() * (value.abs() - 1.0).max(0.0);
+        Power::round_kilowatts(beyond.min(MAX_KILOWATTS))
     }
 
     /// Sends the enrolled stations where the signal in force wants them.
@@ -311,11 +335,14 @@ impl Engine {
     }
 
     /// Ends regulation when the signal has been silent for too long.
-    pub(crate) fn expire_regulation(&mut self, now: Timestamp) {
-        let silent =
-            |regulation: &Regulation| now - regulation.signal_at > self.config.signal_timeout;
-        if self.regulation.as_ref().is_some_and(silent) {
+    pub(crate) fn expire_regulation(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
+        let last = self
+            .regulation
+            .as_ref()
+            .map(|regulation| regulation.signal_at);
+        if let Some(last) = last.filter(|last| now - *last > self.config.signal_timeout) {
             self.stop_regulation();
+            outputs.push(Output::SignalLost { last });
         }
     }
 

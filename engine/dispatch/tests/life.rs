@@ -370,8 +370,71 @@ fn the_regulation_signal_is_followed_until_it_breaks_off() {
     let outputs = world.step(Input::Signal(bad));
     assert!(matches!(&outputs[..], [Output::Rejected(i)] if i.field == "signal.value"));
     assert_eq!(world.seen(), before);
-    world.run_until(world.now + TimeDelta::seconds(28));
+    let last = before_silence(&world);
+    let cycles = world.run_until(world.now + TimeDelta::seconds(28));
     assert!(world.engine.regulation().is_none(), "the signal broke off");
+    let lost = |output: &&Output| matches!(output, Output::SignalLost { .. });
+    let alarms: Vec<&Output> = cycles.iter().flatten().filter(lost).collect();
+    assert_eq!(alarms, [&Output::SignalLost { last }], "one alarm");
+    let after = world.draw();
+    assert!(
+        (after - middle).abs() <= kilowatts(2),
+        "back at the schedule: {after} {middle}"
+    );
+}
+
+/// When the last value of the signal came.
+fn before_silence(world: &World) -> vpp_core::Timestamp {
+    world.engine.regulation().expect("followed").signal_at
+}
+
+/// Committed are 40 kW; then most vehicles leave.
+#[test]
+fn what_stations_cannot_follow_is_said() {
+    let mut world = World::new(4);
+    let award = RegulationAward {
+        up: kilowatts(40),
+        down: kilowatts(20),
+    };
+    let sustain = TimeDelta::minutes(15);
+    world
+        .ask(Request::StartRegulation { award, sustain })
+        .unwrap();
+    world.cycle();
+    assert_eq!(signal(&mut world, 1, 0.5).shortfall, Power::ZERO);
+    // By hand: half as much again as 40 kW.
+    let clipped = signal(&mut world, 2, 1.5);
+    assert_eq!(clipped.note, RegulationNote::Clipped);
+    assert_eq!(clipped.shortfall, kilowatts(20));
+    for fake in &mut world.fakes {
+        fake.sessions.clear();
+        fake.demand = Power::ZERO;
+    }
+    world.wait(TimeDelta::seconds(2));
+    world.report();
+    world.cycle();
+    let short = signal(&mut world, 3, 1.0);
+    assert_eq!(short.note, RegulationNote::Short, "{short:?}");
+    assert!(
+        short.shortfall > kilowatts(30) && short.shortfall <= kilowatts(40),
+        "{short:?}"
+    );
+}
+
+/// The optimizer stops before its budget is over: what it has by then is used.
+#[test]
+fn what_the_optimizer_has_when_it_is_stopped_goes_out() {
+    let mut world = World::new(4);
+    world.solver = Solver::Stopped;
+    world.submit(world.demand_response(80, 0, 300)).unwrap();
+    let before = world.draw();
+    for _ in 0..3 {
+        let outputs = world.cycle();
+        assert_eq!(report(&outputs).decision, Some(Decision::Incumbent));
+        assert!(!report(&outputs).deadline_missed);
+    }
+    let drawn = world.draw();
+    assert!(drawn < before, "{before} {drawn}");
 }
 
 /// Vehicles can wait for as long as the event lasts, by what is known when it is called. Then they need more before they

@@ -62,6 +62,8 @@ pub struct Counts {
     pub refused_inputs: u64,
     /// Limits that measured power broke, over all cycles.
     pub limit_violations: u64,
+    /// Times that the regulation signal broke off.
+    pub lost_signals: u64,
 }
 
 /// What one step of the engine led to besides commands.
@@ -340,6 +342,7 @@ impl<S: Sites> Plant<S> {
                             stepped.rejected = Some(invalid);
                         }
                     }
+                    Output::SignalLost { .. } => self.counts.lost_signals += 1,
                     Output::Record(_) | Output::EventChanged(_) => {}
                 }
             }

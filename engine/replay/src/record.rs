@@ -59,6 +59,7 @@ pub struct Recorder {
     signal: Option<(Timestamp, vpp_dispatch::Achieved)>,
     each_station: bool,
     violations: u64,
+    lost_signals: u64,
 }
 
 impl Recorder {
@@ -82,6 +83,7 @@ impl Recorder {
             signal: None,
             each_station: run.end() - run.now() <= STATIONS_UP_TO,
             violations: 0,
+            lost_signals: 0,
         }
     }
 
@@ -126,6 +128,11 @@ impl Recorder {
         if let Some(achieved) = step.signal {
             self.settle_signal(achieved.achieved)?;
             self.signal = Some((now, achieved));
+        }
+        let lost_signals = run.plant().counts().lost_signals;
+        if lost_signals > self.lost_signals {
+            self.lost_signals = lost_signals;
+            self.alarm(now, "warning", "regulation", "the signal broke off")?;
         }
         if let Some(refused) = &step.refused_regulation {
             self.alarm(now, "warning", "regulation", &refused.to_string())?;

@@ -5,6 +5,7 @@
 mod support;
 
 use chrono::TimeDelta;
+use vpp_aggregator::Sites as _;
 use vpp_core::{EventOutcome, EventRequest, Interval, Power, Programme, RegulationAward, Scope};
 use vpp_dispatch::{Answer, Request};
 use vpp_replay::Plant;
@@ -83,4 +84,79 @@ fn steps_are_kept_without_a_lasting_error_though_stations_have_dead_times() {
         // Measured when written: 27 kW at most; 146 to 211 kW while stations with dead times had their errors left alone.
         assert!(mean.abs() < 40.0, "step {step}: {mean} kW of 1000 kW");
     }
+}
+
+/// Two plants with the same vehicles: one is called to draw less, or more, for ten minutes. Between calls, what it has in its
+/// batteries comes back to what it would have had: each plan is made of what vehicles still need, not of what was planned before.
+#[test]
+fn between_calls_stored_energy_comes_back_to_the_plan() {
+    for value in [0.5, -0.5] {
+        let mut plants = [small(), small()];
+        let mut committed = Power::ZERO;
+        for plant in &mut plants {
+            let all = Power::round_kilowatts(1_000.0);
+            let (up, down) = match value > 0.0 {
+                true => (all, Power::ZERO),
+                false => (Power::ZERO, all),
+            };
+            let award = RegulationAward { up, down };
+            let sustain = TimeDelta::minutes(15);
+            let answer = plant.request(Request::StartRegulation { award, sustain });
+            let Ok(Answer::Regulation { award, .. }) = answer else {
+                panic!("{answer:?}");
+            };
+            committed = if value > 0.0 { award.up } else { award.down };
+        }
+        let mut sequence = 0;
+        let mut live = |value: f64, minutes: u32| {
+            for _ in 0..minutes * 30 {
+                sequence += 1;
+                for (plant, value) in plants.iter_mut().zip([value, 0.0]) {
+                    plant.signal(sequence, value).unwrap();
+                    plant.advance();
+                    plant.advance();
+                }
+            }
+            drawn_kwh(&plants[0]) - drawn_kwh(&plants[1])
+        };
+        let called = live(value, 10);
+        let left = [live(0.0, 20), live(0.0, 40)];
+        let asked = committed.as_kilowatts() * value / -6.0;
+        eprintln!("asked {asked:.1} kWh, moved {called:.1}, left of it {left:.1?}");
+        // Not all of it: meanwhile some vehicles are full, or leave.
+        assert!((0.6..1.3).contains(&(called / asked)), "{asked} {called}");
+        let shares = left.map(|left| (left / called).abs());
+        assert!(shares[0] < 0.8 && shares[1] < 0.5, "{called} {left:?}");
+        for plant in &plants {
+            assert_eq!(plant.counts().limit_violations, 0);
+        }
+    }
+}
+
+/// Twelve stations, and all of them regulate.
+fn small() -> Plant<World> {
+    let text = include_str!("../../../scenarios/fleet-small.toml");
+    let regulating = |line: &str| match line.strip_prefix("  { id = \"s-") {
+        Some(station) if !station.contains("regulates") => {
+            line.replace(" },", ", regulates = true },") + "\n"
+        }
+        _ => line.to_owned() + "\n",
+    };
+    let text: String = text.lines().map(regulating).collect();
+    let mut plant = support::plant(&Scenario::parse(&text).unwrap());
+    for _ in 0..60 {
+        plant.advance();
+    }
+    plant
+}
+
+/// What all stations drew since the start, less what they gave.
+fn drawn_kwh(plant: &Plant<World>) -> f64 {
+    let operators = plant.operators().iter();
+    let tallies = operators.flat_map(|operator| {
+        let world = operator.sites();
+        (0..world.stations().len()).map(|station| world.tally(station))
+    });
+    let net = tallies.map(|tally| tally.metered_import - tally.metered_export);
+    net.map(vpp_core::Energy::as_kilowatt_hours).sum()
 }

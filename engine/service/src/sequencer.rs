@@ -79,6 +79,9 @@ pub(crate) struct Sequencer {
     pub(crate) outputs: Vec<Output>,
     /// Signals that could not be followed come in rows; their number is in the statistics.
     pub(crate) unfollowed: Seldom,
+    /// When the last cycle began, and how long it took until the optimizer had its problem.
+    pub(crate) cycle_began: Instant,
+    pub(crate) ingest_time: Duration,
 }
 
 /// What one step leads to besides its side effects.
@@ -114,6 +117,7 @@ impl Sequencer {
                 self.statistics.skipped_cycles.add(skipped);
                 let phase = u64::try_from(late.as_nanos() % cycle.as_nanos()).unwrap_or(0);
                 next_cycle = now + cycle - Duration::from_nanos(phase);
+                (self.cycle_began, self.ingest_time) = (now, Duration::ZERO);
                 self.step(Input::CycleStarted, None);
                 budget_ends = Some((now + budget, self.engine.cycle()));
             }
@@ -233,13 +237,23 @@ impl Sequencer {
         let (mut record, mut answered) = (Record::default(), None);
         for output in outputs.drain(..) {
             match output {
-                Output::Command(command) => self.producer.send_command(&command, released, signal),
-                Output::Solve(request) => self.solver.submit(request),
+                Output::Command(command) => {
+                    self.producer.send_command(&command, released, signal);
+                }
+                Output::Solve(request) => {
+                    self.solver.submit(request, self.cycle_began);
+                    self.ingest_time = self.cycle_began.elapsed();
+                    self.statistics.ingest_time.record(self.ingest_time);
+                }
                 Output::Record(fact) => record.facts.push(*fact),
                 Output::Answer(answer) => answered = Some(*answer),
                 Output::Rejected(invalid) => stepped.rejected = Some(invalid),
                 Output::Regulated(achieved) => stepped.achieved = Some(achieved),
                 Output::EventChanged(event) => record.events.push(*event),
+                Output::SignalLost { last } => {
+                    self.statistics.lost_signals.add(1);
+                    tracing::warn!(%last, "the regulation signal broke off: stations go back to their schedules");
+                }
                 Output::Cycle(report) => self.count(*report),
             }
         }
@@ -255,11 +269,9 @@ impl Sequencer {
         let statistics = &self.statistics;
         statistics.cycles.add(1);
         if report.deadline_missed {
-            statistics.deadline_misses.add(1);
-            // Whoever took most of the time is the cause.
-            let by_solver = report.solve_time * 2 >= report.cycle_time;
-            statistics.misses_by_solver.add(u64::from(by_solver));
-            statistics.misses_by_loop.add(u64::from(!by_solver));
+            let [whole, solving] = [report.cycle_time, report.solve_time]
+                .map(|time| time.to_std().unwrap_or_default());
+            statistics.count_miss(whole, self.ingest_time, solving);
         }
         statistics
             .limit_violations

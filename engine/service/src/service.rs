@@ -108,7 +108,8 @@ impl Service {
 
         let statistics = Arc::new(Statistics::default());
         let (messages, receiver) = mpsc::sync_channel(WAITING);
-        let producer = Producer::new(&config.kafka, Arc::clone(&statistics))
+        let deadline = engine.config().deadline.to_std().unwrap_or_default();
+        let producer = Producer::new(&config.kafka, deadline, Arc::clone(&statistics))
             .map_err(|e| broker(e.to_string()))?;
         let feeds = Feeds {
             events: broadcast::channel(FEED).0,
@@ -135,6 +136,8 @@ impl Service {
             last: clock.now(),
             outputs: Vec::new(),
             unfollowed: Seldom::default(),
+            cycle_began: std::time::Instant::now(),
+            ingest_time: std::time::Duration::ZERO,
             engine,
             clock: clock.clone(),
             recorder,

@@ -25,6 +25,9 @@ pub(crate) enum Method {
     Reference(Backend),
 }
 
+/// A problem, and when the cycle began that wants it solved.
+type Asked = (Box<SolveRequest>, Instant);
+
 #[derive(Default)]
 struct Slot {
     state: Mutex<SlotState>,
@@ -33,7 +36,7 @@ struct Slot {
 
 #[derive(Default)]
 struct SlotState {
-    next: Option<Box<SolveRequest>>,
+    next: Option<Asked>,
     stopped: bool,
 }
 
@@ -60,8 +63,8 @@ impl Solver {
                 statistics,
                 last: Vec::new(),
             };
-            while let Some(request) = theirs.take() {
-                done(worker.answer(*request));
+            while let Some((request, began)) = theirs.take() {
+                done(worker.answer(*request, began));
             }
         };
         let thread = std::thread::Builder::new()
@@ -73,9 +76,9 @@ impl Solver {
         })
     }
 
-    /// Hands over a problem, in place of one that has not begun.
-    pub(crate) fn submit(&self, request: Box<SolveRequest>) {
-        self.slot.locked().next = Some(request);
+    /// Hands over a problem of a cycle that began then, in place of one that has not begun.
+    pub(crate) fn submit(&self, request: Box<SolveRequest>, began: Instant) {
+        self.slot.locked().next = Some((request, began));
         self.slot.changed.notify_one();
     }
 }
@@ -102,14 +105,14 @@ impl Slot {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Option<Box<SolveRequest>> {
+    fn take(&self) -> Option<Asked> {
         let mut state = self.locked();
         loop {
             if state.stopped {
                 return None;
             }
-            if let Some(request) = state.next.take() {
-                return Some(request);
+            if let Some(asked) = state.next.take() {
+                return Some(asked);
             }
             state = self
                 .changed
@@ -128,11 +131,13 @@ struct Worker {
 }
 
 impl Worker {
-    /// Solves a problem within its budget.
-    fn answer(&mut self, request: SolveRequest) -> Solved {
+    /// Solves a problem within its budget, which counts from when the cycle began.
+    fn answer(&mut self, request: SolveRequest, began: Instant) -> Solved {
         let started = Instant::now();
+        let budget = request.budget.to_std().unwrap_or_default();
+        let ends = began + budget;
         // A panic in a solver is a failure of one cycle, not of the engine: the cycle then goes out without it.
-        let attempt = std::panic::AssertUnwindSafe(|| self.solve(&request, started));
+        let attempt = std::panic::AssertUnwindSafe(|| self.solve(&request, ends));
         let result = match std::panic::catch_unwind(attempt) {
             Ok(Ok(solution)) => Ok(solution),
             Ok(Err(error)) => Err(error.to_string()),
@@ -154,13 +159,12 @@ impl Worker {
         }
     }
 
-    fn solve(&self, request: &SolveRequest, started: Instant) -> Result<Solution, SolveError> {
+    fn solve(&self, request: &SolveRequest, ends: Instant) -> Result<Solution, SolveError> {
         let problem = &request.problem;
-        let budget = request.budget.to_std().unwrap_or_default();
         let general = |backend| {
             let options = Options {
                 backend,
-                time_limit: Some(budget.saturating_sub(started.elapsed())),
+                time_limit: Some(ends.saturating_duration_since(Instant::now())),
             };
             reference::solve(problem, &options)
         };
@@ -170,7 +174,7 @@ impl Worker {
         let fits = self.last.len() == problem.resources.len()
             && (self.last.iter()).all(|plan| plan.charge_kw.len() == problem.horizon());
         let warm_start = fits.then_some(self.last.as_slice());
-        let solution = vpp_optimizer::solve(problem, warm_start, &|| started.elapsed() >= budget)?;
+        let solution = vpp_optimizer::solve(problem, warm_start, &|| Instant::now() >= ends)?;
         if solution.status != Status::Stalled {
             return Ok(solution);
         }
@@ -191,5 +195,66 @@ pub(crate) fn into_channel<T: From<Solved>>(sender: SyncSender<T>) -> impl Fn(So
     move |solved| {
         // A sequencer that is too busy to take it decides without it.
         let _ = sender.try_send(T::from(solved));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A battery that may charge where that costs little and give where it pays.
+    fn problem() -> vpp_optimizer::Problem {
+        let all = |value: f64| vec![value; 4];
+        vpp_optimizer::Problem {
+            intervals_h: all(0.25),
+            resources: vec![vpp_optimizer::Resource {
+                node: None,
+                charge_max_kw: all(10.0),
+                discharge_max_kw: all(10.0),
+                power_min_kw: all(-10.0),
+                power_max_kw: all(10.0),
+                energy_min_kwh: all(-5.0),
+                energy_max_kwh: all(5.0),
+                charge_efficiency: 0.95,
+                discharge_efficiency: 0.95,
+                initial_power_kw: 0.0,
+                ramp_kw_per_h: f64::INFINITY,
+                throughput_max_kwh: f64::INFINITY,
+                energy_price: vec![0.2, 1.0, 0.3, 0.9],
+                feed_in_price: vec![0.2, 1.0, 0.3, 0.9],
+                wear: 0.05,
+                terminal_value: 0.5,
+                regulates: false,
+            }],
+            nodes: Vec::new(),
+            requirements: Vec::new(),
+            penalties: vpp_optimizer::Penalties::default(),
+        }
+    }
+
+    /// What the cycle took before is no longer there for the optimizer.
+    #[test]
+    fn a_budget_counts_from_the_beginning_of_the_cycle() {
+        let problem = problem();
+        let request = |seconds| SolveRequest {
+            cycle: 1,
+            problem: problem.clone(),
+            budget: TimeDelta::seconds(seconds),
+        };
+        let mut worker = Worker {
+            method: Method::Fast,
+            statistics: Arc::default(),
+            last: Vec::new(),
+        };
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(60));
+        let began = long_ago.expect("a minute of uptime");
+        let status = |solved: Solved| solved.result.expect("an allocation").status;
+        assert_ne!(status(worker.answer(request(59), began)), Status::Optimal);
+        assert_eq!(
+            status(worker.answer(request(3_600), began)),
+            Status::Optimal
+        );
     }
 }

@@ -63,6 +63,8 @@ macro_rules! counters {
             $($(#[doc = $doc])* pub $name: Counter,)*
             /// From the beginning of a control cycle in which a programme was on to its commands.
             pub cycle_time: Distribution,
+            /// The part of it until the optimizer had its problem: the state aged and read, the problem made.
+            pub ingest_time: Distribution,
             /// The part of it spent in the optimizer.
             pub solve_time: Distribution,
             /// From the arrival of a regulation signal to the release of its commands.
@@ -106,10 +108,14 @@ counters! {
     busy_cycles,
     /// Cycles whose commands were released after the deadline.
     deadline_misses,
-    /// Those of them in which the optimizer took most of the time.
+    /// Those of them in which it took longest until the optimizer had its problem.
+    misses_by_ingest,
+    /// Those in which the optimizer took longest.
     misses_by_solver,
-    /// Those in which something else did.
-    misses_by_loop,
+    /// Those in which it took longest to take over what it found and to release the commands.
+    misses_by_publish,
+    /// Commands that the broker had later than a cycle's deadline after their release.
+    late_receipts,
     /// Cycles decided without the optimizer's proof: incumbent, hold or fallback.
     degraded_cycles,
     /// Those of them with the best that the optimizer had when it was stopped, or was not sure of.
@@ -134,6 +140,12 @@ counters! {
     clipped_signals,
     /// Those that asked for more than the stations can do.
     short_signals,
+    /// Times that the signal broke off, so that stations went back to their schedules.
+    lost_signals,
+    /// Streams that were refused because another one is followed.
+    refused_streams,
+    /// Streams that were cut off because the same sender opened another one.
+    replaced_streams,
     /// Facts that could not be written to the journal.
     lost_facts,
     /// Cycles that began more than a whole cycle late: the loop was stuck.
@@ -159,6 +171,21 @@ counters! {
 }
 
 impl Statistics {
+    /// Counts a cycle whose commands were released after the deadline by what took longest of it: until the optimizer had its
+    /// problem, in the optimizer, or from then on.
+    pub(crate) fn count_miss(&self, whole: Duration, ingest: Duration, solving: Duration) {
+        let publish = whole.saturating_sub(ingest + solving);
+        let cause = if solving >= ingest.max(publish) {
+            &self.misses_by_solver
+        } else if ingest >= publish {
+            &self.misses_by_ingest
+        } else {
+            &self.misses_by_publish
+        };
+        self.deadline_misses.add(1);
+        cause.add(1);
+    }
+
     /// Everything in the text format of Prometheus: counters, and quantiles of the latencies in seconds.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -173,6 +200,7 @@ impl Statistics {
         }
         for (name, distribution) in [
             ("cycle_time", &self.cycle_time),
+            ("ingest_time", &self.ingest_time),
             ("solve_time", &self.solve_time),
             ("signal_to_command", &self.signal_to_command),
             ("signal_to_broker", &self.signal_to_broker),
@@ -195,6 +223,23 @@ impl Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_miss_has_one_cause() {
+        let statistics = Statistics::default();
+        let ms = Duration::from_millis;
+        statistics.count_miss(ms(100), ms(10), ms(60));
+        statistics.count_miss(ms(100), ms(50), ms(30));
+        statistics.count_miss(ms(100), ms(50), ms(0));
+        statistics.count_miss(ms(100), ms(10), ms(20));
+        let counts = [
+            &statistics.deadline_misses,
+            &statistics.misses_by_solver,
+            &statistics.misses_by_ingest,
+            &statistics.misses_by_publish,
+        ];
+        assert_eq!(counts.map(Counter::get), [4, 1, 2, 1]);
+    }
 
     #[test]
     fn the_text_names_every_count_and_latency() {

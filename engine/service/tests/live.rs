@@ -694,6 +694,10 @@ struct Regulation {
 
 impl Regulation {
     async fn open(plant: &Plant, id: &str) -> Self {
+        Self::try_open(plant, id).await.expect("opens")
+    }
+
+    async fn try_open(plant: &Plant, id: &str) -> Result<Self, tonic::Status> {
         let (said, heard) = tokio::sync::mpsc::channel(4);
         let start = v1::RegulationStart {
             request_id: id.into(),
@@ -705,7 +709,7 @@ impl Regulation {
         let start = v1::RegulateRequest { message };
         said.send(start).await.expect("the stream is open");
         let requests = tokio_stream::wrappers::ReceiverStream::new(heard);
-        let answers = plant.dispatch().regulate(requests).await.expect("opens");
+        let answers = plant.dispatch().regulate(requests).await?;
         let mut opened = Self {
             said,
             answers: answers.into_inner(),
@@ -715,7 +719,7 @@ impl Regulation {
             first.and_then(|answer| answer.message),
             Some(v1::regulate_response::Message::Started(_))
         ));
-        opened
+        Ok(opened)
     }
 
     async fn signal(
@@ -799,6 +803,9 @@ async fn a_bad_regulation_value_is_refused_and_changes_nothing() {
     }
     let clipped = regulation.signal(20, now(), 1.5).await.expect("cut");
     assert!(clipped.note.starts_with("beyond"), "{}", clipped.note);
+    // By half as much as is committed.
+    let beyond = clipped.requested_kw.abs() / 2.0;
+    assert!(clipped.shortfall_kw >= beyond - 1e-6, "{clipped:?}");
     // Each is counted by what was wrong with it, for whoever watches.
     let metrics = metrics(&plant).await;
     for line in [
@@ -808,6 +815,47 @@ async fn a_bad_regulation_value_is_refused_and_changes_nothing() {
         "vpp_refused_signals_total 3",
         "vpp_clipped_signals_total 1",
         "vpp_stalls_total 0",
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "no {line}:\n{metrics}");
+    }
+    stop.store(true, Ordering::Relaxed);
+    plant.service.stop().await;
+}
+
+/// A sender that opens another stream goes on with that one; what still comes on the first changes nothing, its end neither.
+/// Nobody else is let in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_sender_is_followed_on_the_stream_that_it_opened_last() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let kafka = Kafka::start();
+    let plant = start(config(&kafka, None)).await;
+    plant.register().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    plant.aggregators(&kafka, &stop);
+    plant.await_fresh(12).await;
+
+    let now = || plant.clock.now();
+    let mut first = Regulation::open(&plant, "r1").await;
+    first.signal(1, now(), 0.5).await.expect("sound");
+    let other = Regulation::try_open(&plant, "r2").await;
+    let status = other.err().expect("another is followed");
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+
+    let mut second = Regulation::open(&plant, "r1").await;
+    let followed = second.signal(2, now(), 0.25).await.expect("sound");
+    let status = first.signal(3, now(), -1.0).await.expect_err("replaced");
+    assert_eq!(status.code(), Code::Aborted, "{status:?}");
+    drop(first);
+    let kept = second.signal(2, now(), 1.0).await.expect("harmless");
+    assert!(
+        (kept.requested_kw - followed.requested_kw).abs() < 1e-9,
+        "{kept:?}"
+    );
+    let metrics = metrics(&plant).await;
+    for line in [
+        "vpp_refused_streams_total 1",
+        "vpp_replaced_streams_total 1",
+        "vpp_signals_total 3",
     ] {
         assert!(metrics.lines().any(|l| l == line), "no {line}:\n{metrics}");
     }

@@ -3,6 +3,8 @@
 // Each test binary uses its own part of it.
 #![allow(dead_code)]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use chrono::TimeDelta;
 use vpp_core::grid::BaseLoad;
 use vpp_core::{
@@ -14,6 +16,7 @@ use vpp_core::{
 use vpp_dispatch::{
     Achieved, Answer, Config, CycleReport, Engine, Fact, Input, Output, Request, Solved,
 };
+use vpp_optimizer::{Solution, Status};
 
 /// What a station makes of its commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub(crate) enum Behaviour {
 pub(crate) enum Solver {
     /// Solved in time.
     Works,
+    /// Stopped in the middle of it, in time.
+    Stopped,
     /// Solved after the budget of its cycle is over.
     Late,
     /// Never solved.
@@ -509,6 +514,20 @@ impl World {
                 Solver::Works => {
                     self.wait(TimeDelta::milliseconds(100));
                     outputs.extend(self.step(Input::Solved(solved(solution()))));
+                }
+                Solver::Stopped => {
+                    self.wait(request.budget);
+                    // As soon as it has something of its own.
+                    let after = |count: usize| {
+                        let asked = AtomicUsize::new(0);
+                        let stop = || asked.fetch_add(1, Ordering::Relaxed) >= count;
+                        vpp_optimizer::solve(&request.problem, None, &stop)
+                    };
+                    let rules = |solution: &Solution| solution.status == Status::Rules;
+                    let mut tries = (1..).map(after);
+                    let stopped = tries.find(|tried| !tried.as_ref().is_ok_and(rules));
+                    let stopped = stopped.expect("an end").map_err(|e| e.to_string());
+                    outputs.extend(self.step(Input::Solved(solved(stopped))));
                 }
                 Solver::Fails => {
                     let failed = solved(Err("stuck".into()));

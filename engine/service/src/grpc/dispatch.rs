@@ -1,6 +1,7 @@
 //! `DispatchService`.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tokio_stream::wrappers::BroadcastStream;
@@ -22,18 +23,27 @@ use super::page::Page;
 use super::regulate;
 use super::status::{refused, request_id, unexpected};
 use crate::sequencer::Handle;
+use crate::statistics::Statistics;
 
 /// How likely a later capability is to hold unless the caller says.
 const DEFAULT_CONFIDENCE: f64 = 0.95;
 
 pub(crate) struct Dispatch {
-    pub(crate) handle: Handle,
+    handle: Handle,
+    sender: regulate::Sender,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
 type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Dispatch {
+    pub(crate) fn new(handle: Handle, statistics: Arc<Statistics>) -> Dispatch {
+        Dispatch {
+            handle,
+            sender: regulate::Sender::new(statistics),
+        }
+    }
+
     async fn change_event(
         &self,
         id: String,
@@ -230,9 +240,13 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
         &self,
         request: Request<Streaming<v1::RegulateRequest>>,
     ) -> Answer<Self::RegulateStream> {
-        regulate::open(self.handle.clone(), request.into_inner())
-            .await
-            .map(Response::new)
+        regulate::open(
+            self.handle.clone(),
+            self.sender.clone(),
+            request.into_inner(),
+        )
+        .await
+        .map(Response::new)
     }
 }
 

@@ -56,7 +56,10 @@ pub(crate) async fn serve(
         handle: handle.clone(),
         ledger: ledger.clone(),
     });
-    let dispatch = DispatchServiceServer::new(dispatch::Dispatch { handle });
+    let dispatch = DispatchServiceServer::new(dispatch::Dispatch::new(
+        handle,
+        Arc::clone(&watched.statistics),
+    ));
     let settlement = SettlementServiceServer::new(settlement::Settlement { ledger });
     for name in [FLEET, DISPATCH, INVITATION, SETTLEMENT] {
         health

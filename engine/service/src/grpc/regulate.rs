@@ -1,6 +1,8 @@
 //! `Regulate`: the grid's signal in, achieved power out.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::TimeDelta;
 use tokio::sync::mpsc;
@@ -17,12 +19,49 @@ use vpp_proto::v1::regulate_response::Message as Told;
 use super::fleet::count;
 use super::status::{refused, request_id, unavailable};
 use crate::sequencer::Handle;
+use crate::statistics::Statistics;
 
 type Answers = Pin<Box<dyn Stream<Item = Result<v1::RegulateResponse, Status>> + Send>>;
+
+/// Whose values are followed: those of the stream that was opened last. A sender that lost its connection opens another one,
+/// often before the first is seen to be broken; then nothing that still comes on that one is followed, nor does its end stop
+/// anything.
+#[derive(Clone)]
+pub(super) struct Sender {
+    opened: Arc<AtomicU64>,
+    statistics: Arc<Statistics>,
+}
+
+impl Sender {
+    pub(super) fn new(statistics: Arc<Statistics>) -> Sender {
+        Sender {
+            opened: Arc::default(),
+            statistics,
+        }
+    }
+
+    /// A stream is followed from now on; its number.
+    fn open(&self) -> u64 {
+        self.opened.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn is_followed(&self, stream: u64) -> bool {
+        self.opened.load(Ordering::SeqCst) == stream
+    }
+
+    /// The stream is over, by whichever side.
+    fn close(&self, stream: u64) -> bool {
+        let opened = &self.opened;
+        let closed =
+            opened.compare_exchange(stream, stream + 1, Ordering::SeqCst, Ordering::SeqCst);
+        closed.is_ok()
+    }
+}
 
 /// Opens the regulation that the first message asks for, then follows the values.
 pub(super) async fn open(
     handle: Handle,
+    sender: Sender,
     mut requests: Streaming<v1::RegulateRequest>,
 ) -> Result<Answers, Status> {
     let first = requests
@@ -35,14 +74,23 @@ pub(super) async fn open(
             "must be the first message of the stream",
         )));
     };
-    let started = begin(&handle, start).await?;
-    let (sender, receiver) = mpsc::channel(64);
-    let _ = sender
+    let id = start.request_id.clone();
+    let started = begin(&handle, start).await.inspect_err(|status| {
+        sender.statistics.refused_streams.add(1);
+        tracing::warn!(
+            request_id = id,
+            reason = status.message(),
+            "a regulation stream was refused"
+        );
+    })?;
+    let stream = sender.open();
+    let (answers, receiver) = mpsc::channel(64);
+    let _ = answers
         .send(Ok(v1::RegulateResponse {
             message: Some(started),
         }))
         .await;
-    tokio::spawn(follow(handle, requests, sender));
+    tokio::spawn(follow(handle, (sender, stream), requests, answers));
     Ok(Box::pin(ReceiverStream::new(receiver)))
 }
 
@@ -92,14 +140,24 @@ async fn begin(handle: &Handle, start: v1::RegulationStart) -> Result<Told, Stat
 /// engine waits for its successor until the signal's timeout.
 async fn follow(
     handle: Handle,
+    (sender, stream): (Sender, u64),
     mut requests: Streaming<v1::RegulateRequest>,
     answers: mpsc::Sender<Result<v1::RegulateResponse, Status>>,
 ) {
     loop {
         let answer = match requests.message().await {
+            Ok(Some(_)) if !sender.is_followed(stream) => {
+                sender.statistics.replaced_streams.add(1);
+                tracing::warn!("a value came on a regulation stream that another one has replaced");
+                Err(Status::aborted(
+                    "another stream of the same sender is followed: open one again, or use that",
+                ))
+            }
             Ok(Some(request)) => value(&handle, request).await,
             Ok(None) => {
-                handle.stop_regulation();
+                if sender.close(stream) {
+                    handle.stop_regulation();
+                }
                 return;
             }
             Err(_) => return,
@@ -154,7 +212,7 @@ fn to_wire(achieved: &Achieved, decision_ms: f64) -> v1::RegulationAchieved {
         RegulationNote::Followed => "",
         RegulationNote::Repeated => "repeated: the value in force is kept",
         RegulationNote::Late => "older than one before: the value in force is kept",
-        RegulationNote::Clipped => "beyond ±1: followed as ±1",
+        RegulationNote::Clipped => "beyond ±1: followed as ±1, the rest is the shortfall",
         RegulationNote::Short => "more than the stations can do: followed as far as that goes",
     };
     v1::RegulationAchieved {
@@ -165,5 +223,6 @@ fn to_wire(achieved: &Achieved, decision_ms: f64) -> v1::RegulationAchieved {
         command_count: count(achieved.command_count),
         decision_ms,
         note: note.into(),
+        shortfall_kw: achieved.shortfall.as_kilowatts(),
     }
 }

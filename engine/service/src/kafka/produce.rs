@@ -21,7 +21,11 @@ pub(crate) struct Sent {
     command: bool,
 }
 
-pub(crate) struct Delivery(Arc<Statistics>);
+pub(crate) struct Delivery {
+    statistics: Arc<Statistics>,
+    /// A receipt is late when it comes so long after the release.
+    deadline: Duration,
+}
 
 impl ClientContext for Delivery {}
 
@@ -29,10 +33,14 @@ impl ProducerContext for Delivery {
     type DeliveryOpaque = Box<Sent>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
-        let statistics = &self.0;
+        let statistics = &self.statistics;
         match result {
             Ok(_) if sent.command => {
-                statistics.command_to_broker.record(sent.released.elapsed());
+                let taken = sent.released.elapsed();
+                statistics.command_to_broker.record(taken);
+                statistics
+                    .late_receipts
+                    .add(u64::from(taken > self.deadline));
                 if let Some(signal) = sent.signal {
                     statistics.signal_to_broker.record(signal.elapsed());
                 }
@@ -61,6 +69,7 @@ pub(crate) struct Producer {
 impl Producer {
     pub(crate) fn new(
         config: &KafkaConfig,
+        deadline: Duration,
         statistics: Arc<Statistics>,
     ) -> Result<Producer, KafkaError> {
         let mut client = super::client(&config.bootstrap);
@@ -72,7 +81,10 @@ impl Producer {
             .set("message.timeout.ms", "30000")
             .set("queue.buffering.max.messages", "500000");
         super::customize(&mut client, &config.properties);
-        let inner = client.create_with_context(Delivery(Arc::clone(&statistics)))?;
+        let inner = client.create_with_context(Delivery {
+            statistics: Arc::clone(&statistics),
+            deadline,
+        })?;
         Ok(Producer {
             inner: Arc::new(inner),
             statistics,
