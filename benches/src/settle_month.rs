@@ -59,6 +59,7 @@ pub(crate) fn measure(asked: &Arguments, print: impl Fn(&Value)) -> anyhow::Resu
             "readings.csv",
             "--out",
             "ours",
+            "--force",
         ]);
         let ours = run(ours.current_dir(folder))?;
         let mut ledger = Command::new(std::path::absolute(&asked.vpp)?);

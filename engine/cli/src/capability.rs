@@ -12,9 +12,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use vpp_market_adapters::capability::{CapabilityRules, Purpose, Step};
 use vpp_market_adapters::regulation::Sample;
 
+use crate::files::may_write;
 use crate::plant;
 use live::Live;
-use report::Report;
+use report::{FILES, Report};
 use simulated::Simulated;
 
 /// Test what the stations enrolled in regulation can do: steps up and down, and what the meters show.
@@ -69,6 +70,9 @@ pub(crate) struct Arguments {
     /// A folder for the report; made if it is not there.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Overwrite files of these names that are there.
+    #[arg(long)]
+    force: bool,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -115,6 +119,9 @@ trait Tested {
 }
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let out = arguments.out.as_ref();
+    let files = out.map(|folder| FILES.map(|name| folder.join(name)));
+    may_write(files.iter().flatten(), arguments.force)?;
     let own;
     let rules = match &arguments.rules {
         Some(path) => {

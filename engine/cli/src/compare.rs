@@ -9,6 +9,7 @@ use comfy_table::{Cell, CellAlignment, Color, Table};
 use vpp_results::compare::{COMPARE_FILE, Comparison, Verdict, describe};
 use vpp_results::files;
 
+use crate::files::may_write;
 use crate::report::Language;
 use crate::say::{note, say};
 
@@ -32,12 +33,18 @@ pub(crate) struct Arguments {
     /// Write compare.html into this folder: figures, and curves over each other.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Overwrite the file if it is there.
+    #[arg(long)]
+    force: bool,
     /// Language of figures and page.
     #[arg(long, value_enum, default_value = "en")]
     lang: Language,
 }
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let page = arguments.out.as_ref();
+    let page = page.map(|folder| folder.join(COMPARE_FILE));
+    may_write(&page, arguments.force)?;
     let (a, b) = (arguments.a.as_path(), arguments.b.as_path());
     let (mut of_a, mut of_b) = (label(a), label(b));
     if of_a == of_b {
@@ -54,9 +61,8 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         say!("not alike: {}", what.join(", "));
     }
     say!("{}", table(&comparison));
-    if let Some(folder) = &arguments.out {
+    if let (Some(folder), Some(path)) = (&arguments.out, page) {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        let path = folder.join(COMPARE_FILE);
         files::write(&path, comparison.html(language))?;
         note!("vpp: the comparison is in {}", path.display());
     }

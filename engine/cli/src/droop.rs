@@ -1,5 +1,6 @@
 //! `vpp droop`.
 
+use crate::files::may_write;
 use crate::say::{note, say_as_it_is};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,9 +38,13 @@ pub(crate) struct Arguments {
     /// Write here instead of to standard output.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Overwrite the file if it is there.
+    #[arg(long)]
+    force: bool,
 }
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    may_write(&arguments.out, arguments.force)?;
     let pack = Droop::standard();
     let droop = Droop {
         nominal_hz: arguments.nominal_hz.unwrap_or(pack.nominal_hz),

@@ -5,6 +5,7 @@ mod read;
 mod report;
 mod words;
 
+use crate::files::may_write;
 use crate::say::{say, say_as_it_is};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +43,9 @@ pub(crate) struct Arguments {
     /// Write the report to a file: HTML that needs nothing else, or Markdown, by its ending.
     #[arg(long, value_name = "FILE.html|FILE.md")]
     out: Option<PathBuf>,
+    /// Overwrite the file if it is there.
+    #[arg(long)]
+    force: bool,
     /// One JSON array, a value for each run.
     #[arg(long, conflicts_with = "out")]
     json: bool,
@@ -72,6 +76,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             _ => bail!("--out: {} ends neither in .html nor in .md", path.display()),
         },
     };
+    may_write(&arguments.out, arguments.force)?;
     let runs = measured(arguments)?;
     let plan = Plan::guangzhou();
     if arguments.json {

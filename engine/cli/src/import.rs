@@ -1,10 +1,11 @@
 //! `vpp import`.
 
+use crate::files::may_write;
 use crate::say::say;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
 use vpp_scenarios::import::{City, ImportOptions, Stage, import, import_city};
 
@@ -50,9 +51,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let out = &arguments.out;
-    if out.exists() && !arguments.force {
-        bail!("{} is there already; --force overwrites it", out.display());
-    }
+    may_write([out], arguments.force)?;
     let stem = out
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned());

@@ -10,6 +10,7 @@ mod check;
 mod compare;
 mod droop;
 mod evaluate;
+mod files;
 mod import;
 mod market_day;
 mod new;

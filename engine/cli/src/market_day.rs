@@ -1,5 +1,6 @@
 //! `vpp market-day`.
 
+use crate::files::may_write;
 use crate::say::{note, say};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -40,12 +41,16 @@ pub(crate) struct Arguments {
     /// Write the intervals here as CSV.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Overwrite the file if it is there.
+    #[arg(long)]
+    force: bool,
     /// One JSON object.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    may_write(&arguments.out, arguments.force)?;
     let mut file = MarketDayFile::read(&arguments.file)?;
     if let Some(table) = &arguments.plugged_in {
         file.plug_in_by(table);

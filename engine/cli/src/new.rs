@@ -1,11 +1,12 @@
 //! `vpp new`.
 
+use crate::files::may_write;
 use crate::say::say;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use vpp_core::AggregatorId;
 use vpp_scenarios::template::{TEMPLATES, Template};
@@ -33,9 +34,7 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let name = name.context("the name is not UTF-8")?;
     AggregatorId::new(name)
         .map_err(|invalid| anyhow::anyhow!("{name:?} is no name: {}", invalid.problem))?;
-    if path.exists() && !arguments.force {
-        bail!("{} is there already; --force overwrites it", path.display());
-    }
+    may_write([&path], arguments.force)?;
     let template = Template::by_name(&arguments.template).context("no such template")?;
     files::write(&path, template.text(name))?;
     say!(

@@ -22,8 +22,10 @@ use crate::say::{note, say};
 /// Replay scenarios on a virtual clock, a day or a year of a whole city, and write what came of each into a folder.
 ///
 /// The dispatcher, the aggregators and the stations are those that run live; `[dispatch]` in the scenario says how often they
-/// plan and move. The folder gets tables (Parquet) and summary.json; the same scenario gives the same bytes. A run that was
-/// killed is taken up by the same command.
+/// plan and move. The folder gets tables (Parquet) and summary.json; the same scenario gives the same bytes.
+///
+/// A run that was killed is taken up by the same command, without --force: it lives through the same days again from the
+/// start, which takes as long as the first time, and leaves what it would have left. A sweep keeps the runs that were whole.
 ///
 /// Examples:
 ///

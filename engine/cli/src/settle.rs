@@ -6,6 +6,7 @@ pub(crate) mod meters;
 pub(crate) mod month;
 mod month_file;
 
+use crate::files::may_write;
 use crate::say::{note, say, say_as_it_is};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,9 @@ pub(crate) struct Arguments {
     /// Write the statement here as CSV, one line for each station and one for the aggregator.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Overwrite the file if it is there.
+    #[arg(long)]
+    force: bool,
     /// Post it to this ledger: sqlite:FILE or postgres://HOST/DATABASE. Posted again after late readings, it is a new version
     /// and the old one is kept.
     #[arg(long, value_name = "URL")]
@@ -73,6 +77,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    may_write(&arguments.out, arguments.force)?;
     let name = arguments.event.display();
     let text = std::fs::read_to_string(&arguments.event).with_context(|| format!("{name}"))?;
     let file: EventFile = toml::from_str(&text).with_context(|| format!("{name}"))?;

@@ -9,6 +9,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use vpp_ledger::{Entry, Filter, Line, Statement};
 
+use crate::files::may_write;
 use crate::say::{note, say};
 use crate::settle::book::Book;
 use crate::settle::{cny, kwh};
@@ -53,7 +54,13 @@ pub(crate) struct Arguments {
     /// Of these tables.
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
+    /// Overwrite files of these names that are there.
+    #[arg(long)]
+    force: bool,
 }
+
+/// The tables.
+const TABLES: [&str; 3] = ["statements", "lines", "entries"];
 
 /// A statement with all that it says.
 struct Whole {
@@ -63,6 +70,9 @@ struct Whole {
 }
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let out = arguments.out.as_deref();
+    let tables = out.map(|folder| arguments.format.files(folder, TABLES));
+    may_write(tables.iter().flatten(), arguments.force)?;
     let book = Book::open_existing(&arguments.ledger)?;
     let filter = Filter {
         id: arguments.id.clone(),
@@ -182,6 +192,7 @@ fn right(table: &mut Table, columns: &[usize]) {
 
 fn write(folder: &Path, format: Format, all: &[Whole]) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let [statements_file, lines_file, entries_file] = format.files(folder, TABLES);
     let text = |of: &dyn Fn(&Statement) -> String| {
         Column::Text(all.iter().map(|whole| of(&whole.statement)).collect())
     };
@@ -204,7 +215,7 @@ fn write(folder: &Path, format: Format, all: &[Whole]) -> anyhow::Result<()> {
         ("rules", text(&|statement| statement.rules.clone())),
         ("fen", number(&|statement| statement.fen)),
     ];
-    table::write(&format.file(folder, "statements"), &statements)?;
+    table::write(&statements_file, &statements)?;
 
     let lines = rows(all, |whole| &whole.lines);
     let columns = [
@@ -224,7 +235,7 @@ fn write(folder: &Path, format: Format, all: &[Whole]) -> anyhow::Result<()> {
         ("rule", each_text(&lines, |(_, line)| line.rule.clone())),
         ("detail", each_text(&lines, |(_, line)| line.detail.clone())),
     ];
-    table::write(&format.file(folder, "lines"), &columns)?;
+    table::write(&lines_file, &columns)?;
 
     let entries = rows(all, |whole| &whole.entries);
     let columns = [
@@ -241,7 +252,7 @@ fn write(folder: &Path, format: Format, all: &[Whole]) -> anyhow::Result<()> {
         ("fen", each_number(&entries, |(_, entry)| entry.fen)),
         ("memo", each_text(&entries, |(_, entry)| entry.memo.clone())),
     ];
-    table::write(&format.file(folder, "entries"), &columns)
+    table::write(&entries_file, &columns)
 }
 
 /// What all statements have of one kind, each with its statement.

@@ -32,7 +32,7 @@ const VARIANTS: &str = "variants";
 /// sweep that was stopped goes on where it was when the same command is given again.
 ///
 /// On several machines: give each its --shard, copy their OUT/runs together, and give the command without --shard: it runs
-/// what is missing, if anything, and makes the report.
+/// what is missing, if anything, and makes the report. A run of another scenario, end or version is refused.
 ///
 /// Examples:
 ///
@@ -104,7 +104,7 @@ impl FromStr for Shard {
 struct Plan {
     /// Name of the scenario.
     scenario: String,
-    /// What the scenario is, where runs end and who runs them.
+    /// What the scenario and its variants are, where runs end and who runs them. Each run says it too.
     digest: String,
     parameters: Vec<String>,
     runs: usize,
@@ -119,24 +119,26 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let base = Scenario::load(&arguments.scenario)?;
     let out = &arguments.out;
     let plan = plan(&sweep, &base, arguments)?;
-    check(&sweep, arguments)?;
     claim(out, &plan, arguments.force)?;
     let all: Vec<Variant> = (0..sweep.len())
         .map(|number| sweep.variant(number))
         .collect();
-    let ours = |variant: &&Variant| {
+    let ours = |variant: &Variant| {
         let shard = arguments.shard;
         shard.is_none_or(|shard| variant.number % shard.of == shard.at)
     };
-    let missing = all
+    let mut missing = Vec::new();
+    for variant in &all {
+        // Those of other shards are looked at too: what was copied here by mistake shows before the first run.
+        if known(out, &plan, variant)?.is_none() && ours(variant) {
+            missing.push(variant);
+        }
+    }
+    run(&sweep, &plan, &missing, arguments)?;
+    let known = all
         .iter()
-        .filter(ours)
-        .filter(|variant| known(out, variant).is_none());
-    run(&sweep, &missing.collect::<Vec<_>>(), arguments)?;
-    let known: Vec<Outcome> = all
-        .iter()
-        .filter_map(|variant| known(out, variant))
-        .collect();
+        .filter_map(|variant| known(out, &plan, variant).transpose());
+    let known = known.collect::<anyhow::Result<Vec<Outcome>>>()?;
     if known.len() < all.len() {
         say!(
             "{} of {} runs are in {}",
@@ -161,30 +163,39 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn plan(sweep: &Sweep, base: &Scenario, arguments: &Arguments) -> anyhow::Result<Plan> {
-    let end = match arguments.until {
-        Some(until) => until.of(base)?,
-        None => base.end(),
-    };
+    let end = end(base, arguments)?;
+    let variants = check(sweep, arguments)?;
     let parameters = sweep.settings().iter().map(|setting| setting.key.clone());
     Ok(Plan {
         scenario: base.header.name.clone(),
-        digest: folder::digest(base, end, &format!("{sweep:?}")),
+        digest: folder::digest(base, end, &format!("{sweep:?}{}", variants.concat())),
         parameters: parameters.collect(),
         runs: sweep.len(),
     })
 }
 
-/// Reads a variant of each set of parameters before the first run begins: a value that cannot be shows at once.
-fn check(sweep: &Sweep, arguments: &Arguments) -> anyhow::Result<()> {
+/// Reads a variant of each set of parameters before the first run begins: a value that cannot be shows at once. Their digests:
+/// a value may name a file, and what stands in it counts.
+fn check(sweep: &Sweep, arguments: &Arguments) -> anyhow::Result<Vec<String>> {
     let base = std::fs::canonicalize(&arguments.scenario)?;
     let folder = tempfile::tempdir().context("a folder for variants")?;
+    let mut digests = Vec::new();
     for number in (0..sweep.len()).step_by(sweep.seeds()) {
         let variant = sweep.variant(number);
         let file = folder.path().join("variant.toml");
         std::fs::write(&file, sweep.text(&variant, &base))?;
-        Scenario::load(&file).with_context(|| said(sweep, &variant))?;
+        let scenario = Scenario::load(&file).with_context(|| said(sweep, &variant))?;
+        digests.push(folder::digest(&scenario, end(&scenario, arguments)?, ""));
     }
-    Ok(())
+    Ok(digests)
+}
+
+/// Where a run of a scenario ends.
+fn end(scenario: &Scenario, arguments: &Arguments) -> anyhow::Result<Timestamp> {
+    match arguments.until {
+        Some(until) => until.of(scenario),
+        None => Ok(scenario.end()),
+    }
 }
 
 /// A run's parameters for people.
@@ -242,13 +253,23 @@ fn name(variant: &Variant) -> String {
     format!("{:06}", variant.number)
 }
 
-/// What came of a run, if it is done; one of other parameters or damaged counts as missing.
-fn known(out: &Path, variant: &Variant) -> Option<Outcome> {
+/// What came of a run, if it is done; one that is damaged or has another's name counts as missing. One of another sweep is
+/// refused: whoever copied it here takes it for one of this.
+fn known(out: &Path, plan: &Plan, variant: &Variant) -> anyhow::Result<Option<Outcome>> {
     let path = out.join(RUNS).join(name(variant)).with_extension("json");
-    let outcome = Outcome::read(&path).ok()?;
+    let Ok(outcome) = Outcome::read(&path) else {
+        return Ok(None);
+    };
+    if outcome.sweep != plan.digest {
+        bail!(
+            "{}: is a run of another sweep (scenario, parameters, seeds, end or version); remove it, then copy that of this \
+             sweep there or have it run again",
+            path.display()
+        );
+    }
     let seed = variant.seed.is_none_or(|seed| seed == outcome.seed);
-    (seed && outcome.number == variant.number && outcome.values == values(variant))
-        .then_some(outcome)
+    let same = seed && outcome.number == variant.number && outcome.values == values(variant);
+    Ok(same.then_some(outcome))
 }
 
 /// The values of a run as text: strings without quotes.
@@ -260,14 +281,19 @@ fn values(variant: &Variant) -> Vec<String> {
     variant.values.iter().map(text).collect()
 }
 
-fn run(sweep: &Sweep, missing: &[&Variant], arguments: &Arguments) -> anyhow::Result<()> {
+fn run(
+    sweep: &Sweep,
+    plan: &Plan,
+    missing: &[&Variant],
+    arguments: &Arguments,
+) -> anyhow::Result<()> {
     let threads = arguments.jobs.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let bar = Bar::new(missing.len());
     let base = std::fs::canonicalize(&arguments.scenario)?;
     pool.context("starting the threads")?.install(|| {
         missing.par_iter().try_for_each(|variant| {
-            one(sweep, variant, &base, arguments, &bar)
+            one(sweep, plan, variant, &base, arguments, &bar)
                 .with_context(|| format!("run {} ({})", variant.number, said(sweep, variant)))
         })
     })?;
@@ -277,6 +303,7 @@ fn run(sweep: &Sweep, missing: &[&Variant], arguments: &Arguments) -> anyhow::Re
 
 fn one(
     sweep: &Sweep,
+    plan: &Plan,
     variant: &Variant,
     base: &Path,
     arguments: &Arguments,
@@ -289,19 +316,15 @@ fn one(
         .with_extension("toml");
     files::write(&file, sweep.text(variant, base))?;
     let scenario = Scenario::load(&file)?;
-    let until = match arguments.until {
-        Some(until) => Some(until.of(&scenario)?),
-        None => None,
-    };
     let folder = out.join(RUNS).join(name(variant));
     let options = Options {
-        until,
+        until: Some(end(&scenario, arguments)?),
         force: true,
         ..Options::default()
     };
     let mut told = Progress::new(bar, scenario.start());
     folder::replay(&scenario, &folder, options, |run| told.step(run))?;
-    let outcome = Outcome::of(&folder, variant.number, values(variant))?;
+    let outcome = Outcome::of(&folder, &plan.digest, variant.number, values(variant))?;
     outcome.write(&folder.with_extension("json"))?;
     if !arguments.keep {
         std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;

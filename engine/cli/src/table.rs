@@ -16,11 +16,13 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The file of a table in a folder.
-    pub(crate) fn file(self, folder: &Path, table: &str) -> PathBuf {
-        folder.join(match self {
-            Format::Csv => format!("{table}.csv"),
-            Format::Parquet => format!("{table}.parquet"),
+    /// The files of tables in a folder.
+    pub(crate) fn files<const N: usize>(self, folder: &Path, tables: [&str; N]) -> [PathBuf; N] {
+        tables.map(|table| {
+            folder.join(match self {
+                Format::Csv => format!("{table}.csv"),
+                Format::Parquet => format!("{table}.parquet"),
+            })
         })
     }
 }

@@ -18,8 +18,12 @@ const VARIED: [&str; 4] = [
 ];
 
 fn sweep(out: &Path, arguments: &[&str]) -> Output {
+    sweep_of(Path::new(SCENARIO), out, arguments)
+}
+
+fn sweep_of(scenario: &Path, out: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vpp"));
-    command.args(["sweep", SCENARIO, "--out"]).arg(out);
+    command.arg("sweep").arg(scenario).arg("--out").arg(out);
     command.args(arguments).output().unwrap()
 }
 
@@ -80,6 +84,49 @@ fn machines_share_a_sweep_and_what_was_stopped_goes_on() {
         variant.contains("v2g_consent_share = 1\n") && variant.contains("seed = 2\n"),
         "{variant}"
     );
+}
+
+/// Numbers, values and seeds are those of the sweep; what was run is not.
+#[test]
+fn a_run_of_another_sweep_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("fleet.toml");
+    let sound = fs::read_to_string(SCENARIO).unwrap();
+    let ours = folder.path().join("ours");
+    let run = |out: &Path, text: &str, until: &str, shard: &[&str]| {
+        fs::write(&scenario, text).unwrap();
+        let varied = ["--seeds", "1-2", "--until", until];
+        sweep_of(&scenario, out, &[&varied[..], shard].concat())
+    };
+    let done = run(&ours, &sound, "2m", &["--shard", "1/2"]);
+    assert!(done.status.success(), "{}", said(&done));
+    let copied = ours.join("runs/000001.json");
+    let other = sound.replace("reduction_kw = 300", "reduction_kw = 200");
+    for (name, text, until) in [("end", &sound, "1m"), ("scenario", &other, "2m")] {
+        let foreign = folder.path().join(name);
+        let done = run(&foreign, text, until, &["--shard", "2/2"]);
+        assert!(done.status.success(), "{}", said(&done));
+        fs::copy(foreign.join("runs/000001.json"), &copied).unwrap();
+        refused(&run(&ours, &sound, "2m", &[]), &ours);
+    }
+    // An earlier version does not say which sweep its runs are of.
+    let mut earlier: serde_json::Value =
+        serde_json::from_slice(&fs::read(&copied).unwrap()).unwrap();
+    earlier.as_object_mut().unwrap().remove("sweep").unwrap();
+    fs::write(&copied, earlier.to_string()).unwrap();
+    refused(&run(&ours, &sound, "2m", &["--shard", "1/2"]), &ours);
+    fs::remove_file(&copied).unwrap();
+    let done = run(&ours, &sound, "2m", &[]);
+    assert!(done.status.success(), "{}", said(&done));
+    assert!(ours.join("sweep.parquet").exists());
+}
+
+fn refused(output: &Output, out: &Path) {
+    let told = said(output);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    let named = told.contains("runs/000001.json: is a run of another sweep");
+    assert!(named && told.contains("remove it"), "{told}");
+    assert!(!out.join("sweep.parquet").exists());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use vpp_core::{Invalid, Power, StationKind, Timestamp};
 use vpp_market_adapters::tariff::RulePack;
 use vpp_results::report::{self, Language};
-use vpp_results::{Header, SUMMARY_FILE, Summary, Tables};
+use vpp_results::{FORMAT, Header, SUMMARY_FILE, Summary, Tables};
 use vpp_scenarios::Scenario;
 
 use crate::record::Recorder;
@@ -139,12 +139,13 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + use<> {
     move |source| FolderError::Io { path, source }
 }
 
-/// What makes a run: the scenario with all its figures, its end, the program, and what else somebody adds to it.
+/// What makes a run: the scenario with all its figures, its end, the program and its format of results, and what else somebody
+/// adds to it.
 #[must_use]
 pub fn digest(scenario: &Scenario, end: Timestamp, more: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(format!(
-        "{scenario:?}{end}{}{more}",
+        "{scenario:?}{end}{}/{FORMAT}/{more}",
         env!("CARGO_PKG_VERSION")
     ));
     hash.finalize()

@@ -55,22 +55,81 @@ fn replay_on(threads: usize, scenario: &Scenario, folder: &Path) -> Summary {
         .expect("replayed")
 }
 
+/// All files of a run on so many threads each, and what came of it.
+fn same_on(threads: &[usize], scenario: &Scenario) -> (BTreeMap<String, Vec<u8>>, Summary) {
+    let runs = threads.iter().map(|&threads| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let summary = replay_on(threads, scenario, folder.path());
+        (files(folder.path()), summary)
+    });
+    let same = runs.reduce(|(first, summary), (other, _)| {
+        assert!(first.keys().eq(other.keys()), "{:?}", other.keys());
+        for (name, bytes) in &first {
+            assert!(*bytes == other[name], "{name} differs");
+        }
+        (first, summary)
+    });
+    same.expect("threads")
+}
+
 #[test]
 fn two_runs_give_the_same_bytes_on_however_many_threads() {
     let scenario = scenario(6, "[dispatch]\norderly = \"all\"\n");
-    let (one, two) = (
-        tempfile::tempdir().expect("a folder"),
-        tempfile::tempdir().expect("a folder"),
-    );
-    replay_on(1, &scenario, one.path());
-    replay_on(2, &scenario, two.path());
-    let (one, two) = (files(one.path()), files(two.path()));
-    let names: Vec<&String> = one.keys().collect();
-    assert!(one.keys().eq(two.keys()), "{names:?}");
-    assert!(names.len() >= 11, "{names:?}");
-    for (name, bytes) in &one {
-        assert!(*bytes == two[name], "{name} differs");
+    let (files, _) = same_on(&[1, 2], &scenario);
+    assert!(files.len() >= 11, "{:?}", files.keys());
+}
+
+/// Twelve stations stay on one thread: here are so many that the world, the aggregators and the optimizer hand parts of them to
+/// others, in a plan, in an event and while some follow a signal.
+#[test]
+fn what_threads_share_out_is_the_same_on_however_many() {
+    const HOMES: &str = r#"
+generate = [
+  {
+    id = "homes", stations = 150, profile = "private",
+    ac = [4, 8, 20], dc = [0, 0, 2], v2g_share_ac = 0.3, regulates_share = 0.3,
+    aggregators = { agg-a = 0.5, agg-b = 0.5 },
+    place = [[113.2, 23.0], [113.6, 23.3]],
+    grid = { stations_per_feeder = 10, base_load_kw = 100, feeder_share = 0.8, export_share = 0.4 },
+  },
+]
+"#;
+    let quarters = ["15"; 28].join(", ");
+    let dispatch = format!("[dispatch]\norderly = \"all\"\nhorizon_minutes = [{quarters}]\n");
+    let text = include_str!("../../../scenarios/fleet-small.toml");
+    let text = text
+        .replace("duration_minutes = 10", "duration_minutes = 60")
+        .replace(
+            "start_offset_s = 60\nduration_s = 300\nreduction_kw = 300",
+            "start_offset_s = 900\nduration_s = 1800\nreduction_kw = 400",
+        )
+        .replace(
+            "[[event]]\nid = \"dr-1\"",
+            &format!("{dispatch}\n[[event]]\nid = \"dr-1\""),
+        )
+        .replace(
+            "[fleet]\nprofile = \"public\"\n",
+            &format!("[fleet]\nprofile = \"public\"{HOMES}"),
+        );
+    let scenario = Scenario::parse(&text).expect("a sound scenario");
+    let fleet = scenario.fleet().expect("a fleet");
+    // From 4,000 on, the optimizer shares out what each does alone.
+    assert!(fleet.stations().len() * scenario.dispatch.horizon_minutes.len() > 4_000);
+    for aggregator in fleet.aggregators() {
+        let theirs = fleet
+            .stations()
+            .iter()
+            .filter(|station| station.aggregator == aggregator.id);
+        // Twice what one thread takes at the least.
+        assert!(theirs.count() >= 64);
     }
+    let (_, summary) = same_on(&[1, 2, 5], &scenario);
+    assert!(summary.events.promised_kwh > 10.0, "{:?}", summary.events);
+    assert!(
+        summary
+            .regulation
+            .is_some_and(|regulation| regulation.values > 10)
+    );
 }
 
 #[test]

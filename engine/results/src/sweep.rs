@@ -21,6 +21,9 @@ const QUARTERS: usize = 96;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
+    /// Which sweep it is of, the digest of its plan; nothing where an earlier version wrote it.
+    #[serde(default)]
+    pub sweep: String,
     /// Which run of the sweep, from 0.
     pub number: usize,
     /// The value of each parameter, in the order of the sweep.
@@ -38,9 +41,15 @@ impl Outcome {
     ///
     /// # Errors
     /// When its summary or its table `system` is not there, or damaged.
-    pub fn of(folder: &Path, number: usize, values: Vec<String>) -> Result<Outcome, Error> {
+    pub fn of(
+        folder: &Path,
+        sweep: &str,
+        number: usize,
+        values: Vec<String>,
+    ) -> Result<Outcome, Error> {
         let summary = Summary::read(folder)?;
         Ok(Outcome {
+            sweep: sweep.into(),
             number,
             values,
             seed: summary.scenario.seed,
@@ -155,7 +164,7 @@ mod tests {
             .unwrap()
             .write(folder.path())
             .unwrap();
-        let outcome = Outcome::of(folder.path(), 3, vec!["0.4".into()]).unwrap();
+        let outcome = Outcome::of(folder.path(), "d1", 3, vec!["0.4".into()]).unwrap();
         assert_eq!((outcome.number, outcome.seed), (3, 7));
         assert_eq!(outcome.day_kw[5], Some(150.0));
         assert_eq!(outcome.day_kw[4], Some(15.0));
@@ -170,6 +179,9 @@ mod tests {
         let path = folder.path().join("0003.json");
         outcome.write(&path).unwrap();
         assert_eq!(Outcome::read(&path).unwrap(), outcome);
+        let earlier = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, earlier.replace("\"sweep\":\"d1\",", "")).unwrap();
+        assert_eq!(Outcome::read(&path).unwrap().sweep, "");
         std::fs::write(&path, "{").unwrap();
         let error = Outcome::read(&path).unwrap_err().to_string();
         assert!(error.contains("0003.json: line 1"), "{error}");

@@ -25,6 +25,9 @@ pub(super) struct Report<'a> {
     pub(super) trace: Vec<Sample>,
 }
 
+/// What is written.
+pub(super) const FILES: [&str; 3] = ["report.html", "report.json", "trace.csv"];
+
 const COLUMNS: [&str; 9] = [
     "step",
     "asked kW",
@@ -195,20 +198,18 @@ impl Report<'_> {
         say!("{whole}");
     }
 
-    /// Writes `report.html`, `report.json` and `trace.csv`.
+    /// Writes [`FILES`].
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder)?;
-        files::write(
-            &folder.join("report.json"),
-            serde_json::to_string_pretty(&self.json())? + "\n",
-        )?;
+        let [page, json, trace] = FILES.map(|name| folder.join(name));
+        files::write(&json, serde_json::to_string_pretty(&self.json())? + "\n")?;
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(["time_s", "asked_kw", "got_kw"])?;
         for sample in &self.trace {
             csv.serialize((sample.at_s, sample.asked_kw, sample.got_kw))?;
         }
-        files::write(&folder.join("trace.csv"), csv.into_inner()?)?;
-        files::write(&folder.join("report.html"), self.page()?)?;
+        files::write(&trace, csv.into_inner()?)?;
+        files::write(&page, self.page()?)?;
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use super::event_file::dates;
 use super::meters::Meters;
 use super::month_file::MonthFile;
 use super::{cny, kwh};
+use crate::files::may_write;
 use crate::say::{note, say};
 use crate::table::{self, Column, Format};
 
@@ -72,9 +73,18 @@ pub(crate) struct Arguments {
     /// Of these tables.
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
+    /// Overwrite files of these names that are there.
+    #[arg(long)]
+    force: bool,
 }
 
+/// The tables.
+const TABLES: [&str; 2] = ["lines", "registers"];
+
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let out = arguments.out.as_deref();
+    let tables = out.map(|folder| arguments.format.files(folder, TABLES));
+    may_write(tables.iter().flatten(), arguments.force)?;
     let name = arguments.month.display().to_string();
     let text = std::fs::read_to_string(&arguments.month).with_context(|| name.clone())?;
     let file: MonthFile = toml::from_str(&text).with_context(|| name.clone())?;
@@ -206,6 +216,7 @@ fn write(
     let text = |of: &dyn Fn(&Batch, &vpp_ledger::Line) -> String| {
         Column::Text(lines().map(|(batch, line)| of(batch, line)).collect())
     };
+    let [lines_file, registers_file] = format.files(folder, TABLES);
     let columns = [
         ("batch", text(&|batch, _| batch.id.clone())),
         ("aggregator", text(&|batch, _| batch.aggregator.clone())),
@@ -223,7 +234,7 @@ fn write(
         ("rule", text(&|_, line| line.rule.clone())),
         ("detail", text(&|_, line| line.detail.clone())),
     ];
-    table::write(&format.file(folder, "lines"), &columns)?;
+    table::write(&lines_file, &columns)?;
     let stations = &settled.stations;
     let whole =
         |of: &dyn Fn(&StationMonth) -> i64| Column::Whole(stations.iter().map(of).collect());
@@ -275,7 +286,7 @@ fn write(
         "fen",
         whole(&|station| fen.get(&station.account.station).copied().unwrap_or(0)),
     ));
-    table::write(&format.file(folder, "registers"), &columns)?;
+    table::write(&registers_file, &columns)?;
     note!("vpp: the tables are in {}", folder.display());
     Ok(())
 }

@@ -160,6 +160,7 @@ mod tests {
     #[test]
     fn runs_with_the_same_parameters_belong_together_in_the_order_of_their_numbers() {
         let outcome = |number: usize, value: &str, kwh: Option<f64>| Outcome {
+            sweep: String::new(),
             number,
             values: vec![value.into()],
             seed: 1,

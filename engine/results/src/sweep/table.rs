@@ -128,6 +128,7 @@ mod tests {
     fn a_row_is_a_run_and_what_a_run_lacks_is_null() {
         let folder = tempfile::tempdir().unwrap();
         let outcome = |number: usize, values: [&str; 2], figures: &[(&str, f64)]| Outcome {
+            sweep: String::new(),
             number,
             values: values.map(str::to_owned).to_vec(),
             seed: 5,
