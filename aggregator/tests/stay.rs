@@ -427,6 +427,45 @@ fn violations_have_their_cause() {
     assert_eq!(found, [(Promise::ChargingWindows, Cause::NotObeyed)]);
 }
 
+/// What a warranty forbids is no fault of the station, of the time or of the owner; what lacks beyond that is.
+#[test]
+fn what_a_warranty_forbids_is_not_blamed_on_others() {
+    // Ten of 60 kWh are there, and in the hour until it leaves 19 more can be had.
+    let became = |soc_ceiling, least_soc, setpoint, until| {
+        let warranty = Warranty {
+            soc_floor: 0.0,
+            soc_ceiling,
+            discharge_kwh_per_day: 0.0,
+            cycles: None,
+            discharge_kw: None,
+            temperature_c: None,
+        };
+        let mut plant = Plant::new(vec![car(0, 10.0, 1.0)], Some(warranty));
+        plant.ask(&OwnerRequest::Reserve(Reservation {
+            least_soc: Some(least_soc),
+            ..reservation("r", 0, minutes(0, until))
+        }));
+        plant.run(70, setpoint);
+        let booking = plant.booking("r");
+        let [violation] = booking.violations[..] else {
+            panic!("{booking:?}")
+        };
+        assert_eq!(violation.promise, Promise::Departure);
+        (violation.cause, violation.energy.as_kilowatt_hours())
+    };
+    let (cause, lacked) = became(0.3, 0.4, kw(500), 60);
+    assert_eq!(cause, Cause::Warranty);
+    assert!((5.9..6.1).contains(&lacked), "18 of 24 kWh: {lacked}");
+    // More time would not have helped.
+    assert_eq!(became(0.3, 1.0, kw(500), 60).0, Cause::Warranty);
+    assert_eq!(became(0.3, 0.4, kw(500), 240).0, Cause::Warranty);
+    // Of the eleven that it lacks two are the ceiling's, and those it could have had.
+    assert_eq!(became(0.3, 0.4, kw(3), 60).0, Cause::Ceiling);
+    assert_eq!(became(0.3, 0.9, kw(3), 60).0, Cause::Ceiling);
+    // What the warranty lets it have takes longer than it stays.
+    assert_eq!(became(0.9, 1.0, kw(500), 60).0, Cause::TooShort);
+}
+
 #[test]
 fn nobody_comes() {
     let mut plant = Plant::new(vec![], None);

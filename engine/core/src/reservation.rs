@@ -127,6 +127,8 @@ pub enum Cause {
     NotObeyed,
     /// The pile does not read the vehicle's state of charge.
     SocUnknown,
+    /// The warranty lets the battery be charged no further, and it lacked nothing else.
+    Warranty,
 }
 
 impl Reservation {
