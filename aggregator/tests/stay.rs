@@ -17,7 +17,7 @@ use vpp_aggregator::{
 use vpp_core::{
     Booking, Cause, Energy, Interval, InvalidKind, OwnerRequest, Pile, PileKind, Power, Promise,
     Reservation, ReservationId, ReservationState, Session, Station, StationId, Timestamp,
-    VehicleId, Veto,
+    VehicleId, Veto, Violation,
 };
 
 const STEP_S: i64 = 1;
@@ -464,6 +464,41 @@ fn what_a_warranty_forbids_is_not_blamed_on_others() {
     assert_eq!(became(0.3, 0.9, kw(3), 60).0, Cause::Ceiling);
     // What the warranty lets it have takes longer than it stays.
     assert_eq!(became(0.9, 1.0, kw(500), 60).0, Cause::TooShort);
+}
+
+/// It is neither kept nor known to be broken: the owner hears that nobody knows.
+#[test]
+fn a_charge_that_was_promised_is_not_taken_for_given_while_nobody_looked() {
+    let mut plant = Plant::new(vec![], None);
+    let asked = [
+        ("promised", 0, Some(0.8)),
+        ("nothing", 1, Some(0.0)),
+        ("any", 2, None),
+    ];
+    for (id, pile, least_soc) in asked {
+        let booking = Booking {
+            reservation: Reservation {
+                least_soc,
+                ..reservation(id, pile, minutes(0, 5))
+            },
+            agreed_departure: at(5 * 60_000),
+            state: ReservationState::PluggedIn,
+            violations: vec![],
+        };
+        plant.book.lock().unwrap().put(booking);
+    }
+    plant.run(16, kw(0));
+    for (id, _, _) in asked {
+        assert_eq!(plant.booking(id).state, ReservationState::Over);
+    }
+    let unknown = Violation {
+        promise: Promise::Departure,
+        energy: Energy::ZERO,
+        cause: Cause::SocUnknown,
+    };
+    assert_eq!(plant.booking("promised").violations, [unknown]);
+    assert_eq!(plant.booking("nothing").violations, []);
+    assert_eq!(plant.booking("any").violations, []);
 }
 
 #[test]
