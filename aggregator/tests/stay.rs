@@ -17,7 +17,7 @@ use vpp_aggregator::{
 use vpp_core::{
     Booking, Cause, Energy, Interval, InvalidKind, OwnerRequest, Pile, PileKind, Power, Promise,
     Reservation, ReservationId, ReservationState, Session, Station, StationId, Timestamp,
-    VehicleId, Veto,
+    VehicleId, Veto, Violation,
 };
 
 const STEP_S: i64 = 1;
@@ -427,6 +427,80 @@ fn violations_have_their_cause() {
     assert_eq!(found, [(Promise::ChargingWindows, Cause::NotObeyed)]);
 }
 
+/// What a warranty forbids is no fault of the station, of the time or of the owner; what lacks beyond that is.
+#[test]
+fn what_a_warranty_forbids_is_not_blamed_on_others() {
+    // Ten of 60 kWh are there, and in the hour until it leaves 19 more can be had.
+    let became = |soc_ceiling, least_soc, setpoint, until| {
+        let warranty = Warranty {
+            soc_floor: 0.0,
+            soc_ceiling,
+            discharge_kwh_per_day: 0.0,
+            cycles: None,
+            discharge_kw: None,
+            temperature_c: None,
+        };
+        let mut plant = Plant::new(vec![car(0, 10.0, 1.0)], Some(warranty));
+        plant.ask(&OwnerRequest::Reserve(Reservation {
+            least_soc: Some(least_soc),
+            ..reservation("r", 0, minutes(0, until))
+        }));
+        plant.run(70, setpoint);
+        let booking = plant.booking("r");
+        let [violation] = booking.violations[..] else {
+            panic!("{booking:?}")
+        };
+        assert_eq!(violation.promise, Promise::Departure);
+        (violation.cause, violation.energy.as_kilowatt_hours())
+    };
+    let (cause, lacked) = became(0.3, 0.4, kw(500), 60);
+    assert_eq!(cause, Cause::Warranty);
+    assert!((5.9..6.1).contains(&lacked), "18 of 24 kWh: {lacked}");
+    // More time would not have helped.
+    assert_eq!(became(0.3, 1.0, kw(500), 60).0, Cause::Warranty);
+    assert_eq!(became(0.3, 0.4, kw(500), 240).0, Cause::Warranty);
+    // Of the eleven that it lacks two are the ceiling's, and those it could have had.
+    assert_eq!(became(0.3, 0.4, kw(3), 60).0, Cause::Ceiling);
+    assert_eq!(became(0.3, 0.9, kw(3), 60).0, Cause::Ceiling);
+    // What the warranty lets it have takes longer than it stays.
+    assert_eq!(became(0.9, 1.0, kw(500), 60).0, Cause::TooShort);
+}
+
+/// It is neither kept nor known to be broken: the owner hears that nobody knows.
+#[test]
+fn a_charge_that_was_promised_is_not_taken_for_given_while_nobody_looked() {
+    let mut plant = Plant::new(vec![], None);
+    let asked = [
+        ("promised", 0, Some(0.8)),
+        ("nothing", 1, Some(0.0)),
+        ("any", 2, None),
+    ];
+    for (id, pile, least_soc) in asked {
+        let booking = Booking {
+            reservation: Reservation {
+                least_soc,
+                ..reservation(id, pile, minutes(0, 5))
+            },
+            agreed_departure: at(5 * 60_000),
+            state: ReservationState::PluggedIn,
+            violations: vec![],
+        };
+        plant.book.lock().unwrap().put(booking);
+    }
+    plant.run(16, kw(0));
+    for (id, _, _) in asked {
+        assert_eq!(plant.booking(id).state, ReservationState::Over);
+    }
+    let unknown = Violation {
+        promise: Promise::Departure,
+        energy: Energy::ZERO,
+        cause: Cause::SocUnknown,
+    };
+    assert_eq!(plant.booking("promised").violations, [unknown]);
+    assert_eq!(plant.booking("nothing").violations, []);
+    assert_eq!(plant.booking("any").violations, []);
+}
+
 #[test]
 fn nobody_comes() {
     let mut plant = Plant::new(vec![], None);
@@ -634,10 +708,7 @@ fn bad_requests_are_refused_with_their_field() {
 
 #[test]
 fn what_cannot_be_read_is_not_used() {
-    let mut plant = Plant::new(
-        vec![car(0, 40.0, 4.0), car(1, 40.0, 4.0), car(2, 40.0, 4.0)],
-        None,
-    );
+    let mut plant = Plant::new((0..4).map(|pile| car(pile, 40.0, 4.0)).collect(), None);
     let tamper = |plant: &mut Plant| {
         let readings = &mut plant.operator.sites_mut().readings;
         // The same vehicle at two piles, a need above the room, a pile that is not there.
@@ -651,9 +722,10 @@ fn what_cannot_be_read_is_not_used() {
     let told = command("s", 1, 0, kw(-100));
     plant.operator.receive(plant.now, &told);
     tamper(&mut plant);
-    plant
-        .operator
-        .receive(plant.now, &command("s", 2, 0, kw(-100)));
+    // What is read at one instant is looked at once.
+    let later = plant.now + TimeDelta::seconds(1);
+    let told = command("s", 2, 1_000, kw(-100));
+    plant.operator.receive(later, &told);
     let told: Vec<f64> = plant
         .operator
         .sites()
@@ -661,13 +733,60 @@ fn what_cannot_be_read_is_not_used() {
         .iter()
         .map(|car| car.power_kw)
         .collect();
-    // The first look cannot know of the second place yet; the second look does.
-    assert_eq!(told, [0.0, 0.0, 0.0]);
+    // The first look cannot know of the second place yet; the second look does. Who stands beside them is not touched by it.
+    assert_eq!(told, [0.0, 0.0, 0.0, -20.0]);
     let doubts = plant.operator.doubts();
     assert!(
         doubts.unknown_piles >= 1 && doubts.bad_sessions >= 1 && doubts.doubled_vehicles >= 2,
         "{doubts:?}"
     );
+}
+
+/// A battery that cannot be counts as not read: its warranty lets nothing out of it. The one beside it gives as before.
+#[test]
+fn a_battery_that_cannot_be_is_not_believed() {
+    let battery = |capacity, stored, temperature_c| BatteryReading {
+        capacity: kwh(capacity),
+        stored: kwh(stored),
+        temperature_c,
+    };
+    for good in [
+        battery(60.0, 0.0, Some(-40.0)),
+        battery(60.0, 60.0, None),
+        battery(100_000.0, 50.0, None),
+    ] {
+        assert!(good.is_credible(), "{good:?}");
+    }
+    let bad = [
+        battery(60.0, -0.1, Some(25.0)),
+        battery(60.0, 66.0, Some(25.0)),
+        // Its state of charge is no number, or a sound one of what cannot be.
+        battery(0.0, 0.0, Some(25.0)),
+        battery(-60.0, -30.0, Some(25.0)),
+        battery(100_001.0, 50_000.0, Some(25.0)),
+        battery(60.0, 40.0, Some(f64::NAN)),
+        battery(60.0, 40.0, Some(f64::INFINITY)),
+    ];
+    for bad in bad {
+        assert!(!bad.is_credible(), "{bad:?}");
+        let warranty = Warranty {
+            soc_floor: 0.2,
+            soc_ceiling: 1.0,
+            discharge_kwh_per_day: 20.0,
+            cycles: None,
+            discharge_kw: None,
+            temperature_c: None,
+        };
+        let cars = vec![car(0, 40.0, 4.0), car(1, 40.0, 4.0)];
+        let mut plant = Plant::new(cars, Some(warranty));
+        plant.operator.sites_mut().readings[0].battery = Some(bad);
+        let told = command("s", 1, 0, kw(-100));
+        plant.operator.receive(plant.now, &told);
+        let cars = plant.operator.sites().cars.iter();
+        let told: Vec<f64> = cars.map(|car| car.power_kw).collect();
+        assert_eq!(told, [0.0, -20.0], "{bad:?}");
+        assert_eq!(plant.operator.doubts().bad_batteries, 1, "{bad:?}");
+    }
 }
 
 fn any_warranty() -> impl Strategy<Value = Warranty> {

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use vpp_core::{
-    Booking, Interval, Invalid, InvalidKind, OwnerRequest, Power, Reservation, ReservationId,
-    ReservationState, Station, StationId, Timestamp, VehicleId, Violation,
+    Booking, Cause, Energy, Interval, Invalid, InvalidKind, OwnerRequest, Power, Promise,
+    Reservation, ReservationId, ReservationState, Station, StationId, Timestamp, VehicleId,
+    Violation,
 };
 
 /// A stay may begin so long before its reservation is made: clocks differ, and people reserve when they have plugged in.
@@ -250,7 +251,12 @@ impl Book {
                 }
                 Some(ReservationState::PluggedIn) if now - end > UNWATCHED && !watched(&id) => {
                     tracing::warn!(reservation = %id, "its vehicle left while nobody looked; what it left with is not known");
-                    self.turn(&id, ReservationState::Over, Vec::new());
+                    let violations = self.bookings.get(&id).and_then(unseen);
+                    self.turn(
+                        &id,
+                        ReservationState::Over,
+                        violations.into_iter().collect(),
+                    );
                 }
                 _ => {}
             }
@@ -380,6 +386,19 @@ impl Book {
         }
         Ok(())
     }
+}
+
+/// What the owner hears of a departure that nobody saw: if a charge was promised, that nobody knows whether there was one.
+fn unseen(booking: &Booking) -> Option<Violation> {
+    let promised = booking
+        .reservation
+        .least_soc
+        .is_some_and(|least| least > 0.0);
+    promised.then_some(Violation {
+        promise: Promise::Departure,
+        energy: Energy::ZERO,
+        cause: Cause::SocUnknown,
+    })
 }
 
 /// The same stay with an earlier departure.

@@ -138,21 +138,28 @@ impl Desk {
                 self.doubts.doubled_vehicles += 1;
             }
             guard.observe(&reading, station, now);
-            if reserved
-                && let Some(wished) = attend(
+            let limits = guard.limits(&reading, now);
+            let within = |session: &Session| match &limits {
+                Some(limits) => warranty::limited(session, limits, station, lease),
+                None => session.clone(),
+            };
+            let attended = reserved.then(|| {
+                attend(
                     &mut self.watches,
                     &mut book,
                     (index, station),
                     &reading,
-                    seen.since,
-                    now,
+                    limits
+                        .as_ref()
+                        .map_or(f64::INFINITY, |limits| limits.charge_kwh),
+                    (seen.since, now),
+                    within,
                 )
-            {
-                reading.session = wished;
-            }
-            if let Some(limits) = guard.limits(&reading, now) {
-                reading.session = warranty::limited(&reading.session, &limits, station, lease);
-            }
+            });
+            reading.session = match attended.flatten() {
+                Some(session) => session,
+                None => within(&reading.session),
+            };
             if seen.doubled {
                 reading.session = undischarged(reading.session);
             }
@@ -248,14 +255,16 @@ pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The session as the owner wants it, if the vehicle at the pile, there `since` an instant, has a reservation.
+/// The session as the owner wants it and `within` its warranty, which lets `chargeable_kwh` into the battery, if the vehicle at
+/// the pile, there `since` an instant, has a reservation.
 fn attend(
     watches: &mut BTreeMap<(usize, u32), Watched>,
     book: &mut Book,
     (index, station): (usize, &Station),
     reading: &PileReading,
-    since: Timestamp,
-    now: Timestamp,
+    chargeable_kwh: f64,
+    (since, now): (Timestamp, Timestamp),
+    within: impl Fn(&Session) -> Session,
 ) -> Option<Session> {
     let key = (index, reading.pile);
     let watched = watches.get(&key).map(|watched| &watched.reservation);
@@ -270,7 +279,7 @@ fn attend(
         leave(watches, book, key);
         let watched = Watched {
             reservation: reservation.id.clone(),
-            watch: Watch::new(&reservation, reading, station, now),
+            watch: Watch::new(&reservation, reading, chargeable_kwh, station, now),
             seen_at: now,
         };
         watches.insert(key, watched);
@@ -278,14 +287,20 @@ fn attend(
     if comes {
         book.turn(&reservation.id, ReservationState::PluggedIn, Vec::new());
     }
-    let wished = wishes::wished(&reservation, reading, station, now);
+    let session = within(&wishes::wished(&reservation, reading, station, now));
     if let Some(watched) = watches.get_mut(&key) {
         watched.seen_at = now;
-        watched
-            .watch
-            .look(&reservation, reading, &wished, station, now);
+        let watch = &mut watched.watch;
+        watch.look(
+            &reservation,
+            reading,
+            chargeable_kwh,
+            &session,
+            station,
+            now,
+        );
     }
-    Some(wished)
+    Some(session)
 }
 
 /// Closes the stay at a pile, if one is watched.

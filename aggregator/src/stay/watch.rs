@@ -25,10 +25,11 @@ const EARLY: TimeDelta = TimeDelta::minutes(2);
 /// One stay of a vehicle whose owner has reserved.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
-    /// From the start there was not the time.
+    /// From the start there was not the time for what its warranty allows.
     too_short: bool,
-    /// What it lacked at the last look, kWh.
+    /// What it lacked at the last look, kWh, and what of it its warranty forbids.
     lacks_kwh: f64,
+    forbidden_kwh: f64,
     /// Whether what it needs was ever known.
     read: bool,
     told: Power,
@@ -41,19 +42,22 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// `chargeable_kwh` is what the vehicle's warranty lets into its battery.
     pub(super) fn new(
         reservation: &Reservation,
         reading: &PileReading,
+        chargeable_kwh: f64,
         station: &Station,
         now: Timestamp,
     ) -> Watch {
-        let needed = wishes::needed(reservation, reading);
+        let needed = wishes::needed(reservation, reading).min(chargeable_kwh);
         let charge_kw = reading.session.max_charge.as_kilowatts() * station.charge_efficiency;
         let most = (charge_kw * as_hours(reservation.charging_time(now)))
             .min(reading.session.energy_room.as_kilowatt_hours());
         Watch {
             too_short: needed > most + NEGLIGIBLE_KWH,
             lacks_kwh: 0.0,
+            forbidden_kwh: 0.0,
             read: false,
             told: Power::ZERO,
             looked_at: now,
@@ -64,12 +68,14 @@ impl Watch {
         }
     }
 
-    /// Looks at the pile before it is told anew; `wished` is the session as the owner wants it.
+    /// Looks at the pile before it is told anew; `session` is the one that the owner wants, within the warranty: what that forbids
+    /// nobody withholds.
     pub(super) fn look(
         &mut self,
         reservation: &Reservation,
         reading: &PileReading,
-        wished: &Session,
+        chargeable_kwh: f64,
+        session: &Session,
         station: &Station,
         now: Timestamp,
     ) {
@@ -79,14 +85,15 @@ impl Watch {
         self.read |= !blind;
         if !blind && (now < reservation.stay.end() || reading.active_power > STANDBY) {
             self.lacks_kwh = wishes::needed(reservation, reading);
+            self.forbidden_kwh = (self.lacks_kwh - chargeable_kwh).max(0.0);
         }
         let stored = |power: Power| {
             power.max(Power::ZERO).as_kilowatts() * length * station.charge_efficiency
         };
-        let most = wished.max_charge;
+        let most = session.max_charge;
         let charge_kw = most.as_kilowatts() * station.charge_efficiency;
-        let needed = wished.energy_needed.as_kilowatt_hours();
-        let stay = (wished.departure - now).max(TimeDelta::zero());
+        let needed = session.energy_needed.as_kilowatt_hours();
+        let stay = (session.departure - now).max(TimeDelta::zero());
         if needed > NEGLIGIBLE_KWH && as_hours(stay - URGENT) * charge_kw <= needed {
             let told = self.told.clamp(Power::ZERO, most);
             self.held_kwh += stored(most - told);
@@ -124,7 +131,9 @@ impl Watch {
         if !self.read {
             violations.push(violation(Promise::Departure, 0.0, Cause::SocUnknown));
         } else if self.lacks_kwh > NEGLIGIBLE_KWH {
-            let cause = if now < booking.agreed_departure - EARLY {
+            let cause = if self.lacks_kwh <= self.forbidden_kwh + NEGLIGIBLE_KWH {
+                Cause::Warranty
+            } else if now < booking.agreed_departure - EARLY {
                 Cause::LeftEarly
             } else if self.too_short {
                 Cause::TooShort

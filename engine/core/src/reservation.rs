@@ -125,8 +125,10 @@ pub enum Cause {
     Ceiling,
     /// The pile or the vehicle did not do what it was told.
     NotObeyed,
-    /// The pile does not read the vehicle's state of charge.
+    /// Nobody knows what it left with: the pile does not read the state of charge, or nobody looked when it left.
     SocUnknown,
+    /// The warranty lets the battery be charged no further, and it lacked nothing else.
+    Warranty,
 }
 
 impl Reservation {

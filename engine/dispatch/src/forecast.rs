@@ -55,8 +55,10 @@ impl TimeOfWeek {
             .copied()
     }
 
-    /// All that was seen that says something about an instant, in the order of its size; none if there is nothing.
-    pub(crate) fn seen(&self, at: Timestamp) -> Option<Seen> {
+    /// All that was seen that says something about an instant, in the order of its size; none if there is nothing. Several
+    /// quantiles of one instant cost one look.
+    #[must_use]
+    pub fn seen(&self, at: Timestamp) -> Option<Seen> {
         if self.quarters.is_empty() {
             return None;
         }
@@ -90,10 +92,13 @@ impl Forecast for TimeOfWeek {
 }
 
 /// What was seen around a quarter of the week, ascending; at least one value.
-pub(crate) struct Seen(Vec<f64>);
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen(Vec<f64>);
 
 impl Seen {
-    pub(crate) fn quantile(&self, share: f64) -> f64 {
+    /// The value that is not exceeded with probability `share`, 0 to 1.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> f64 {
         let Seen(seen) = self;
         let last = seen.len() - 1;
         #[allow(
@@ -138,7 +143,8 @@ impl Quote {
     }
 
     /// The same of a model's quantiles for that instant.
-    pub(crate) fn promise_of(&self, quantile: impl Fn(f64) -> f64) -> f64 {
+    #[must_use]
+    pub fn promise_of(&self, quantile: impl Fn(f64) -> f64) -> f64 {
         let most = quantile(self.level.clamp(0.0, 1.0));
         if self.level >= 0.0 {
             return most;

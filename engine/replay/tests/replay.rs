@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::TimeDelta;
+use vpp_dispatch::promises::CONFIDENCES;
 use vpp_replay::folder::{self, FolderError, MARKER_FILE, Options};
 use vpp_results::{Summary, read, rows};
 use vpp_scenarios::Scenario;
@@ -191,6 +192,38 @@ fn the_tables_of_a_day_agree_with_each_other() {
             .regulation
             .is_some_and(|regulation| regulation.values > 10)
     );
+}
+
+/// Of each instant the same is promised with every confidence with which the engine promises, and the report shows each.
+#[test]
+fn a_report_shows_promises_of_every_confidence() {
+    let scenario = scenario(24, "[dispatch]\ncycle_s = 900\nstep_s = 300\n");
+    let folder = tempfile::tempdir().expect("a folder");
+    let summary = folder::replay(&scenario, folder.path(), Options::default(), |_| ());
+    let promises = read::<rows::Promise>(folder.path()).expect("a table");
+    assert!(!promises.confidence.is_empty());
+    for (confidences, promised) in (promises.confidence.chunks(CONFIDENCES.len()))
+        .zip(promises.promised_kw.chunks(CONFIDENCES.len()))
+    {
+        assert_eq!(confidences, CONFIDENCES);
+        // The surer the less: all of them are of the first day, on which nothing has been learnt from.
+        assert!(
+            promised.is_sorted_by(|one, surer| one >= surer),
+            "{promised:?}"
+        );
+    }
+    // The summary speaks of those of 95 % alone.
+    let counted = summary.expect("replayed").reliability.expect("promises");
+    let all = promises.kept.len() / CONFIDENCES.len();
+    assert_eq!(counted.promises, all as u64);
+    assert!((counted.stated_share - 0.95).abs() < 1e-12, "{counted:?}");
+    let html = std::fs::read_to_string(folder.path().join("report.html")).expect("a report");
+    let (_, shown) = html.split_once("\"reliability\":[").expect("a diagram");
+    let (shown, _) = shown.split_once(']').expect("its end");
+    for confidence in CONFIDENCES {
+        let stated = format!("\"stated\":{confidence},");
+        assert!(shown.contains(&stated), "{confidence} in {shown}");
+    }
 }
 
 #[test]

@@ -201,7 +201,7 @@ table! {
         aggregator: Text, "";
         /// `up` (draw less) or `down` (draw more).
         direction: Text, "";
-        /// How often it was said to be kept, 0 to 1.
+        /// How often it was said to be kept, 0 to 1; of each instant the same is promised with several.
         confidence: f64, "";
         /// What was promised, a positive magnitude.
         promised_kw: f64, "kW";

@@ -28,7 +28,7 @@ pub struct Summary {
     pub events: Events,
     /// How the regulation signal was followed; `None` without one.
     pub regulation: Option<Regulation>,
-    /// How often promises were kept; `None` without any.
+    /// How often promises of [`Reliability::STATED`] were kept; `None` without any.
     pub reliability: Option<Reliability>,
     /// How the limits of the electric tree were kept.
     pub limits: Limits,
@@ -154,7 +154,7 @@ pub struct Regulation {
     pub mean_achieved_error_kw: f64,
 }
 
-/// How often promises were kept.
+/// How often promises of one confidence, [`Reliability::STATED`], were kept: over several a share would say nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reliability {
@@ -166,6 +166,11 @@ pub struct Reliability {
     pub kept_share: f64,
     /// Share that was said to be kept, 0 to 1.
     pub stated_share: f64,
+}
+
+impl Reliability {
+    /// The confidence of the promises that are counted: the one with which the engine promises when nobody asks for another.
+    pub const STATED: f64 = 0.95;
 }
 
 /// How the limits of the electric tree were kept.

@@ -119,7 +119,15 @@ fn write(folder: &Path) -> Summary {
             })
             .expect("taken");
     }
-    for (confidence, kept) in [(0.9, true), (0.9, true), (0.9, false), (0.5, true)] {
+    let promises = [
+        (0.9, &[true, true, false][..]),
+        (0.5, &[true]),
+        (0.95, &[true, true, false, true]),
+    ];
+    let each = |(confidence, kept): (f64, &'static [bool])| {
+        kept.iter().map(move |kept| (confidence, *kept))
+    };
+    for (confidence, kept) in promises.into_iter().flat_map(each) {
         tables
             .promises
             .push(rows::Promise {
@@ -183,10 +191,11 @@ fn the_summary_adds_up() {
     near(regulation.mean_requested_kw, 20.0);
     near(regulation.mean_achieved_error_kw, 3.0);
     near(regulation.mean_ordered_error_kw, 0.0);
+    // Those of 95 % alone.
     let reliability = summary.reliability.expect("promises");
     assert_eq!((reliability.promises, reliability.kept), (4, 3));
     near(reliability.kept_share, 0.75);
-    near(reliability.stated_share, 0.8);
+    near(reliability.stated_share, 0.95);
     // 40 of 44 kW fed back is tighter than 100 of 125 kW drawn.
     near(summary.limits.worst_loading, 40.0 / 44.0);
     assert_eq!(
@@ -234,6 +243,8 @@ fn the_report_draws_what_the_tables_say() {
     assert_eq!(model["events"]["list"][0]["promised_kwh"], 80.0);
     assert_eq!(model["reliability"][1]["stated"], 0.9);
     assert_eq!(model["reliability"][1]["kept"], 0.6667);
+    assert_eq!(model["reliability"][2]["stated"], 0.95);
+    assert_eq!(model["reliability"].as_array().map(Vec::len), Some(3));
     assert_eq!(model["regulation"]["axis"]["step_s"], 4);
     assert_eq!(model["alarms"]["list"][0]["severity"], "error");
     // The station whose profile is not known sorts first; an hour fills four quarters: 127 is 50 kW, −64 is −25 kW.

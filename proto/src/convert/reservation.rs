@@ -106,6 +106,7 @@ fn violation(wire: &v1::Violation) -> Result<Violation, Invalid> {
         v1::Cause::Ceiling => Some(Cause::Ceiling),
         v1::Cause::NotObeyed => Some(Cause::NotObeyed),
         v1::Cause::SocUnknown => Some(Cause::SocUnknown),
+        v1::Cause::Warranty => Some(Cause::Warranty),
     };
     Ok(Violation {
         promise: promise
@@ -161,6 +162,7 @@ impl From<&Violation> for v1::Violation {
             Cause::Ceiling => v1::Cause::Ceiling,
             Cause::NotObeyed => v1::Cause::NotObeyed,
             Cause::SocUnknown => v1::Cause::SocUnknown,
+            Cause::Warranty => v1::Cause::Warranty,
         };
         v1::Violation {
             promise: promise.into(),
@@ -253,9 +255,19 @@ mod tests {
 
     #[test]
     fn a_booking_comes_back_as_it_went() {
-        let booking = booking();
-        let wire = v1::Reservation::from(&booking);
-        assert_eq!(Booking::try_from(wire).unwrap(), booking);
+        let mut booking = booking();
+        for cause in [
+            Cause::LeftEarly,
+            Cause::TooShort,
+            Cause::Ceiling,
+            Cause::NotObeyed,
+            Cause::SocUnknown,
+            Cause::Warranty,
+        ] {
+            booking.violations[0].cause = cause;
+            let wire = v1::Reservation::from(&booking);
+            assert_eq!(Booking::try_from(wire).unwrap(), booking);
+        }
     }
 
     #[test]

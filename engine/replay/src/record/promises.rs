@@ -1,19 +1,19 @@
 //! Promises for the next day, made of what was callable at the same times before, and whether they came true.
 //!
 //! At each local midday, for every quarter of an hour of the day after and each aggregator: what can be called for an hour, up
-//! and down, with 95 %.
+//! and down, with each of the confidences with which the engine promises.
 
 use std::collections::VecDeque;
 
 use chrono::{NaiveDateTime, TimeDelta, Timelike};
 use rayon::prelude::*;
 use vpp_core::{Power, Scope, Timestamp};
+use vpp_dispatch::promises::CONFIDENCES;
 use vpp_dispatch::{Forecast as _, Quote, TimeOfWeek};
 use vpp_results::{Text, rows};
 
 use crate::run::Run;
 
-const CONFIDENCE: f64 = 0.95;
 /// For so long it is callable.
 const LENGTH: TimeDelta = TimeDelta::hours(1);
 const QUARTER: TimeDelta = TimeDelta::minutes(15);
@@ -39,9 +39,10 @@ struct Promised {
     aggregator: Text,
     direction: Text,
     model: TimeOfWeek,
-    quote: Quote,
-    /// Promises that are not due yet, the soonest first.
-    open: VecDeque<(Timestamp, f64)>,
+    /// One for each confidence.
+    quotes: [Quote; CONFIDENCES.len()],
+    /// Promises that are not due yet, the soonest first; one for each confidence.
+    open: VecDeque<(Timestamp, [f64; CONFIDENCES.len()])>,
 }
 
 /// All of them.
@@ -59,7 +60,7 @@ impl Promises {
                 aggregator: aggregator.clone(),
                 direction: direction.into(),
                 model: TimeOfWeek::default(),
-                quote: Quote::new(CONFIDENCE),
+                quotes: CONFIDENCES.map(Quote::new),
                 open: VecDeque::new(),
             })
         });
@@ -96,22 +97,26 @@ impl Promises {
 
 impl Promised {
     fn settle(&mut self, start: Timestamp, actual: f64, rows: &mut Vec<rows::Promise>) {
-        while let Some(&(time, promise)) = self.open.front().filter(|(time, _)| *time <= start) {
+        while let Some(&(time, promises)) = self.open.front().filter(|(time, _)| *time <= start) {
             self.open.pop_front();
             // One whose quarter was not looked at is neither kept nor broken.
             if time < start {
                 continue;
             }
-            self.quote.settle(promise, actual);
-            rows.push(rows::Promise {
-                time,
-                aggregator: self.aggregator.clone(),
-                direction: self.direction.clone(),
-                confidence: CONFIDENCE,
-                promised_kw: promise,
-                actual_kw: actual,
-                kept: actual >= promise,
-            });
+            for ((quote, promise), confidence) in
+                self.quotes.iter_mut().zip(promises).zip(CONFIDENCES)
+            {
+                quote.settle(promise, actual);
+                rows.push(rows::Promise {
+                    time,
+                    aggregator: self.aggregator.clone(),
+                    direction: self.direction.clone(),
+                    confidence,
+                    promised_kw: promise,
+                    actual_kw: actual,
+                    kept: actual >= promise,
+                });
+            }
         }
         self.model.observe(start, actual);
     }
@@ -119,8 +124,10 @@ impl Promised {
     fn make(&mut self, day: Timestamp) {
         let mut at = day;
         while at < day + DAY {
-            if let Some(promise) = self.quote.promise(&self.model, at) {
-                self.open.push_back((at, promise.max(0.0)));
+            if let Some(seen) = self.model.seen(at) {
+                let promise = |quote: &Quote| quote.promise_of(|share| seen.quantile(share));
+                let promises = self.quotes.each_ref().map(|quote| promise(quote).max(0.0));
+                self.open.push_back((at, promises));
             }
             at += QUARTER;
         }

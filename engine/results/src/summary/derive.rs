@@ -11,6 +11,9 @@ use crate::rows;
 use crate::schema::Text;
 use crate::{Error, FORMAT};
 
+/// Confidences so close together are the same: the report tells them apart by per mille.
+const SAME_CONFIDENCE: f64 = 0.0005;
+
 impl Summary {
     /// Works a summary out of the tables of a run's folder.
     ///
@@ -42,7 +45,7 @@ impl Summary {
         if reliability.promises > 0 {
             let promises = count(reliability.promises);
             reliability.kept_share = count(reliability.kept) / promises;
-            reliability.stated_share /= promises;
+            reliability.stated_share = Reliability::STATED;
             summary.reliability = Some(reliability);
         }
         for severity in read::<rows::Alarm>(folder)?.severity {
@@ -160,9 +163,12 @@ fn regulation(columns: &rows::RegulationColumns) -> Option<Regulation> {
     })
 }
 
-/// Sums; the shares are worked out of them at the end.
+/// Counts; the share is worked out of them at the end.
 fn promises(columns: &rows::PromiseColumns, reliability: &mut Reliability) {
-    reliability.promises += columns.kept.len() as u64;
-    reliability.kept += columns.kept.iter().filter(|kept| **kept).count() as u64;
-    reliability.stated_share += sum(&columns.confidence);
+    for (confidence, kept) in columns.confidence.iter().zip(&columns.kept) {
+        if (confidence - Reliability::STATED).abs() < SAME_CONFIDENCE {
+            reliability.promises += 1;
+            reliability.kept += u64::from(*kept);
+        }
+    }
 }

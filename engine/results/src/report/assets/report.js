@@ -219,7 +219,8 @@ function months(grid) {
   section("promises", t("promises"), t("promises.lead"), holder);
   if (!model.reliability.length) holder.append(empty(t("promises.none")));
   else {
-    const box = card(t("promises.title", { kept: percent(summary.reliability.kept_share), stated: percent(summary.reliability.stated_share) }), t("promises.note"), "half");
+    const counted = summary.reliability;
+    const box = card(counted ? t("promises.title", { kept: percent(counted.kept_share), stated: percent(counted.stated_share) }) : t("promises"), t("promises.note"), "half");
     const list = card(t("promises.table"), t("promises.table.note"), "half");
     holder.append(box, list);
     plot(box, (area, width) => {
