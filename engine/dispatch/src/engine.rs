@@ -19,6 +19,9 @@ use crate::requests::Requests;
 use crate::state::StationState;
 use crate::subsidy::Subsidy;
 
+/// What each station that is callable can keep up for [`crate::promises::PROMISED_FOR`], and at which instant.
+pub(crate) type Sustained = (Timestamp, Vec<Option<(Power, Power)>>);
+
 /// The dispatch engine.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -45,9 +48,8 @@ pub struct Engine {
     pub(crate) plan: Option<Plan>,
     pub(crate) pending: Option<PendingSolve>,
     pub(crate) promises: Promises,
-    /// What each station that is callable can keep up for [`crate::PROMISED_FOR`], at the instant of the last look; looked at by
-    /// more than one. None once anything came that may change it.
-    pub(crate) sustained: Option<(Timestamp, Vec<Option<(Power, Power)>>)>,
+    /// Looked at by more than one. None once anything came that may change it.
+    pub(crate) sustained: Option<Sustained>,
     pub(crate) cycle: u64,
     pub(crate) cycle_started_at: Option<Timestamp>,
     /// Cycles in a row without an allocation from the optimizer.
