@@ -2,8 +2,17 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on shall fail
 
+mod support;
+
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use tonic::transport::Channel;
+use vpp_proto::v1;
+use vpp_proto::v1::fleet_service_client::FleetServiceClient;
+
+use support::{Vpp, free_address};
 
 fn vpp(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vpp"))
@@ -69,6 +78,89 @@ fn a_report_a_trace_and_the_same_figures_every_time() {
 
     let again = vpp(&[&arguments[..], &["--force"]].concat());
     assert_eq!(again.stdout, first.stdout, "the same every time");
+}
+
+/// What a running engine's stations kept is told to it, and it calls for no more of every aggregator.
+#[test]
+fn a_running_engine_is_tested_and_believes_what_was_kept() {
+    let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/fleet-small.toml");
+    let small = small.to_str().unwrap();
+    let engine = free_address();
+    let serve = ["serve", "--embedded-broker", "--listen", &engine];
+    let (_engine, said) = Vpp::start(&serve, "gRPC on");
+    let (_, broker) = said.split_once("broker ").unwrap();
+    let broker = broker.split(';').next().unwrap();
+    let registered = vpp(&["register", small, "--engine", &engine]);
+    assert!(registered.status.success(), "{registered:?}");
+    let _aggregators = ["agg-a", "agg-b"].map(|id| {
+        let arguments = ["aggregator", small, "--id", id, "--kafka", broker];
+        Vpp::start(&arguments, "aggregator").0
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let channel = runtime.block_on(all_report(&engine));
+
+    // One step, and no rest: the stations of an engine take as long as they take.
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("short.toml");
+    let usual = include_str!("../../../market-adapters/rules/capability-test.toml");
+    let short = usual.replacen("[0.25, 0.5, 1.0]", "[1.0]", 1);
+    let short = short.replacen("value = 60.0", "value = 2.0", 1);
+    std::fs::write(&rules, short).unwrap();
+    let output = vpp(&[
+        "test-capability",
+        "--engine",
+        &engine,
+        "--rules",
+        rules.to_str().unwrap(),
+        "--up-kw",
+        "20",
+        "--hold-s",
+        "60",
+        "--repeats",
+        "1",
+        "--apply",
+        "--json",
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let [step] = printed["steps"].as_array().unwrap().as_slice() else {
+        panic!("{printed}");
+    };
+    let target = step["target_kw"].as_f64().unwrap();
+    let kept = step["kept_kw"].as_f64().unwrap().max(0.0) / target;
+    assert!(target > 1.0, "{step}");
+
+    let mut client = FleetServiceClient::new(channel);
+    let listed = runtime.block_on(client.list_aggregators(v1::ListAggregatorsRequest::default()));
+    let aggregators = listed.unwrap().into_inner().aggregators;
+    assert_eq!(aggregators.len(), 2);
+    for aggregator in aggregators {
+        let share = aggregator.tested_share.expect("it was told");
+        assert!(
+            (share - kept.min(1.0)).abs() < 1e-3,
+            "{share} of {kept}: {step}"
+        );
+    }
+}
+
+/// Waits until all stations have reported.
+async fn all_report(engine: &str) -> Channel {
+    let channel = Channel::from_shared(format!("http://{engine}")).unwrap();
+    let channel = channel.connect().await.unwrap();
+    let begun = Instant::now();
+    loop {
+        let mut client = FleetServiceClient::new(channel.clone());
+        let request = v1::GetFleetStateRequest::default();
+        let state = client.get_fleet_state(request).await.unwrap().into_inner();
+        if state.fresh_station_count == 12 {
+            return channel;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "they do not report: {state:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[test]

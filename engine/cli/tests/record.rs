@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant, SystemTime};
@@ -17,7 +16,7 @@ use vpp_proto::v1::fleet_service_client::FleetServiceClient;
 use vpp_proto::v1::submit_event_request::Programme;
 use vpp_scenarios::Scenario;
 
-use support::Vpp;
+use support::{Vpp, free_address};
 
 const SCENARIO: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -35,11 +34,6 @@ fn vpp(arguments: &[&str]) -> Output {
 fn sound(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn free_address() -> String {
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().to_string()
 }
 
 fn text(path: &Path) -> &str {

@@ -58,13 +58,24 @@ fn cut_to_energy(resource: &Resource, limits: &OwnLimits, dt: &[f64]) -> Vec<f64
     if limits.reach_low_kw.iter().any(|&low| low < 0.0) {
         return high_kw;
     }
+    let gained = |t: usize| stored_kwh(resource, limits.reach_low_kw[t], dt[t]);
+    // What there is no room for later must not be there now, unless it is forced in.
+    let mut caps = limits.energy_max_kwh.clone();
+    let mut forced: f64 = (0..dt.len()).map(gained).sum();
+    for t in (1..caps.len()).rev() {
+        forced -= gained(t);
+        let left = caps[t] - gained(t);
+        if left >= forced {
+            caps[t - 1] = caps[t - 1].min(left);
+        }
+    }
     let mut least = 0.0;
     for (t, &dt) in dt.iter().enumerate() {
-        let room = limits.energy_max_kwh[t] - least;
+        let room = caps[t] - least;
         let low = limits.reach_low_kw[t];
         let fills = net_for_stored_kw(resource, room, dt);
         high_kw[t] = high_kw[t].min(fills).max(low);
-        least += stored_kwh(resource, low, dt);
+        least += gained(t);
     }
     high_kw
 }

@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 
 use vpp_results::compare::Comparison;
 use vpp_results::report::{self, Language};
+use vpp_results::sweep::Outcome;
 use vpp_results::{Header, Summary, Tables};
 
 mod synthetic;
@@ -188,7 +189,21 @@ fn pages_open_without_an_error_and_fetch_nothing() {
             .expect("runs")
             .html(Language::English)
     };
+    let sweep = |runs: usize| {
+        let run = |number: usize| {
+            let (of, value) = ([&day, &other][number / 2 % 2], ["0", "<1>"][number % 2]);
+            Outcome::of(of, "digest", number, vec![value.into()]).expect("a run")
+        };
+        let outcomes: Vec<Outcome> = (0..runs).map(run).collect();
+        let parameters = ["fault <kind>".to_owned()];
+        let to = folder.path();
+        report::sweep::write(to, "sweep <b>", &parameters, &outcomes, Language::English)
+            .expect("written");
+        std::fs::read_to_string(to.join("report.html")).expect("a page")
+    };
     let seen = look_at(&[
+        ("sweep", 1280, sweep(8)),
+        ("sweep-phone", 390, sweep(4)),
         ("day", 1280, html(&day, Language::English)),
         ("phone", 390, html(&day, Language::English)),
         ("year", 1280, of_year),
@@ -196,7 +211,7 @@ fn pages_open_without_an_error_and_fetch_nothing() {
         ("two", 390, compared(&[&day, &other])),
         ("many", 1280, compared(&[day.as_path(); 8])),
     ]);
-    assert_eq!(seen.len(), 6, "a page is missing: {:?}", seen.keys());
+    assert_eq!(seen.len(), 8, "a page is missing: {:?}", seen.keys());
     for (name, page) in &seen {
         assert_eq!(page.seen, Vec::<String>::new(), "{name}");
         assert_eq!(page.fetched, 0, "{name}");
@@ -228,6 +243,12 @@ fn pages_open_without_an_error_and_fetch_nothing() {
     // Without any data each section says so.
     let none = &seen["none"];
     assert!(none.plots == 0 && none.empty >= 8, "{none:?}");
+    // A band for each value, and a table of the figures.
+    for name in ["sweep", "sweep-phone"] {
+        let page = &seen[name];
+        assert!(page.rows > 3 && page.plots >= 2, "{page:?}");
+        assert_eq!(page.title, "sweep <b>");
+    }
     for name in ["two", "many"] {
         assert!(
             seen[name].rows > 20 && seen[name].plots >= 3,

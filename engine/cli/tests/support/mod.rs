@@ -1,6 +1,7 @@
 //! Processes of the `vpp` command.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 /// A process of the `vpp` command; killed as `kill -9` does when it is dropped.
@@ -23,6 +24,13 @@ impl Vpp {
             said.unwrap_or_else(|| panic!("vpp {arguments:?} ended without saying {words:?}"));
         (vpp, said)
     }
+}
+
+/// An address on which nobody listens.
+#[allow(dead_code)] // each test binary uses its own part
+pub(crate) fn free_address() -> String {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().to_string()
 }
 
 impl Drop for Vpp {

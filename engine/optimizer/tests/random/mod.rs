@@ -84,8 +84,10 @@ fn resource(horizon: usize, nodes: usize) -> BoxedStrategy<Resource> {
     let ramp = prop_oneof![3 => Just(f64::INFINITY), 1 => halves(0, 60)];
     let throughput = prop_oneof![3 => Just(f64::INFINITY), 1 => halves(0, 8)];
     let wear = prop_oneof![3 => 0.0..0.3, 1 => Just(-5.0)];
+    // Vehicles that are all but full: what is left to them is far below what others move.
+    let all_but_full = prop_oneof![8 => Just(1.0), 1 => Just(2e-3)];
     (
-        (power(horizon), energy(horizon)),
+        (power(horizon), energy(horizon), all_but_full, any::<bool>()),
         (
             efficiency.clone(),
             efficiency,
@@ -102,7 +104,14 @@ fn resource(horizon: usize, nodes: usize) -> BoxedStrategy<Resource> {
     )
         .prop_map(
             move |(limits, own, prices, (wear, terminal_value, regulates), node)| {
-                let ([charge, discharge, min, max], [need, cap]) = limits;
+                let ([charge, discharge, min, max], [need, cap], left, draws_less) = limits;
+                let scaled = |series: Vec<f64>, by: f64| -> Vec<f64> {
+                    series.into_iter().map(|value| value * by).collect()
+                };
+                let [need, cap] = [need, cap].map(|energy| scaled(energy, left));
+                let power = if draws_less { left } else { 1.0 };
+                let [charge, discharge, min, max] =
+                    [charge, discharge, min, max].map(|series| scaled(series, power));
                 Resource {
                     node: node.filter(|_| nodes > 0),
                     charge_max_kw: charge,
