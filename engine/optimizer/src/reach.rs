@@ -59,13 +59,13 @@ fn cut_to_energy(resource: &Resource, limits: &OwnLimits, dt: &[f64]) -> Vec<f64
         return high_kw;
     }
     let gained = |t: usize| stored_kwh(resource, limits.reach_low_kw[t], dt[t]);
-    // What there is no room for later must not be there now, unless it is forced in.
+    // What there is no room for later must not be there now, unless it is forced in: then there is nothing to choose.
     let mut caps = limits.energy_max_kwh.clone();
     let mut forced: f64 = (0..dt.len()).map(gained).sum();
     for t in (1..caps.len()).rev() {
         forced -= gained(t);
         let left = caps[t] - gained(t);
-        if left >= forced {
+        if left > forced + IMPLIED {
             caps[t - 1] = caps[t - 1].min(left);
         }
     }

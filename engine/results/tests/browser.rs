@@ -247,7 +247,7 @@ fn pages_open_without_an_error_and_fetch_nothing() {
     for name in ["sweep", "sweep-phone"] {
         let page = &seen[name];
         assert!(page.rows > 3 && page.plots >= 2, "{page:?}");
-        assert_eq!(page.title, "sweep <b>");
+        assert_eq!(page.title, "sweep <b>: a sweep");
     }
     for name in ["two", "many"] {
         assert!(
