@@ -142,9 +142,9 @@ counters! {
     short_signals,
     /// Times that the signal broke off, so that stations went back to their schedules.
     lost_signals,
-    /// Streams that were refused because another one is followed.
+    /// Regulation streams that were refused: another one is followed, or what they asked for cannot be.
     refused_streams,
-    /// Streams that were cut off because the same sender opened another one.
+    /// Regulation streams that were cut off because the same sender had opened another one.
     replaced_streams,
     /// Facts that could not be written to the journal.
     lost_facts,

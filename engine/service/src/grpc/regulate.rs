@@ -49,7 +49,7 @@ impl Sender {
         self.opened.load(Ordering::SeqCst) == stream
     }
 
-    /// The stream is over, by whichever side.
+    /// The sender has ended the stream; whether it was the one that is followed.
     fn close(&self, stream: u64) -> bool {
         let opened = &self.opened;
         let closed =
