@@ -119,7 +119,10 @@ function legend(entries) {
   return el("ul", { class: "legend" }, ...entries.map(({ name, colour, mark = "" }) => el("li", {},
     el("i", { class: mark, style: mark === "dash" ? { color: colour } : { background: colour } }), name)));
 }
-/** Draws anew whenever the width changes. */
+/**
+ * Draws anew whenever the width changes: in the next frame, since a drawing may bring the page a scroll bar, which
+ * changes widths once more, and what changes within the observer's own call the browser reports as an error.
+ */
 function plot(parent, draw, label) {
   const box = el("div", { class: "plot", role: "img", "aria-label": label });
   parent.append(box);
@@ -128,7 +131,7 @@ function plot(parent, draw, label) {
     const now = Math.round(box.clientWidth);
     if (now > 0 && now !== width) { width = now; box.replaceChildren(); draw(box, width); }
   };
-  new ResizeObserver(again).observe(box);
+  new ResizeObserver(() => requestAnimationFrame(again)).observe(box);
   again();
   return box;
 }
