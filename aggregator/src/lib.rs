@@ -23,4 +23,4 @@ pub use bank::{Bank, Pack};
 pub use operator::{Operator, Statistics};
 pub use site::{BatteryReading, Lease, PileReading, PileSetpoint, Sites};
 pub use split::{Splitter, split};
-pub use stay::{Book, Desk, Doubts, Guard, Used, Warranties, Warranty};
+pub use stay::{Book, Desk, Doubts, Expectations, Guard, Used, Warranties, Warranty};

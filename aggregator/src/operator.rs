@@ -16,7 +16,7 @@ use vpp_core::{
 use crate::agent::{InForce, StationAgent};
 use crate::site::{Lease, PileReading, PileSetpoint, Sites};
 use crate::split::Splitter;
-use crate::stay::{Desk, Doubts};
+use crate::stay::{Desk, Doubts, Expectations};
 
 /// How long a station keeps what it was set while no command is in force: some control periods, or one where they are longer.
 const IDLE_LEASE: TimeDelta = TimeDelta::seconds(10);
@@ -172,6 +172,12 @@ impl<S: Sites> Operator<S> {
     #[must_use]
     pub fn doubts(&self) -> Doubts {
         self.desk.doubts()
+    }
+
+    /// How well it was known what vehicles do that say nothing.
+    #[must_use]
+    pub fn expectations(&self) -> Expectations {
+        self.desk.expectations()
     }
 
     /// What holds for a station, by its position among [`Sites::stations`].

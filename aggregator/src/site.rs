@@ -16,6 +16,9 @@ pub struct PileReading {
     pub min_charge: Power,
     /// The vehicle's stay.
     pub session: Session,
+    /// Whether anybody said when the vehicle leaves and what it needs. Else the session's departure and need mean nothing, and
+    /// what is usual at the station is put in their place; its room and powers are as read.
+    pub says: bool,
     /// Which vehicle, where the pile can tell (ISO 15118, a card); it never leaves the aggregator.
     pub vehicle: Option<VehicleId>,
     /// Its battery, where the pile reads it.

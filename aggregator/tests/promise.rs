@@ -113,6 +113,7 @@ fn readings(cars: &[Car]) -> Vec<PileReading> {
             pile,
             active_power: Power::ZERO,
             min_charge: Power::ZERO,
+            says: true,
             session: Session {
                 departure: at(0) + TimeDelta::minutes(car.minutes),
                 energy_needed: kwh(needed),

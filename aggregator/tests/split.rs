@@ -306,6 +306,7 @@ fn arbitrary_reading() -> impl Strategy<Value = PileReading> {
         pile: 0,
         active_power: Power::from_watts(powers.2),
         min_charge: Power::ZERO,
+        says: true,
         session: Session {
             departure: at(0) + TimeDelta::minutes(minutes),
             energy_needed: tenths(energies.0),
@@ -435,6 +436,7 @@ proptest! {
 
 fn city(min_charge: Power) -> Vec<PileReading> {
     let pile = |pile: u32| PileReading {
+        says: true,
         min_charge,
         ..reading(
             pile,

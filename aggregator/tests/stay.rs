@@ -93,6 +93,7 @@ impl Yard {
             pile: car.pile,
             active_power: Power::round_kilowatts(car.power_kw),
             min_charge: Power::ZERO,
+            says: true,
             session: Session {
                 departure: car.leaves,
                 energy_needed: Energy::ZERO,

@@ -15,6 +15,7 @@ const LEAST: Power = Power::from_watts(1_320);
 fn car(pile: u32, hours: f64, needed_kwh: f64) -> PileReading {
     PileReading {
         min_charge: LEAST,
+        says: true,
         ..reading(pile, Power::ZERO, hours, needed_kwh)
     }
 }
@@ -217,6 +218,7 @@ proptest! {
         ceilings in prop::collection::vec(0_i64..60_000, 1..40),
     ) {
         let mut cars: Vec<PileReading> = (0_u32..).zip(&cars).map(|(pile, &(hours, needed, least))| PileReading {
+says: true,
             min_charge: Power::from_watts(least),
             ..car(pile, hours, needed)
         }).collect();

@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use vpp_core::Timestamp;
-use vpp_dispatch::{Forecast as _, Quote, TimeOfWeek};
+use vpp_core::{Forecast as _, Quote, TimeOfWeek, Timestamp};
 
 /// Monday 2024-01-01 00:00 in Guangzhou.
 const START_S: i64 = 1_704_038_400;

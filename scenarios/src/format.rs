@@ -123,6 +123,10 @@ pub struct TariffChoice {
     pub sharp_day: bool,
 }
 
+fn all() -> f64 {
+    1.0
+}
+
 /// `[assumptions]`: figures that hold for the whole fleet.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -143,6 +147,10 @@ pub struct Assumptions {
     pub v2g_dc_discharge_kw: f64,
     /// Share of the sessions at exporting piles whose owner consents to export.
     pub v2g_consent_share: f64,
+    /// Share of the sessions of which somebody says when the vehicle leaves and what it needs. Of the others, which are never
+    /// discharged, the aggregator expects what is usual at the station. Without it 1.
+    #[serde(default = "all")]
+    pub stated_share: f64,
     /// State of charge below which no battery is discharged, in [0, 1).
     pub v2g_floor: f64,
     /// Share of the energy drawn that reaches the batteries, in (0, 1].

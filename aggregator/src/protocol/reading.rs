@@ -15,8 +15,11 @@ use crate::site::PileReading;
 /// A pile that cannot discharge has nothing to give, whatever the vehicle says. The vehicle's least is that of the pile where
 /// it does not say its own.
 ///
+/// Where nobody says when the vehicle leaves or what it needs, the reading says so, and the station's habits tell
+/// ([`PileReading::says`]).
+///
 /// # Errors
-/// Everything that is missing, with its reason. Nothing is made up: what the messages do not say, the operator says itself
+/// Everything else that is missing, with its reason. Nothing is made up: what the messages do not say, the operator says itself
 /// ([`Needs::or`]), or the pile is not read.
 pub fn pile_reading(
     pile: u32,
@@ -35,18 +38,20 @@ pub fn pile_reading(
     } else {
         &one_way
     };
+    let said = said(&needs.departure).and_then(|departure| {
+        let energy = said(&needs.energy_needed)?;
+        Ok(departure.zip(energy))
+    });
     let (
         Ok(power),
-        Ok(departure),
-        Ok(energy_needed),
+        Ok(said),
         Ok(energy_room),
         Ok(energy_available),
         Ok(max_charge),
         Ok(max_discharge),
     ) = (
         active_power,
-        &needs.departure,
-        &needs.energy_needed,
+        &said,
         &needs.energy_room,
         &needs.energy_available,
         &needs.max_charge,
@@ -55,8 +60,7 @@ pub fn pile_reading(
     else {
         let missing = [
             active_power.as_ref().err(),
-            needs.departure.as_ref().err(),
-            needs.energy_needed.as_ref().err(),
+            said.as_ref().err(),
             needs.energy_room.as_ref().err(),
             needs.energy_available.as_ref().err(),
             needs.max_charge.as_ref().err(),
@@ -64,7 +68,8 @@ pub fn pile_reading(
         ];
         return Err(missing.into_iter().flatten().cloned().collect());
     };
-    if energy_needed > energy_room {
+    let (departure, energy_needed) = said.unwrap_or((power.sampled_at, *energy_room));
+    if energy_needed > *energy_room {
         let problem = format!("{energy_needed} is above the room of {energy_room}");
         return Err(vec![Invalid::new("energy_needed", problem).into()]);
     }
@@ -77,14 +82,24 @@ pub fn pile_reading(
             .as_ref()
             .map_or(least, |own| least.max(*own)),
         session: Session {
-            departure: *departure,
-            energy_needed: *energy_needed,
+            departure,
+            energy_needed,
             energy_room: *energy_room,
             energy_available: *energy_available,
             max_charge: registered.rated_power.min(*max_charge),
             max_discharge: registered.discharge_power.min(*max_discharge),
         },
+        says: said.is_some(),
         vehicle: None,
         battery: None,
     })
+}
+
+/// A figure that somebody has to say; none where nobody did. One that was said wrongly is an error.
+fn said<T: Clone>(figure: &Figure<T>) -> Result<Option<T>, Absent> {
+    match figure {
+        Ok(figure) => Ok(Some(figure.clone())),
+        Err(Absent::NotReported { .. }) => Ok(None),
+        Err(absent) => Err(absent.clone()),
+    }
 }

@@ -2,6 +2,7 @@
 //! doubt about what is read. What comes out is a session as any other: whoever keeps it keeps those.
 
 mod book;
+mod habits;
 mod presence;
 mod warranty;
 mod watch;
@@ -14,12 +15,14 @@ use chrono::TimeDelta;
 use vpp_core::{Energy, Power, ReservationId, ReservationState, Session, Station, Timestamp};
 
 use crate::site::{PileReading, PileSetpoint};
+use habits::Habits;
 use presence::Presence;
 use watch::Watch;
 
 pub use book::Book;
 #[cfg(feature = "owners")]
 pub(crate) use book::REMEMBERED;
+pub use habits::{CONFIDENCE, Expectations};
 pub use warranty::{Guard, Used, Warranties, Warranty};
 
 /// A vehicle that does not show in the readings for so long has left: before the agreed departure a pile may be out of reach for a
@@ -53,6 +56,7 @@ pub struct Desk {
     guard: Arc<Mutex<Guard>>,
     watches: BTreeMap<(usize, u32), Watched>,
     presence: Presence,
+    habits: Habits,
     swept_at: Option<Timestamp>,
     doubts: Doubts,
 }
@@ -73,6 +77,7 @@ impl Desk {
             guard,
             watches: BTreeMap::new(),
             presence: Presence::default(),
+            habits: Habits::default(),
             swept_at: None,
             doubts: Doubts::default(),
         }
@@ -92,6 +97,12 @@ impl Desk {
     #[must_use]
     pub fn doubts(&self) -> Doubts {
         self.doubts
+    }
+
+    /// How well it was known what vehicles do that say nothing.
+    #[must_use]
+    pub fn expectations(&self) -> Expectations {
+        self.habits.expectations()
     }
 
     /// The readings of a station, number `index`, with sessions as they may be used. What is told now holds for `lease` if
@@ -132,6 +143,9 @@ impl Desk {
                 self.doubts.bad_sessions += 1;
                 reading.session = at_rest(&reading.session);
             }
+            if let Some(session) = self.habits.see((index, station), &reading, lease, now) {
+                reading.session = session;
+            }
             let at = (index, reading.pile);
             let seen = self.presence.see(at, reading.vehicle.as_ref(), now);
             if seen.doubled {
@@ -165,6 +179,7 @@ impl Desk {
             }
             out.push(reading);
         }
+        self.habits.close(index, now);
         let of_station = self.watches.range((index, 0)..(index + 1, 0));
         let gone = of_station.filter(|(_, watched)| {
             let stay = book

@@ -72,6 +72,7 @@ pub(crate) fn reading(pile: u32, power: Power, hours: f64, needed_kwh: f64) -> P
         pile,
         active_power: power,
         min_charge: Power::ZERO,
+        says: true,
         session: Session {
             departure: at(0) + stay,
             energy_needed: kwh(needed_kwh),

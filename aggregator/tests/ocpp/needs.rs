@@ -279,8 +279,6 @@ fn what_is_missing_is_said_and_the_operator_may_say_it() {
         missing,
         [
             "Power.Active.Import was not reported",
-            "departureTime was not reported",
-            "energyAmount was not reported",
             "evMaxEnergyRequest was not reported",
             "maxChargePower was not reported",
         ]
@@ -299,9 +297,18 @@ fn what_is_missing_is_said_and_the_operator_may_say_it() {
     });
     let needs = Needs::unknown(2).or(&reserved).after(kwh(2.0));
     let reading = pile_reading(0, &connector, &pile, &power, &needs).unwrap();
+    assert!(reading.says);
     assert_eq!(reading.session.energy_needed, kwh(3.0));
     assert_eq!(reading.session.max_charge, kw(7));
     assert_eq!(reading.min_charge, Power::from_watts(6 * 236));
+    // Where nobody says when it leaves, the need of one that leaves at that time means nothing either.
+    let unsaid = Needs {
+        departure: Needs::unknown(2).departure,
+        ..reserved.clone()
+    };
+    let reading = pile_reading(0, &connector, &pile, &power, &unsaid).unwrap();
+    assert!(!reading.says);
+    assert_eq!(reading.session.energy_needed, kwh(5.0), "all that fits");
     let broken = Needs {
         energy_room: Ok(kwh(1.0)),
         ..reserved

@@ -42,6 +42,7 @@ impl Window {
                 pile: u32::try_from(vehicle.pile).unwrap_or(u32::MAX),
                 active_power: Power::round_kilowatts(vehicle.drew_kw),
                 min_charge: Power::floor_kilowatts(garage.least_kw()),
+                says: true,
                 session: session(garage, period, vehicle, may_feed_in),
                 vehicle: None,
                 battery: None,

@@ -10,6 +10,7 @@ pub mod command;
 pub mod fault;
 pub mod fleet;
 pub mod flexibility;
+pub mod forecast;
 pub mod grid;
 pub mod id;
 pub mod invalid;
@@ -27,6 +28,7 @@ pub use command::{
 pub use fault::{Fault, FaultKind};
 pub use fleet::{Fleet, StationLimits};
 pub use flexibility::{EnergyEnvelope, Flexibility};
+pub use forecast::{Forecast, Quote, TimeOfWeek};
 pub use grid::{Agreement, ElectricTree, Node, NodeKind};
 pub use id::{
     AggregatorId, EventId, InvitationId, NodeId, RequestId, ReservationId, StationId, VehicleId,

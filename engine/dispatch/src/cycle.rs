@@ -31,6 +31,7 @@ impl Engine {
         self.foresee_scheduled(now, outputs);
         self.engage(now, outputs);
         self.settle_promises(now, before, outputs);
+        self.settle_visits(now, before, outputs);
         self.keep_usual(now, before, outputs);
         if !self.states.iter().any(StationState::is_managed) {
             self.plan = None;

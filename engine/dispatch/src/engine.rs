@@ -18,6 +18,7 @@ use crate::regulation::steer::Steering;
 use crate::requests::Requests;
 use crate::state::StationState;
 use crate::subsidy::Subsidy;
+use crate::visits::Turnover;
 
 /// What each station that is callable can keep up for [`crate::promises::PROMISED_FOR`], and at which instant.
 pub(crate) type Sustained = (Timestamp, Vec<Option<(Power, Power)>>);
@@ -48,6 +49,7 @@ pub struct Engine {
     pub(crate) plan: Option<Plan>,
     pub(crate) pending: Option<PendingSolve>,
     pub(crate) promises: Promises,
+    pub(crate) turnover: Turnover,
     /// Looked at by more than one. None once anything came that may change it.
     pub(crate) sustained: Option<Sustained>,
     pub(crate) cycle: u64,
@@ -92,6 +94,7 @@ impl Engine {
             plan: None,
             pending: None,
             promises: Promises::default(),
+            turnover: Turnover::default(),
             sustained: None,
             cycle: 0,
             cycle_started_at: None,
@@ -298,6 +301,7 @@ impl Engine {
                 }
             }
             Fact::Callable { at, callable } => self.restore_callable(at, &callable),
+            Fact::Visits { at, visits } => self.restore_visits(at, &visits),
             Fact::Event { id, event } => self.restore_event(now, id, event),
             Fact::Invitation { asked, invited } => self.restore_invitation(asked, *invited),
             Fact::EventCancelled { id, event } => {

@@ -6,6 +6,7 @@ use vpp_core::{
 
 use crate::engine::Engine;
 use crate::state::StationState;
+use crate::visits;
 
 impl Engine {
     /// Takes a report. A repeated one is dropped without a word, one that is older than the last is refused: both change
@@ -39,6 +40,8 @@ impl Engine {
             }
             _ => {}
         }
+        let visits = visits::by_report(state, registered, &telemetry);
+        self.turnover.see(self.fleet.aggregator_of(station), visits);
         state.follow_report(
             now,
             telemetry.sampled_at,

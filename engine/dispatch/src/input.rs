@@ -2,9 +2,9 @@
 
 use chrono::TimeDelta;
 use vpp_core::{
-    Acknowledgement, Aggregator, AggregatorChange, Command, Event, EventId, EventRequest, Interval,
-    Invalid, InvitationId, Node, NodeChange, Price, RegulationAward, RegulationSignal, RequestId,
-    Station, StationChange, StationId, Telemetry, Timestamp,
+    Acknowledgement, Aggregator, AggregatorChange, AggregatorId, Command, Event, EventId,
+    EventRequest, Interval, Invalid, InvitationId, Node, NodeChange, Price, RegulationAward,
+    RegulationSignal, RequestId, Station, StationChange, StationId, Telemetry, Timestamp,
 };
 use vpp_market_adapters::response::invitation::InvitationStep;
 use vpp_optimizer::{Problem, Solution};
@@ -15,6 +15,7 @@ use crate::promises::Callable;
 use crate::regulation::Achieved;
 use crate::report::CycleReport;
 use crate::subsidy::Subsidy;
+use crate::visits::Visits;
 
 /// A change that somebody asks for and is answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,6 +168,13 @@ pub enum Fact {
         at: Timestamp,
         /// One for each aggregator.
         callable: Vec<Callable>,
+    },
+    /// Who came and went at each aggregator's stations in a quarter of an hour.
+    Visits {
+        /// When it began.
+        at: Timestamp,
+        /// One for each aggregator.
+        visits: Vec<(AggregatorId, Visits)>,
     },
     /// An invitation came to be or went on: as it is now.
     Invitation {

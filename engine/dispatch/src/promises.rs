@@ -1,34 +1,27 @@
 //! What will be callable, promised with a stated confidence, and how often such promises were kept.
 //!
 //! At the first cycle of each quarter of an hour it is seen what each aggregator could be called for, up and down, for an hour. A
-//! model learns that ([`TimeOfWeek`]); with each of [`CONFIDENCES`] a promise is made for the same quarter of the next day
-//! ([`Quote`]), and those made the day before come due. All of it follows from what was seen and from nothing else: that is
+//! model learns that ([`TimeOfWeek`](vpp_core::TimeOfWeek)); with each of [`CONFIDENCES`] a promise is made for the same quarter of the next day
+//! ([`Quote`](vpp_core::Quote)), and those made the day before come due. All of it follows from what was seen and from nothing else: that is
 //! what the journal keeps ([`Fact::Callable`]).
 //!
 //! Seen is from the load before a programme where one uses a station: what is called already was callable. Where the load usually
 //! falls within the hour, no more can be taken off than will be left of it; where it rises, less can be added.
-
-use std::collections::VecDeque;
 
 use chrono::TimeDelta;
 use vpp_core::{AggregatorId, Interval, Invalid, Power, Scope, Timestamp};
 
 use crate::capability::scaled;
 use crate::engine::Engine;
-use crate::forecast::{Forecast as _, Quote, TimeOfWeek};
 use crate::input::{Fact, Output};
+use crate::track::{Track, check_later};
 use crate::usual::quarter_start;
 
 /// Confidences with which promises are made, and each is judged by itself.
 pub const CONFIDENCES: [f64; 6] = [0.5, 0.8, 0.9, 0.95, 0.98, 0.99];
+const RUNGS: usize = CONFIDENCES.len();
 /// For how long what is promised can be called.
 pub const PROMISED_FOR: TimeDelta = TimeDelta::hours(1);
-/// How far ahead something is promised.
-const FARTHEST: TimeDelta = TimeDelta::days(7);
-/// Nothing is promised before so much has been seen.
-const WATCHED: TimeDelta = TimeDelta::days(7);
-/// So long before it comes due a promise is made that is judged.
-const AHEAD: TimeDelta = TimeDelta::days(1);
 
 /// Which way power is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,82 +96,14 @@ pub struct Reliable {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Promises {
     /// Up and down: of all stations, then of each aggregator in the order of the fleet.
-    tracks: Vec<[Track; 2]>,
+    tracks: Vec<[Track<RUNGS>; 2]>,
     /// What came due at the last cycle.
     due: Vec<DuePromise>,
 }
 
-/// One quantity, and what is promised of it.
-#[derive(Clone, Debug, Default)]
-struct Track {
-    model: TimeOfWeek,
-    since: Option<Timestamp>,
-    /// One for each confidence.
-    records: [Record; CONFIDENCES.len()],
-    /// Not due yet, in the order of their time; one for each confidence.
-    open: VecDeque<(Timestamp, [Power; CONFIDENCES.len()])>,
-}
-
-/// Promises of one confidence.
-#[derive(Clone, Copy, Debug, Default)]
-struct Record {
-    /// None before the first.
-    quote: Option<Quote>,
-    due: u64,
-    kept: u64,
-}
-
-impl Record {
-    fn quote(&self, confidence: f64) -> Quote {
-        self.quote.unwrap_or_else(|| Quote::new(confidence))
-    }
-}
-
-impl Track {
-    /// Takes what was seen: judges what was promised for now, learns, and promises anew.
-    fn observe(&mut self, at: Timestamp, actual: Power, mut due: impl FnMut(f64, Power)) {
-        while self.open.front().is_some_and(|(when, _)| *when < at) {
-            // Nobody looked then.
-            self.open.pop_front();
-        }
-        let comes_due = self.open.front().is_some_and(|(when, _)| *when == at);
-        if let Some((_, promised)) = comes_due.then(|| self.open.pop_front()).flatten() {
-            for ((record, confidence), promised) in
-                self.records.iter_mut().zip(CONFIDENCES).zip(promised)
-            {
-                // A promise of nothing is none.
-                if promised <= Power::ZERO {
-                    continue;
-                }
-                record.due += 1;
-                record.kept += u64::from(actual >= promised);
-                let quote = record.quote.get_or_insert_with(|| Quote::new(confidence));
-                quote.settle(promised.as_kilowatts(), actual.as_kilowatts());
-                due(confidence, promised);
-            }
-        }
-        self.model.observe(at, actual.as_kilowatts());
-        self.since.get_or_insert(at);
-        if let Some(promised) = self.promise(at, at + AHEAD) {
-            self.open.push_back((at + AHEAD, promised));
-        }
-    }
-
-    /// What is promised for an instant with each confidence, by what is known now.
-    fn promise(&self, now: Timestamp, at: Timestamp) -> Option<[Power; CONFIDENCES.len()]> {
-        if now - self.since? < WATCHED {
-            return None;
-        }
-        let seen = self.model.seen(at)?;
-        let mut promised = [Power::ZERO; CONFIDENCES.len()];
-        for ((power, record), confidence) in promised.iter_mut().zip(&self.records).zip(CONFIDENCES)
-        {
-            let quote = record.quote(confidence);
-            let kilowatts = quote.promise_of(|share| seen.quantile(share));
-            *power = Power::floor_kilowatts(kilowatts.max(0.0));
-        }
-        Some(promised)
-    }
+/// Whole watts that are surely there, kW; no less than nothing.
+fn floor(kilowatts: f64) -> f64 {
+    Power::floor_kilowatts(kilowatts.max(0.0)).as_kilowatts()
 }
 
 impl Promises {
@@ -201,16 +126,20 @@ impl Promises {
             for ((track, actual), direction) in
                 self.tracks[track].iter_mut().zip(actual).zip(directions)
             {
-                track.observe(at, actual, |confidence, promised| {
-                    self.due.push(DuePromise {
-                        at,
-                        aggregator: aggregator.cloned(),
-                        direction,
-                        confidence,
-                        promised,
-                        actual,
-                    });
-                });
+                let due = track.observe(at, actual.as_kilowatts(), CONFIDENCES, floor);
+                let due = due
+                    .into_iter()
+                    .flat_map(|due| CONFIDENCES.into_iter().zip(due));
+                // A promise of nothing is none.
+                let due = due.filter(|(_, promised)| *promised > 0.0);
+                (self.due).extend(due.map(|(confidence, promised)| DuePromise {
+                    at,
+                    aggregator: aggregator.cloned(),
+                    direction,
+                    confidence,
+                    promised: Power::round_kilowatts(promised),
+                    actual,
+                }));
             }
         }
     }
@@ -305,18 +234,7 @@ impl Engine {
         start: Timestamp,
         confidence: f64,
     ) -> Result<Reliable, Invalid> {
-        let track = match scope {
-            Scope::All => 0,
-            Scope::Aggregator(id) => {
-                let index = self.fleet.aggregator_index(id);
-                1 + index.ok_or_else(|| Invalid::unknown("scope.aggregator_id", id))?
-            }
-            Scope::Node(_) => {
-                let problem =
-                    "is a node: later power is promised of an aggregator's stations or all";
-                return Err(Invalid::new("scope.node_id", problem));
-            }
-        };
+        let track = self.forecast_place(scope)?;
         if !(confidence > 0.0 && confidence < 1.0) {
             let problem = format!("{confidence} is outside (0, 1)");
             return Err(Invalid::new("confidence", problem));
@@ -326,21 +244,16 @@ impl Engine {
             let problem = format!("{confidence} is above {highest}, the most that is promised");
             return Err(Invalid::new("confidence", problem));
         };
-        if start <= now {
-            let problem = format!("{start} is not later than now, {now}");
-            return Err(Invalid::new("start_time", problem));
-        }
-        if start - now > FARTHEST {
-            let problem = format!("{start} is more than a week later than now, {now}");
-            return Err(Invalid::new("start_time", problem));
-        }
+        check_later(now, start)?;
         let direction = |way: usize| {
             let Some(tracks) = self.promises.tracks.get(track) else {
                 return ReliableDirection::default();
             };
-            let Record { due, kept, .. } = tracks[way].records[rung];
+            let (track, of) = (&tracks[way], CONFIDENCES);
+            let promised = track.forecast(now, start, of, floor);
+            let (due, kept) = track.judged(rung);
             ReliableDirection {
-                callable: tracks[way].promise(now, start).map(|all| all[rung]),
+                callable: promised.map(|all| Power::round_kilowatts(all[rung])),
                 due,
                 kept,
             }

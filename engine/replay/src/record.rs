@@ -6,6 +6,7 @@
 mod events;
 mod meters;
 mod promises;
+mod visits;
 
 use chrono::TimeDelta;
 use vpp_core::time::as_hours;
@@ -102,6 +103,9 @@ impl Recorder {
         if let Some(report) = &step.cycle {
             self.close(run, now, Some(report))?;
             self.open(run, report.clone());
+            for row in visits::rows(run.plant().engine().past_visits()) {
+                self.tables.visits.push(row)?;
+            }
         }
         if run.is_over() {
             self.close(run, now, None)?;

@@ -10,6 +10,7 @@ mod limits;
 mod programmes;
 mod stations;
 pub mod sweep;
+mod visits;
 
 mod page;
 
@@ -38,6 +39,7 @@ struct Model {
     events: programmes::Events,
     regulation: Option<programmes::Regulation>,
     reliability: Vec<programmes::Reliability>,
+    visits: Vec<visits::Forecast>,
     nodes: Vec<limits::Node>,
     prices: Vec<limits::Price>,
     alarms: limits::Alarms,
@@ -66,6 +68,7 @@ pub fn html(folder: &Path, language: Language) -> Result<String, Error> {
         events: programmes::events(folder)?,
         regulation: programmes::regulation(folder)?,
         reliability: programmes::reliability(folder)?,
+        visits: visits::forecasts(folder)?,
         nodes: limits::nodes(folder, header)?,
         prices: limits::prices(folder, header)?,
         alarms: limits::alarms(folder)?,

@@ -213,6 +213,40 @@ table! {
 }
 
 table! {
+    /// Who came and went at an aggregator's stations, and what was expected.
+    Visits, VisitsColumns = "visits", "a quarter of an hour and an aggregator" {
+        /// Start of the quarter of an hour.
+        start: Timestamp, "UTC";
+        /// Whose stations.
+        aggregator: Text, "";
+        /// Vehicles that plugged in, as reports tell.
+        arrivals: u64, "";
+        /// Vehicles that left.
+        departures: u64, "";
+        /// What those that plugged in needed, at their batteries.
+        energy_needed_kwh: f64, "kWh";
+        /// Vehicles that would plug in, by what was said the day before: no more in one of ten quarters; null until a week has been seen.
+        expected_arrivals_p10: Option<f64>, "";
+        /// Vehicles that would plug in, by what was said the day before: no more in half of the quarters; null until a week has been seen.
+        expected_arrivals_p50: Option<f64>, "";
+        /// Vehicles that would plug in, by what was said the day before: no more in nine of ten quarters; null until a week has been seen.
+        expected_arrivals_p90: Option<f64>, "";
+        /// Vehicles that would leave, by what was said the day before: no more in one of ten quarters; null until a week has been seen.
+        expected_departures_p10: Option<f64>, "";
+        /// Vehicles that would leave, by what was said the day before: no more in half of the quarters; null until a week has been seen.
+        expected_departures_p50: Option<f64>, "";
+        /// Vehicles that would leave, by what was said the day before: no more in nine of ten quarters; null until a week has been seen.
+        expected_departures_p90: Option<f64>, "";
+        /// What those that plug in would need, by what was said the day before: no more in one of ten quarters; null until a week has been seen.
+        expected_energy_p10_kwh: Option<f64>, "kWh";
+        /// What those that plug in would need, by what was said the day before: no more in half of the quarters; null until a week has been seen.
+        expected_energy_p50_kwh: Option<f64>, "kWh";
+        /// What those that plug in would need, by what was said the day before: no more in nine of ten quarters; null until a week has been seen.
+        expected_energy_p90_kwh: Option<f64>, "kWh";
+    }
+}
+
+table! {
     /// What a limit or a promise that binds costs in an interval.
     Price, PriceColumns = "prices", "an interval and a binding limit or promise" {
         /// Start of the interval.

@@ -12,7 +12,7 @@ use parquet::file::writer::SerializedFileWriter;
 
 use crate::files::part;
 use crate::rows::{
-    Aggregator, Alarm, Event, Node, Price, Promise, Regulation, Station, StationDay, System,
+    Aggregator, Alarm, Event, Node, Price, Promise, Regulation, Station, StationDay, System, Visits,
 };
 use crate::schema::Row;
 use crate::sheet::{self, Column, Data};
@@ -214,6 +214,8 @@ pub struct Tables {
     pub regulation: Writer<Regulation>,
     /// Promises that came due.
     pub promises: Writer<Promise>,
+    /// Who came and went, and what was expected.
+    pub visits: Writer<Visits>,
     /// What the limits that bind cost.
     pub prices: Writer<Price>,
     /// Alarms.
@@ -238,6 +240,7 @@ impl Tables {
             events: Writer::create(folder)?,
             regulation: Writer::create(folder)?,
             promises: Writer::create(folder)?,
+            visits: Writer::create(folder)?,
             prices: Writer::create(folder)?,
             alarms: Writer::create(folder)?,
         })
@@ -256,6 +259,7 @@ impl Tables {
         self.events.close()?;
         self.regulation.close()?;
         self.promises.close()?;
+        self.visits.close()?;
         self.prices.close()?;
         self.alarms.close()?;
         let summary = self.folder.join(SUMMARY_FILE);
@@ -272,6 +276,7 @@ impl Tables {
         self.events.publish()?;
         self.regulation.publish()?;
         self.promises.publish()?;
+        self.visits.publish()?;
         self.prices.publish()?;
         self.alarms.publish()
     }

@@ -29,7 +29,7 @@ fn update() -> bool {
     std::env::var_os("UPDATE_EXPECT").is_some()
 }
 
-fn tables() -> [Table; 10] {
+fn tables() -> [Table; 11] {
     [
         rows::System::TABLE,
         rows::Aggregator::TABLE,
@@ -39,6 +39,7 @@ fn tables() -> [Table; 10] {
         rows::Event::TABLE,
         rows::Regulation::TABLE,
         rows::Promise::TABLE,
+        rows::Visits::TABLE,
         rows::Price::TABLE,
         rows::Alarm::TABLE,
     ]

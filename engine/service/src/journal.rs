@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 use vpp_core::{
-    Aggregator, AggregatorId, Event, Invalid, Node, Power, RequestId, Station, StationId,
+    Aggregator, AggregatorId, Energy, Event, Invalid, Node, Power, RequestId, Station, StationId,
 };
-use vpp_dispatch::{Baseline, Callable, Fact, Invited, Request};
+use vpp_dispatch::{Baseline, Callable, Fact, Invited, Request, Visits};
 use vpp_proto::convert::{
     asked_from_wire, asked_to_wire, from_timestamp, invitation_from_wire, invitation_to_wire,
     to_timestamp,
@@ -224,6 +224,18 @@ fn from_fact(fact: &Fact) -> Record {
                 aggregators: callable.iter().map(one).collect(),
             })
         }
+        Fact::Visits { at, visits } => {
+            let one = |(aggregator, visits): &(AggregatorId, Visits)| v1::AggregatorVisits {
+                aggregator_id: aggregator.to_string(),
+                arrival_count: visits.arrivals,
+                departure_count: visits.departures,
+                energy_needed_kwh: visits.energy_needed.as_kilowatt_hours(),
+            };
+            Record::Visits(v1::VisitsRecord {
+                start_time: Some(from_timestamp(*at)),
+                aggregators: visits.iter().map(one).collect(),
+            })
+        }
         Fact::Baselines(frozen) => Record::Baselines(v1::BaselinesRecord {
             stations: frozen
                 .iter()
@@ -375,6 +387,22 @@ fn to_fact(record: Record) -> Result<Fact, Invalid> {
                 callable: aggregators.collect::<Result<_, Invalid>>()?,
             })
         }
+        Record::Visits(wire) => {
+            let one = |wire: v1::AggregatorVisits| {
+                let energy = wire.energy_needed_kwh;
+                let visits = Visits {
+                    arrivals: wire.arrival_count,
+                    departures: wire.departure_count,
+                    energy_needed: Energy::from_kilowatt_hours("energy_needed_kwh", energy)?,
+                };
+                Ok((AggregatorId::new(wire.aggregator_id)?, visits))
+            };
+            let aggregators = wire.aggregators.into_iter().map(one);
+            Ok(Fact::Visits {
+                at: to_timestamp("start_time", wire.start_time.as_ref())?,
+                visits: aggregators.collect::<Result<_, Invalid>>()?,
+            })
+        }
         Record::Invitation(wire) => {
             let invitation = wire.invitation.ok_or_else(|| missing("invitation"))?;
             let (id, process, event) = invitation_from_wire(invitation)?;
@@ -461,6 +489,31 @@ mod tests {
         journal.append(&seen).unwrap();
         // Two aggregators take 70 bytes a quarter: 2.5 MB a year.
         assert!(journal.length < 72, "{} bytes", journal.length);
+        drop(journal);
+        let (_, recovered) = Journal::open(folder.path()).unwrap();
+        assert_eq!(recovered.facts, [seen]);
+    }
+
+    #[test]
+    fn who_came_and_went_comes_back_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let visits = |arrivals, departures, energy| Visits {
+            arrivals,
+            departures,
+            energy_needed: Energy::from_watt_milliseconds(energy),
+        };
+        let seen = Fact::Visits {
+            at: vpp_core::Timestamp::from_timestamp(1_800_000_900, 0).unwrap(),
+            visits: vec![
+                (
+                    AggregatorId::new("north").unwrap(),
+                    visits(7, 9, 123_456_789_012),
+                ),
+                (AggregatorId::new("south").unwrap(), visits(0, 0, 0)),
+            ],
+        };
+        let (mut journal, _) = Journal::open(folder.path()).unwrap();
+        journal.append(&seen).unwrap();
         drop(journal);
         let (_, recovered) = Journal::open(folder.path()).unwrap();
         assert_eq!(recovered.facts, [seen]);

@@ -521,6 +521,24 @@ async fn bad_requests_are_refused_with_the_field() {
         .expect("asked for");
     assert!((reliable.confidence - 0.95).abs() < 1e-12);
     assert_eq!(reliable.up, Some(v1::ReliableDirection::default()));
+    let asked = |start_time, hours: i32| v1::GetExpectedVisitsRequest {
+        start_time,
+        duration: Some(prost_types::Duration {
+            seconds: i64::from(hours) * 3_600,
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    for (case, request, field) in [
+        ("visits of the past", asked(past, 1), "start_time"),
+        ("visits of next week", asked(soon, 168), "duration"),
+        ("visits backwards", asked(soon, -1), "duration"),
+    ] {
+        let status = dispatch.get_expected_visits(request).await.expect_err(case);
+        refused.insert(case, (status, Code::InvalidArgument, field));
+    }
+    let answer = dispatch.get_expected_visits(asked(None, 24)).await;
+    assert_eq!(answer.expect("answered").into_inner().quarters, []);
 
     let mut node: v1::Node = plant.scenario.fleet().expect("sound").tree().nodes()[0]
         .clone()

@@ -202,6 +202,7 @@ impl Scenario {
             ("v2g_consent_share", all.v2g_consent_share),
             ("v2g_floor", all.v2g_floor),
             ("default_setpoint_share", all.default_setpoint_share),
+            ("stated_share", all.stated_share),
             ("disobeying_pile_share", all.disobeying_pile_share),
             ("refusing_station_share", all.refusing_station_share),
             ("unreachable_station_share", all.unreachable_station_share),

@@ -106,6 +106,7 @@ pub(super) fn assumptions(elaad: &Path) -> Result<Assumptions, ImportError> {
         connection_factor: 0.8,
         default_setpoint_share: DEFAULT_SHARE,
         ramp_share_per_second: 0.2,
+        stated_share: 1.0,
         disobeying_pile_share: 0.03,
         refusing_station_share: 0.01,
         unreachable_station_share: 0.01,

@@ -111,6 +111,9 @@ pub(super) fn vehicle(
     let asked = (visit.energy_kwh / capacity_kwh).min(HIGHEST_SOC - LOWEST_SOC);
     let soc = draws.between(LOWEST_SOC, HIGHEST_SOC - asked);
     let consents = draws.chance(behaviour.v2g_consent_share) && pile.discharge > 0;
+    // Without such vehicles the draws of the others are what they would be.
+    let says = behaviour.stated_share >= 1.0 || draws.chance(behaviour.stated_share);
+    let consents = consents && says;
     let capacity = (capacity_kwh * WATT_MS_PER_KWH) as i64;
     let stored = (soc * capacity as f64) as i64;
     let mut battery = Battery {
@@ -135,6 +138,7 @@ pub(super) fn vehicle(
         departure: arrival + stay,
         wanted,
         battery,
+        says,
         consents,
         told: 0,
         power: 0,

@@ -55,6 +55,8 @@ pub struct Behaviour {
     pub battery_capacity_kwh: Quantiles,
     /// Share of the sessions at exporting piles whose owner consents to export.
     pub v2g_consent_share: f64,
+    /// Share of the sessions of which somebody says when the vehicle leaves and what it needs.
+    pub stated_share: f64,
     /// State of charge below which no battery is discharged.
     pub v2g_floor: f64,
     /// State of charge above which the makers let no battery be charged.
@@ -78,6 +80,7 @@ impl Behaviour {
         Behaviour {
             battery_capacity_kwh: assumptions.battery_capacity_kwh.clone(),
             v2g_consent_share: assumptions.v2g_consent_share,
+            stated_share: assumptions.stated_share,
             v2g_floor: assumptions.v2g_floor,
             soc_ceiling: 1.0,
             disobeying_pile_share: assumptions.disobeying_pile_share,

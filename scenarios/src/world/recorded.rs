@@ -49,6 +49,7 @@ pub(super) fn vehicle(stay: &Stay) -> Vehicle {
         wanted: stored + session.energy_needed.as_watt_milliseconds(),
         // A power of zero is none to divide by.
         battery: Battery::plain(stored, limit, power.max(1)),
+        says: true,
         consents: session.max_discharge.as_watts() > 0,
         told: 0,
         power: 0,

@@ -179,6 +179,7 @@ impl StationState {
             pile: vehicle.pile,
             active_power: Power::from_watts(vehicle.power),
             min_charge: Power::from_watts(piles[vehicle.pile as usize].least),
+            says: vehicle.says,
             session: vehicle.session(&piles[vehicle.pile as usize]),
             vehicle: Some(vehicle.id.clone()),
             battery: vehicle.reading(&piles[vehicle.pile as usize]),

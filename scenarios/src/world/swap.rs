@@ -126,6 +126,7 @@ impl Swapping {
                 floor: share(profile.floor_soc),
                 power: (2.0 * profile.pack_kwh * 1e3) as i64,
             },
+            says: true,
             consents: true,
             told: 0,
             power: 0,

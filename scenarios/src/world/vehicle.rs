@@ -39,6 +39,8 @@ pub(super) struct Vehicle {
     pub(super) battery: Battery,
     /// What the battery shall hold when it leaves.
     pub(super) wanted: i64,
+    /// Whether anybody is told when it leaves and what it needs.
+    pub(super) says: bool,
     /// Whether its owner lets it be discharged.
     pub(super) consents: bool,
     /// What the pile was told, watts.
@@ -163,10 +165,22 @@ impl Vehicle {
         })
     }
 
-    /// What the pile's controller reads.
+    /// What the pile's controller reads. Of a vehicle that says nothing that is what its battery could still take, whatever its
+    /// driver wants of it.
     pub(super) fn session(&self, pile: &PileModel) -> Session {
         let battery = &self.battery;
         let energy = |value: i64| Energy::from_watt_milliseconds(value);
+        if !self.says {
+            let room = energy((battery.capacity - battery.stored).max(0));
+            return Session {
+                departure: instant(self.came),
+                energy_needed: room,
+                energy_room: room,
+                energy_available: Energy::ZERO,
+                max_charge: Power::from_watts(self.max_charge(pile)),
+                max_discharge: Power::ZERO,
+            };
+        }
         let max_discharge = self.max_discharge(pile);
         // One that is full and gives can take it back.
         let max_charge = match max_discharge > 0 {

@@ -7,9 +7,8 @@ use std::collections::VecDeque;
 
 use chrono::{NaiveDateTime, TimeDelta, Timelike};
 use rayon::prelude::*;
-use vpp_core::{Power, Scope, Timestamp};
+use vpp_core::{Forecast as _, Power, Quote, Scope, TimeOfWeek, Timestamp};
 use vpp_dispatch::promises::CONFIDENCES;
-use vpp_dispatch::{Forecast as _, Quote, TimeOfWeek};
 use vpp_results::{Text, rows};
 
 use crate::run::Run;

@@ -7,10 +7,11 @@ use chrono::TimeDelta;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
-use vpp_core::{Decision, Event, EventId, Interval, Invalid, Power, StationId};
+use vpp_core::{Decision, Event, EventId, Interval, Invalid, Power, StationId, Timestamp};
 use vpp_dispatch::promises::PROMISED_FOR;
+use vpp_dispatch::visits;
 use vpp_dispatch::{
-    Answer as Answered, Capability, CycleReport, Plan, Reliable, ReliableDirection,
+    Answer as Answered, Capability, CycleReport, ExpectedVisits, Plan, Reliable, ReliableDirection,
     Request as Change,
 };
 use vpp_proto::convert::{
@@ -86,6 +87,27 @@ impl v1::dispatch_service_server::DispatchService for Dispatch {
             capability: Some(capability_to_wire(&capability, duration)),
             reliable: reliable.as_ref().map(reliable_to_wire),
         }))
+    }
+
+    async fn get_expected_visits(
+        &self,
+        request: Request<v1::GetExpectedVisitsRequest>,
+    ) -> Answer<v1::GetExpectedVisitsResponse> {
+        let request = request.into_inner();
+        let scope = parse_scope(request.scope)?;
+        let start = optional_timestamp("start_time", request.start_time.as_ref());
+        let start = start.map_err(refused)?;
+        let length = to_duration("duration", request.duration.as_ref()).map_err(refused)?;
+        let length = length.unwrap_or(TimeDelta::hours(24));
+        let expected = self
+            .handle
+            .try_ask(move |engine, now| {
+                let start = start.unwrap_or_else(|| visits::next_quarter(now));
+                engine.expected_visits(now, &scope, start, length)
+            })
+            .await?;
+        let quarters = expected.iter().map(expected_to_wire).collect();
+        Ok(Response::new(v1::GetExpectedVisitsResponse { quarters }))
     }
 
     async fn submit_event(
@@ -285,6 +307,16 @@ fn reliable_to_wire(reliable: &Reliable) -> v1::ReliableCapability {
         confidence: reliable.confidence,
         up: Some(direction(&reliable.up)),
         down: Some(direction(&reliable.down)),
+    }
+}
+
+fn expected_to_wire((start, expected): &(Timestamp, ExpectedVisits)) -> v1::ExpectedVisits {
+    let quantiles = |[p10, p50, p90]: [f64; 3]| Some(v1::Quantiles { p10, p50, p90 });
+    v1::ExpectedVisits {
+        start_time: Some(from_timestamp(*start)),
+        arrivals: quantiles(expected.arrivals),
+        departures: quantiles(expected.departures),
+        energy_needed_kwh: quantiles(expected.energy_kwh),
     }
 }
 

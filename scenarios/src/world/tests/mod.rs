@@ -62,6 +62,7 @@ fn behaviour() -> Behaviour {
         v2g_consent_share: 0.7,
         v2g_floor: 0.3,
         soc_ceiling: 1.0,
+        stated_share: 1.0,
         disobeying_pile_share: 0.0,
         refusing_station_share: 0.0,
         unreachable_station_share: 0.0,

@@ -245,6 +245,12 @@ function months(grid) {
     table(list, [[t("promises.said"), true], [t("promises.kept"), true], [t("promises.sure"), true], [t("promises.count"), true]],
       model.reliability.map(bin => [percent(bin.stated), percent(bin.kept), `${percent(bin.low)} … ${percent(bin.high)}`, number(bin.promises)]));
   }
+  if (model.visits.length) {
+    const box = card(t("visits.title"), t("visits.note")), share = value => value === null ? "–" : percent(value);
+    holder.append(box);
+    table(box, [[t("visits.quantity")], ...[10, 50, 90].map(stated => [t("visits.below", { share: `${stated} %` }), true]), [t("visits.error"), true], [t("visits.quarters"), true]],
+      model.visits.map(one => [t(`visits.${one.quantity}`), ...one.below.map(share), share(one.error_share), number(one.quarters)]));
+  }
 }
 
 // Aggregators ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use vpp_core::Timestamp;
+use crate::Timestamp;
 
 /// Seconds of the quarters that the week is cut into, and how many there are.
 const QUARTER_S: i64 = 900;
@@ -96,6 +96,20 @@ impl Forecast for TimeOfWeek {
 pub struct Seen(Vec<f64>);
 
 impl Seen {
+    /// How many values there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Those above a value; none if there are none.
+    #[must_use]
+    pub fn above(&self, value: f64) -> Option<Seen> {
+        let Seen(seen) = self;
+        let above = &seen[seen.partition_point(|one| *one <= value)..];
+        (!above.is_empty()).then(|| Seen(above.to_vec()))
+    }
+
     /// The value that is not exceeded with probability `share`, 0 to 1.
     #[must_use]
     pub fn quantile(&self, share: f64) -> f64 {
@@ -197,6 +211,11 @@ mod tests {
         assert!((model.quantile(at(0), 0.1).unwrap() - 2.1).abs() < 1e-12);
         assert_eq!(model.quantile(at(2), 1.0), Some(12.0), "neighbours count");
         assert_eq!(model.quantile(at(300), 0.5), Some(1_000.0));
+        let seen = model.seen(at(0)).unwrap();
+        assert_eq!(seen.count(), 12);
+        let above = seen.above(8.0).map(|above| above.quantile(0.5));
+        assert_eq!(above, Some(10.5));
+        assert_eq!(seen.above(12.0), None);
     }
 
     /// A model that is wrong all the time: what is promised of it is right all the same.
