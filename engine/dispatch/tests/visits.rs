@@ -64,7 +64,7 @@ fn what_was_seen_is_kept_for_each_quarter() {
     world.decide();
     let first = next_quarter(&mut world, &[3, 0, 2, 0]);
     assert_eq!(recorded(&first), None, "not watched from its beginning");
-    let began = world.now;
+    let began = vpp_dispatch::visits::next_quarter(world.now) - QUARTER;
     let second = next_quarter(&mut world, &[3, 0, 2, 0]);
     let visits = |arrivals, departures, kwh| Visits {
         arrivals,
@@ -136,7 +136,7 @@ fn what_comes_at_this_time_of_the_week_is_expected() {
         .engine
         .expected_visits(now, &Scope::All, soon, week - (soon - now))
         .unwrap();
-    assert_eq!(quarters.len(), 671);
+    assert_eq!(quarters.len(), 672);
     assert!(
         quarters
             .iter()
@@ -184,7 +184,7 @@ fn no_more_comes_than_is_said_as_often_as_it_says() {
     assert!(all > 5_000);
     for (below, share) in below.into_iter().zip(vpp_dispatch::visits::SHARES) {
         let found = f64::from(below) / f64::from(all);
-        assert!((found - share).abs() < 0.03, "{found} of {share}");
+        assert!((found - share).abs() < 0.05, "{found} of {share}");
     }
 }
 
