@@ -156,7 +156,8 @@ impl Engine {
     }
 
     /// [`Engine::givable`], added up for each aggregator. Against a baseline that changes as the
-    /// load usually does, where it falls less can be taken off, where it rises less added.
+    /// load usually does, where it falls less can be taken off, where it rises less added. Of a time for which the vehicles that are
+    /// here say little, what was callable at this time of the week before says more.
     pub(crate) fn givable_by_aggregator(
         &self,
         now: Timestamp,
@@ -190,7 +191,62 @@ impl Engine {
             };
             (sum - change - unplanned).max(Power::ZERO)
         };
-        sums.into_iter().zip(stations).map(less).collect()
+        let givable: Vec<Power> = sums.into_iter().zip(stations).map(less).collect();
+        let ahead = self.relied_on_by_aggregator(now, programme, members, interval);
+        let better = |(ahead, givable): (Option<Power>, Power)| ahead.unwrap_or(givable);
+        ahead.into_iter().zip(givable).map(better).collect()
+    }
+
+    /// What can be relied on of each aggregator in an interval that begins so late that other vehicles will be there by then
+    /// ([`Engine::relied_on`]). None where it is sooner, where only some of its stations are meant, for a ceiling of a node, and where
+    /// too little has been seen.
+    ///
+    /// What was seen can be kept for an hour. Of a longer time it is less by as much as it is for the vehicles of now, or, where
+    /// they could do nothing, as if the same energy had to do.
+    fn relied_on_by_aggregator(
+        &self,
+        now: Timestamp,
+        programme: &Programme,
+        members: &[usize],
+        interval: Interval,
+    ) -> Vec<Option<Power>> {
+        let count = self.fleet.aggregators().len();
+        let later = interval.start() - now > PROMISED_FOR;
+        if !later || matches!(programme, Programme::PeakShaving { .. }) {
+            return vec![None; count];
+        }
+        let mut of = vec![(0_usize, Vec::new()); count];
+        for station in 0..self.fleet.stations().len() {
+            of[self.fleet.aggregator_of(station)].0 += 1;
+        }
+        for station in members {
+            of[self.fleet.aggregator_of(*station)].1.push(*station);
+        }
+        let (fills, length) = (programme.fills(), interval.length());
+        let relied_on = |(aggregator, (all, members)): (usize, (usize, Vec<usize>))| {
+            if members.len() < all {
+                return None;
+            }
+            let for_an_hour = self.relied_on(now, aggregator, fills, interval)?;
+            if length <= PROMISED_FOR {
+                return Some(for_an_hour);
+            }
+            let now_for = |length| -> Power {
+                let of = |station: &usize| {
+                    let (less, more) = self.callable(now, *station, length);
+                    if fills { more } else { less }
+                };
+                let callable =
+                    |station: &&usize| self.states[**station].is_callable(now, &self.config);
+                members.iter().filter(callable).map(of).sum()
+            };
+            let share = match now_for(PROMISED_FOR) {
+                Power::ZERO => PROMISED_FOR.as_seconds_f64() / length.as_seconds_f64(),
+                hour => now_for(length).as_kilowatts() / hour.as_kilowatts(),
+            };
+            Some(scaled(for_an_hour, share.min(1.0)))
+        };
+        of.into_iter().enumerate().map(relied_on).collect()
     }
 
     /// What of each station is promised for a programme and so long: what it can move by, less a share for vehicles that come

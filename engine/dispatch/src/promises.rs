@@ -15,11 +15,13 @@ use crate::capability::scaled;
 use crate::engine::Engine;
 use crate::input::{Fact, Output};
 use crate::track::{Track, check_later};
-use crate::usual::quarter_start;
+use crate::usual::{quarter_start, quarters};
 
 /// Confidences with which promises are made, and each is judged by itself.
 pub const CONFIDENCES: [f64; 6] = [0.5, 0.8, 0.9, 0.95, 0.98, 0.99];
 const RUNGS: usize = CONFIDENCES.len();
+/// With which of them later events are promised.
+const RELIED_ON: usize = 3;
 /// For how long what is promised can be called.
 pub const PROMISED_FOR: TimeDelta = TimeDelta::hours(1);
 
@@ -213,6 +215,26 @@ impl Engine {
             }
         }
         callable
+    }
+
+    /// What the aggregator at a place of the fleet can be called for at any time of a later interval, for an hour, with a confidence
+    /// of 0.95; none while too little has been seen, or where it ends more than a week away.
+    pub(crate) fn relied_on(
+        &self,
+        now: Timestamp,
+        aggregator: usize,
+        fills: bool,
+        interval: Interval,
+    ) -> Option<Power> {
+        check_later(now, interval.end()).ok()?;
+        let track = &self.promises.tracks.get(aggregator + 1)?[usize::from(fills)];
+        let mut least: Option<f64> = None;
+        for (quarter, _) in quarters(interval) {
+            let at = quarter_start(quarter);
+            let promised = track.forecast(now, at, CONFIDENCES, floor)?[RELIED_ON];
+            least = Some(least.map_or(promised, |least| least.min(promised)));
+        }
+        least.map(Power::round_kilowatts)
     }
 
     /// Promises whose time came at the last cycle; empty but for the first cycle of each quarter of an hour.

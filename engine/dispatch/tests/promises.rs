@@ -165,6 +165,69 @@ fn what_is_called_already_was_callable() {
     assert_eq!(callable[0].up + callable[1].up, kilowatts(200));
 }
 
+/// By hand: from 10:00 to 18:00 each of the four stations draws 50 kW that could wait, else 10. In the night 40 kW are called for the
+/// next night, 200 for the next noon, of the north 100; what vehicles say that are here now would be 36 and 18. At noon it is the
+/// other way round. What begins within the hour, or below one feeder, is promised of who is here.
+#[test]
+fn what_is_called_far_ahead_is_promised_by_what_is_usual_then() {
+    let mut world = world();
+    let start = world.now;
+    let hour = |world: &World| (world.now - start).num_hours() % 24;
+    let quarter = |world: &mut World| {
+        let load = if (10..18).contains(&hour(world)) {
+            50
+        } else {
+            10
+        };
+        for fake in &mut world.fakes {
+            fake.demand = kilowatts(load);
+        }
+        next_quarter(world);
+    };
+    for _ in 0..WEEK + 2 * 96 + 12 {
+        quarter(&mut world);
+    }
+    assert_eq!(hour(&world), 3, "at night");
+    let promised = |world: &mut World, scope: Scope, from_s, length_s| {
+        let mut event = world.demand_response(500, from_s, length_s);
+        event.scope = scope;
+        let id = world.request_id();
+        let request = vpp_dispatch::Request::SubmitEvent(event);
+        match world.ask_as(id, true, request) {
+            Ok(vpp_dispatch::Answer::Event(event)) => event.accepted,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (all, north) = (Scope::All, Scope::Aggregator(aggregator_id(0)));
+    assert_eq!(
+        promised(&mut world, all.clone(), 9 * 3_600, 3_600),
+        kilowatts(200)
+    );
+    assert_eq!(
+        promised(&mut world, north.clone(), 9 * 3_600, 3_600),
+        kilowatts(100)
+    );
+    // These vehicles could wait for longer, too.
+    assert_eq!(
+        promised(&mut world, all.clone(), 9 * 3_600, 7_200),
+        kilowatts(200)
+    );
+    assert_eq!(
+        promised(&mut world, all.clone(), 17 * 3_600, 3 * 3_600),
+        kilowatts(40)
+    );
+    assert_eq!(
+        promised(&mut world, all.clone(), 1_800, 3_600),
+        kilowatts(36)
+    );
+    let feeder = Scope::Node(vpp_core::NodeId::new("feeder-0").unwrap());
+    assert!(promised(&mut world, feeder, 9 * 3_600, 3_600) < kilowatts(40));
+    while hour(&world) < 12 {
+        quarter(&mut world);
+    }
+    assert_eq!(promised(&mut world, all, 10 * 3_600, 3_600), kilowatts(40));
+}
+
 #[test]
 fn promises_survive_a_restart() {
     let mut world = world();
