@@ -135,7 +135,7 @@ mod tests {
         ("subsidies-guangzhou@1", 0x0c84_02bc_bc6a_7932),
         ("hunan-2025@1", 0xf82f_8196_9f47_1dfb),
         ("southern-2025@1", 0x865f_240f_b47a_52da),
-        ("pjm-performance@1", 0x2a22_7978_345a_8ec7),
+        ("pjm-performance@2", 0xc8ca_dcf8_a3d0_1b11),
         ("primary-frequency@1", 0xc529_67f0_b00b_f780),
         ("capability-test@1", 0xa8c8_2014_b8a9_5be5),
     ];

@@ -16,7 +16,8 @@ use crate::say::{note, say};
 /// Compare two replayed scenarios: what B did better or worse than A.
 ///
 /// Prints each figure of both, the difference and its share of A's. Where it is known which way is better, green and ▲ say
-/// that B is better, red and ▼ that it is worse. Other scenarios, fleets, lengths or seeds are said first.
+/// that B is better, red and ▼ that it is worse. Other scenarios, fleets, lengths or seeds are said first. Of a run that lacks a
+/// table, or has one that is cut short, nothing is said but which.
 ///
 /// Examples:
 ///

@@ -10,7 +10,7 @@ use crate::say::{say, say_as_it_is};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde_json::{Value, json};
 use vpp_market_adapters::plan::{Finding, Language, Measured, Plan, Verdict, judge};
 use vpp_results::files;
@@ -111,8 +111,7 @@ fn measured(arguments: &Arguments) -> anyhow::Result<Vec<Measured>> {
         if let Some(at) = position {
             used[at] = true;
         }
-        let measured = run.measured(scenario);
-        runs.push(measured.with_context(|| folder.display().to_string())?);
+        runs.push(run.measured(scenario)?);
     }
     if let Some(at) = used.iter().position(|used| !used) {
         let (path, scenario) = &scenarios[at];

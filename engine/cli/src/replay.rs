@@ -11,7 +11,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vpp_core::Timestamp;
-use vpp_replay::folder::{self, Options};
+use vpp_replay::folder::{self, Batch, Options};
 use vpp_replay::run::Run;
 use vpp_results::Summary;
 use vpp_scenarios::Scenario;
@@ -25,7 +25,8 @@ use crate::say::{note, say};
 /// plan and move. The folder gets tables (Parquet) and summary.json; the same scenario gives the same bytes.
 ///
 /// A run that was killed is taken up by the same command, without --force: it lives through the same days again from the
-/// start, which takes as long as the first time, and leaves what it would have left. A sweep keeps the runs that were whole.
+/// start, which takes as long as the first time, and leaves what it would have left. Of several scenarios those that were whole
+/// are kept, and the others run; a sweep does the same.
 ///
 /// Examples:
 ///
@@ -118,7 +119,8 @@ pub(crate) fn until(text: &str) -> Result<Until, String> {
 /// What came of a scenario, and how fast.
 struct Done {
     summary: Summary,
-    spent: Duration,
+    /// Nothing where it was there already.
+    spent: Option<Duration>,
 }
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -138,15 +140,12 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             bail!("two scenarios have the name {name}; each needs a folder of its own");
         }
     }
-    let mut done = Vec::new();
-    for scenario in &scenarios {
-        let folder = match scenarios.len() {
-            1 => arguments.out.clone(),
-            _ => arguments.out.join(&scenario.header.name),
-        };
-        // On a thread of the pool from the start: handing it each of a step's parts would cost more than many a part does.
-        done.push(rayon::scope(|_| replay(scenario, &folder, arguments))?);
-    }
+    // On a thread of the pool from the start: handing it each of a step's parts would cost more than many a part does.
+    let done = rayon::scope(|_| match scenarios.as_slice() {
+        [one] => Ok(vec![alone(one, arguments)?]),
+        several => together(several, arguments),
+    });
+    let done: Vec<Done> = done?;
     if arguments.json {
         for done in &done {
             say!("{}", serde_json::to_string(&done.summary)?);
@@ -157,27 +156,52 @@ pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn replay(scenario: &Scenario, folder: &Path, arguments: &Arguments) -> anyhow::Result<Done> {
-    let start = scenario.start();
+/// How a scenario is replayed.
+fn options(scenario: &Scenario, arguments: &Arguments) -> anyhow::Result<Options> {
     let end = match arguments.until {
         Some(until) => until.of(scenario)?,
         None => scenario.end(),
     };
-    let options = Options {
+    Ok(Options {
         until: Some(end),
         force: arguments.force,
         language: arguments.lang.into(),
-    };
-    let pace = Pace::new(scenario, start, end.min(scenario.end()), arguments);
-    let summary = folder::replay(scenario, folder, options, |run| pace.step(run))?;
-    pace.bar.finish_and_clear();
-    if !arguments.json {
-        note!("vpp: {} is in {}", scenario.header.name, folder.display());
-    }
-    Ok(Done {
-        summary,
-        spent: pace.began.elapsed(),
     })
+}
+
+/// One scenario, into the folder itself.
+fn alone(scenario: &Scenario, arguments: &Arguments) -> anyhow::Result<Done> {
+    let options = options(scenario, arguments)?;
+    let pace = Pace::new(scenario, options, arguments);
+    let folder = &arguments.out;
+    let summary = folder::replay(scenario, folder, options, |run| pace.step(run))?;
+    Ok(pace.done(summary, scenario, folder, arguments))
+}
+
+/// Several, each into a folder of its name; one that was whole when they were killed is not run again.
+fn together(scenarios: &[Scenario], arguments: &Arguments) -> anyhow::Result<Vec<Done>> {
+    let runs = scenarios.iter();
+    let runs = runs.map(|scenario| Ok((scenario, options(scenario, arguments)?)));
+    let runs = runs.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut batch = Batch::open(&arguments.out, &runs, arguments.force)?;
+    let mut done = Vec::new();
+    for (at, (scenario, options)) in runs.into_iter().enumerate() {
+        let folder = arguments.out.join(&scenario.header.name);
+        if let Some(summary) = batch.known(at, scenario)? {
+            let spent = None;
+            done.push(Done { summary, spent });
+            if !arguments.json {
+                let name = &scenario.header.name;
+                note!("vpp: {name} was whole in {} already", folder.display());
+            }
+            continue;
+        }
+        let pace = Pace::new(scenario, options, arguments);
+        let summary = batch.replay(at, scenario, |run| pace.step(run))?;
+        done.push(pace.done(summary, scenario, &folder, arguments));
+    }
+    batch.finish()?;
+    Ok(done)
 }
 
 /// Shows how far a run is, and holds it back where a speed was asked for.
@@ -189,7 +213,9 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(scenario: &Scenario, start: Timestamp, end: Timestamp, arguments: &Arguments) -> Pace {
+    fn new(scenario: &Scenario, options: Options, arguments: &Arguments) -> Pace {
+        let (start, end) = (scenario.start(), scenario.end());
+        let end = options.until.map_or(end, |until| until.min(end));
         let seconds = u64::try_from((end - start).num_seconds()).unwrap_or(0);
         let bar = ProgressBar::with_draw_target(Some(seconds), ProgressDrawTarget::stderr());
         if let Ok(style) =
@@ -206,6 +232,21 @@ impl Pace {
             start,
             speed: arguments.speed,
         }
+    }
+
+    fn done(
+        &self,
+        summary: Summary,
+        scenario: &Scenario,
+        folder: &Path,
+        arguments: &Arguments,
+    ) -> Done {
+        self.bar.finish_and_clear();
+        if !arguments.json {
+            note!("vpp: {} is in {}", scenario.header.name, folder.display());
+        }
+        let spent = Some(self.began.elapsed());
+        Done { summary, spent }
     }
 
     fn step(&self, run: &Run) {
@@ -253,7 +294,9 @@ fn table(done: &[Done]) -> Table {
         ("times real time", |d| {
             #[allow(clippy::cast_precision_loss)] // a year
             let lived = d.summary.scenario.duration_minutes as f64 * 60.0;
-            format!("{:.0}", lived / d.spent.as_secs_f64())
+            d.spent.map_or("–".into(), |spent| {
+                format!("{:.0}", lived / spent.as_secs_f64())
+            })
         }),
     ];
     for (name, figure) in figures {

@@ -134,6 +134,94 @@ fn a_run_that_was_killed_is_taken_up_and_ends_as_if_it_had_not_been() {
     assert_eq!(files(&out), files(&whole));
 }
 
+/// Three scenarios of which the second is killed: the first is not run again, the second anew, the third for the first time.
+#[test]
+fn of_several_scenarios_those_that_were_whole_are_not_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, apart) = (folder.path().join("out"), folder.path().join("apart"));
+    let text = std::fs::read_to_string(small()).unwrap();
+    let scenario = |name: &str, minutes: &str| {
+        let text = text.replacen("\"fleet-small\"", &format!("\"{name}\""), 1);
+        let text = text.replace("duration_minutes = 10", minutes);
+        let file = folder.path().join(format!("{name}.toml"));
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let scenarios = [
+        scenario("first", "duration_minutes = 10"),
+        scenario("second", "duration_minutes = 120"),
+        scenario("third", "duration_minutes = 10"),
+    ];
+    let batch = |out: &Path, scenarios: &[PathBuf], more: &[&str]| {
+        let mut command = vpp();
+        command.args(scenarios).arg("--out").arg(out).args(more);
+        command
+    };
+    // What was in the folder of the third shall go.
+    assert!(
+        replay(&scenarios[2], &out.join("third"), &["--lang", "zh"])
+            .status
+            .success()
+    );
+    let refused = batch(&out, &scenarios, &[]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("third: holds the results"), "{said}");
+    assert!(!out.join("first").exists(), "it is told before the first");
+
+    // Ten minutes in a second, then two hours in twelve: it is killed on the way.
+    let mut child = batch(&out, &scenarios, &["--speed", "600", "--force"]);
+    let mut child = child.stderr(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    let marker = out.join("second/replay.unfinished");
+    while !(marker.exists() && out.join("second/system.parquet.part").exists()) {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "it does not begin"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let busy = batch(&out, &scenarios, &[]).output().unwrap();
+    let said = String::from_utf8_lossy(&busy.stderr);
+    assert!(said.contains("another process"), "{said}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(marker.exists() && !out.join("second/summary.json").exists());
+    let list = out.join("replays.unfinished");
+    assert_eq!(std::fs::read_to_string(&list).unwrap().lines().count(), 2);
+    let when = |file: &str| {
+        let about = std::fs::metadata(out.join(file)).unwrap();
+        about.modified().unwrap()
+    };
+    let whole = files(&out.join("first"));
+    let made = when("first/summary.json");
+
+    // Others are not taken for these.
+    let other = batch(&out, &scenarios[..2], &[]).output().unwrap();
+    assert_eq!(other.status.code(), Some(2), "{other:?}");
+    let said = String::from_utf8_lossy(&other.stderr);
+    assert!(said.contains("of other scenarios"), "{said}");
+
+    // As if it had been killed just before the marker of the first went.
+    std::fs::write(out.join("first/replay.unfinished"), "").unwrap();
+    let taken_up = batch(&out, &scenarios, &[]).output().unwrap();
+    assert!(taken_up.status.success(), "{taken_up:?}");
+    let said = String::from_utf8_lossy(&taken_up.stderr);
+    assert!(said.contains("first was whole"), "{said}");
+    assert_eq!(files(&out.join("first")), whole);
+    assert_eq!(when("first/summary.json"), made, "it was not run again");
+    assert!(!list.exists());
+    for (name, file) in ["first", "second", "third"].into_iter().zip(&scenarios) {
+        let apart = apart.join(name);
+        assert!(replay(file, &apart, &[]).status.success());
+        assert_eq!(files(&out.join(name)), files(&apart), "{name}");
+    }
+    // All are whole: nobody was killed, and nothing is replaced unasked.
+    let again = batch(&out, &scenarios, &[]).output().unwrap();
+    assert_eq!(again.status.code(), Some(2), "{again:?}");
+}
+
 #[test]
 fn bad_input_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -117,3 +117,53 @@ fn a_folder_without_a_whole_run_is_an_error_with_its_file() {
     );
     assert!(!folder.path().join("a/report.html").exists());
 }
+
+/// Every table of a run, whether a command looks into it or not: a run whose copy broke off says nothing of which rows are missing.
+#[test]
+fn a_table_that_is_half_written_or_missing_is_an_error_with_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for run in ["a", "b"] {
+        synthetic::write(&folder.path().join(run), SIZE).expect("written");
+    }
+    let commands: [&[&str]; 5] = [
+        &["compare", "a", "b", "--out", "c"],
+        &["compare", "b", "a", "--out", "c"],
+        &["report", "b"],
+        &["evaluate", "b", "--out", "plan.html"],
+        &["evaluate", "a", "b", "--json"],
+    ];
+    let tables = [
+        "system",
+        "aggregators",
+        "nodes",
+        "stations",
+        "station_days",
+        "events",
+        "regulation",
+        "promises",
+        "prices",
+        "alarms",
+    ];
+    for table in tables {
+        let path = folder.path().join("b").join(format!("{table}.parquet"));
+        let whole = std::fs::read(&path).expect("a table");
+        let refused = |why: &str| {
+            for command in commands {
+                let output = vpp(command, folder.path());
+                let said = text(&output.stderr);
+                assert_eq!(output.status.code(), Some(2), "{command:?}: {said}");
+                let begin = format!("vpp: b/{table}.parquet: {why}");
+                assert!(said.starts_with(&begin), "{command:?}: {said}");
+                assert!(output.stdout.is_empty(), "{command:?}");
+            }
+        };
+        std::fs::write(&path, &whole[..whole.len() / 2]).expect("cut");
+        refused("not a whole Parquet file");
+        std::fs::remove_file(&path).expect("removed");
+        refused("No such file");
+        std::fs::write(&path, &whole).expect("whole again");
+    }
+    for made in ["c", "plan.html", "b/report.html"] {
+        assert!(!folder.path().join(made).exists(), "{made}");
+    }
+}

@@ -210,7 +210,17 @@ fn what_cannot_be_settled_is_refused_with_its_place() {
     let good = readings();
     let twice = format!("{good}s-1,2025-07-25T14:00,5\n");
     let count = twice.lines().count();
+    let cut = good[..good.len() - "T18:00,1\n".len()].to_owned();
+    let last = good.lines().count();
     let table = [
+        (
+            EVENT.to_owned(),
+            cut,
+            format!(
+                "readings.csv: CSV error: record {} (line: {last},",
+                last - 1
+            ),
+        ),
         (
             EVENT.replace("js5", "js6"),
             good.clone(),

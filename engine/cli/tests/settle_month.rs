@@ -154,7 +154,12 @@ fn a_month_of_readings_becomes_tables_and_entries() {
 #[test]
 fn what_does_not_fit_is_refused_and_posts_nothing() {
     let folder = tempfile::tempdir().unwrap();
+    let whole = readings(&["s-1", "s-2"]);
     let table = [
+        (
+            whole[..whole.len() - "0,0\n".len()].to_owned(),
+            "(line: 7105,",
+        ),
         (
             readings(&["s-1"]),
             "1 stations have no reading at all, such as s-2",

@@ -4,6 +4,8 @@
 //! was killed is taken up by the same call: replays are the same every time, so it lives through the same days again, and no
 //! state of engine and stations has to be written that could be wrong.
 
+mod batch;
+
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ use vpp_scenarios::Scenario;
 use crate::record::Recorder;
 use crate::run::Run;
 
+pub use batch::{BATCH_FILE, Batch};
+
 /// Its file in the folder of a run that is not whole.
 pub const MARKER_FILE: &str = "replay.unfinished";
 
@@ -31,6 +35,9 @@ pub enum FolderError {
     /// A run of something else was begun there.
     #[error("{}: holds a run that is not whole, of another scenario or another end; --force replaces it", .0.display())]
     HoldsAnother(PathBuf),
+    /// Several scenarios were begun there, and they are not these.
+    #[error("{}: holds replays that are not all whole, of other scenarios or another end; --force begins anew", .0.display())]
+    HoldsOthers(PathBuf),
     /// It is not a folder of results at all.
     #[error("{}: is not empty and holds no run; choose another folder", .0.display())]
     HoldsOther(PathBuf),
@@ -72,13 +79,26 @@ pub fn replay(
     scenario: &Scenario,
     folder: &Path,
     options: Options,
+    watch: impl FnMut(&Run),
+) -> Result<Summary, FolderError> {
+    replay_and(scenario, folder, options, watch, |_| Ok(()))
+}
+
+/// The same, and tells `note` when the folder is ours, and, with the digest, when all is there but the marker is not gone yet.
+fn replay_and(
+    scenario: &Scenario,
+    folder: &Path,
+    options: Options,
     mut watch: impl FnMut(&Run),
+    mut note: impl FnMut(Option<&str>) -> Result<(), FolderError>,
 ) -> Result<Summary, FolderError> {
     let mut run = Run::new(scenario)?;
     if let Some(until) = options.until {
         run.end_at(until);
     }
-    let _marker = claim(folder, &digest(scenario, run.end(), ""), options.force)?;
+    let digest = digest(scenario, run.end(), "");
+    let _marker = claim(folder, &digest, options.force)?;
+    note(None)?;
     let header = header(scenario, &run);
     let mut recorder = Recorder::new(scenario, &run, Tables::create(folder)?);
     let step = run.begin();
@@ -92,25 +112,48 @@ pub fn replay(
     let summary = Summary::derive(folder, header)?;
     summary.write(folder)?;
     report::write(folder, options.language)?;
+    note(Some(&digest))?;
     let marker = folder.join(MARKER_FILE);
     std::fs::remove_file(&marker).map_err(io(&marker))?;
     Ok(summary)
+}
+
+/// Whether a folder may be taken for a run. Nothing is written.
+fn may_claim(folder: &Path, digest: &str, force: bool) -> Result<(), FolderError> {
+    let path = folder.join(MARKER_FILE);
+    let whole = folder.join(SUMMARY_FILE).exists();
+    if path.exists() {
+        let known = std::fs::read_to_string(&path).map_err(io(&path))?;
+        return may_take_up(folder, &known, digest, force);
+    }
+    if whole && !force {
+        return Err(FolderError::HoldsResults(folder.into()));
+    }
+    if !whole && folder.exists() {
+        let mut entries = std::fs::read_dir(folder).map_err(io(folder))?;
+        if entries.next().is_some() {
+            return Err(FolderError::HoldsOther(folder.into()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a run with that marker may become ours.
+fn may_take_up(folder: &Path, known: &str, digest: &str, force: bool) -> Result<(), FolderError> {
+    // Half of one says that a run was killed before it had done anything.
+    if digest.starts_with(known) || force {
+        Ok(())
+    } else {
+        Err(FolderError::HoldsAnother(folder.into()))
+    }
 }
 
 /// Takes a folder for a run, or takes up again one that was begun. It is ours as long as the file is open.
 fn claim(folder: &Path, digest: &str, force: bool) -> Result<File, FolderError> {
     std::fs::create_dir_all(folder).map_err(io(folder))?;
     let path = folder.join(MARKER_FILE);
-    let marked = path.exists();
-    let whole = folder.join(SUMMARY_FILE).exists();
-    if !marked && whole && !force {
-        return Err(FolderError::HoldsResults(folder.into()));
-    }
-    if !marked && !whole {
-        let mut entries = std::fs::read_dir(folder).map_err(io(folder))?;
-        if entries.next().is_some() {
-            return Err(FolderError::HoldsOther(folder.into()));
-        }
+    if !path.exists() {
+        may_claim(folder, digest, force)?;
     }
     let mut options = File::options();
     let options = options.read(true).write(true).create(true).truncate(false);
@@ -123,10 +166,7 @@ fn claim(folder: &Path, digest: &str, force: bool) -> Result<File, FolderError> 
     if known == digest {
         return Ok(marker);
     }
-    // Half of one says that a run was killed before it had done anything.
-    if !digest.starts_with(&known) && !force {
-        return Err(FolderError::HoldsAnother(folder.into()));
-    }
+    may_take_up(folder, &known, digest, force)?;
     marker.set_len(0).map_err(io(&path))?;
     marker.rewind().map_err(io(&path))?;
     marker.write_all(digest.as_bytes()).map_err(io(&path))?;
@@ -148,10 +188,12 @@ pub fn digest(scenario: &Scenario, end: Timestamp, more: &str) -> String {
         "{scenario:?}{end}{}/{FORMAT}/{more}",
         env!("CARGO_PKG_VERSION")
     ));
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(hash)
+}
+
+fn hex(hash: Sha256) -> String {
+    let bytes = hash.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn header(scenario: &Scenario, run: &Run) -> Header {

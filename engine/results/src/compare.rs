@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::reader::each;
+use crate::reader::{each, open};
 use crate::report::{Axis, Kind, Language, Means, page, round};
 use crate::{Error, Summary, rows};
 
@@ -55,7 +55,7 @@ impl Comparison {
     /// Reads runs, each with a label for people.
     ///
     /// # Errors
-    /// When a folder holds no whole run.
+    /// When a folder holds no whole run: the file that is missing or cut short.
     pub fn read(folders: &[(String, &Path)], language: Language) -> Result<Comparison, Error> {
         let mut runs = Vec::new();
         for (label, folder) in folders {
@@ -132,7 +132,7 @@ pub fn describe(difference: &str) -> &'static str {
 
 impl Run {
     fn read(label: String, folder: &Path) -> Result<Run, Error> {
-        let summary = Summary::read(folder)?;
+        let summary = open(folder)?;
         let axis = Axis::new(&summary.scenario, MOST);
         let (mut power, mut delivered) = (Means::new(axis.count()), Means::new(axis.count()));
         // From midnight to midnight, whatever the day.

@@ -37,7 +37,7 @@ pub mod compare;
 pub mod report;
 
 pub use error::Error;
-pub use reader::{Reader, read};
+pub use reader::{Reader, open, read};
 pub use schema::{Date, Text, Timestamp};
 pub use summary::{
     Energy, Events, Header, Limits, Messages, Money, Periods, Regulation, Reliability, RulePack,

@@ -10,8 +10,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::schema::types::Type;
 
 use crate::schema::{Row, Table};
-use crate::sheet;
-use crate::{Error, FORMAT};
+use crate::{Error, FORMAT, Summary, rows, sheet};
 
 /// A table of a run, opened and checked.
 pub struct Reader<R: Row> {
@@ -19,6 +18,26 @@ pub struct Reader<R: Row> {
     file: SerializedFileReader<File>,
     group: usize,
     row: PhantomData<R>,
+}
+
+/// The summary of a run all of whose tables are there, each with its end, where Parquet says what it holds. Who reads a part of a
+/// run begins with this: of a folder whose copy broke off nobody knows what else is missing.
+///
+/// # Errors
+/// When the summary or a table is not there, or cut short, or of another version; with the file's path.
+pub fn open(folder: &Path) -> Result<Summary, Error> {
+    let summary = Summary::read(folder)?;
+    Reader::<rows::System>::open(folder)?;
+    Reader::<rows::Aggregator>::open(folder)?;
+    Reader::<rows::Node>::open(folder)?;
+    Reader::<rows::Station>::open(folder)?;
+    Reader::<rows::StationDay>::open(folder)?;
+    Reader::<rows::Event>::open(folder)?;
+    Reader::<rows::Regulation>::open(folder)?;
+    Reader::<rows::Promise>::open(folder)?;
+    Reader::<rows::Price>::open(folder)?;
+    Reader::<rows::Alarm>::open(folder)?;
+    Ok(summary)
 }
 
 /// A whole table of a run's folder in memory.

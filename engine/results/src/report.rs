@@ -18,7 +18,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::{Error, Summary, files};
+use crate::{Error, Summary, files, open};
 
 pub use page::Language;
 pub(crate) use page::{Kind, page};
@@ -60,7 +60,7 @@ pub fn write(folder: &Path, language: Language) -> Result<(), Error> {
 /// # Errors
 /// When the summary or a table is not there, or damaged.
 pub fn html(folder: &Path, language: Language) -> Result<String, Error> {
-    let summary = Summary::read(folder)?;
+    let summary = open(folder)?;
     let header = &summary.scenario;
     let (fleet, days, typical, decisions) = fleet::collect(folder, header)?;
     let model = Model {

@@ -203,7 +203,7 @@ table! {
         direction: Text, "";
         /// How often it was said to be kept, 0 to 1; of each instant the same is promised with several.
         confidence: f64, "";
-        /// What was promised, a positive magnitude.
+        /// What was promised, a magnitude above zero: a promise of nothing is none.
         promised_kw: f64, "kW";
         /// What there was.
         actual_kw: f64, "kW";

@@ -4,12 +4,17 @@
 //! for each window of 5 min, and each shift d = 0 .. 300 s of the response:
 //!   corr(d)  = Pearson(signal in the window, response d later)
 //!              where the signal does not vary: 1 − |slope of the signal − slope of the response|
+//!              where it does and the response does not: none
 //!   delay(d) = |(d − 300 s) / 300 s|
 //!   d*       = argmax corr(d) + delay(d);   accuracy = corr(d*), delay = delay(d*)
 //! precision  = 1 − mean |response − signal| / mean |signal|, with the response at the best shift within the propagation
 //!              time: who is faster loses nothing
 //! score      = (accuracy + delay + precision) / 3, each mean over the windows cut to 0 .. 1
 //! ```
+//!
+//! A window in which the signal varies and no shift of the response does has no best shift: accuracy and delay are 0, so that a plant
+//! that does nothing is not paid for doing it at once. A flat signal is answered equally well at every shift: the earliest counts.
+//! Of a signal that is 0 throughout the precision is 1 if the response is so too, and 0 if it is not.
 //!
 //! The implementation quoted by the pack divides by the mean of the signal, which is near 0 for a signal that is neutral
 //! in energy; here it is the mean of its magnitude. Both series are taken per unit of the capacity.
@@ -32,6 +37,7 @@ pub struct PerformanceRules {
     sample_s: Dated<f64>,
     window_s: Dated<f64>,
     flat: Dated<f64>,
+    still: Dated<f64>,
     propagation_s: Dated<f64>,
     pass: Dated<f64>,
 }
@@ -88,6 +94,7 @@ impl PerformanceRules {
             ("sample_s", &self.sample_s),
             ("window_s", &self.window_s),
             ("flat", &self.flat),
+            ("still", &self.still),
             ("propagation_s", &self.propagation_s),
             ("pass", &self.pass),
         ];
@@ -117,21 +124,19 @@ impl PerformanceRules {
             let signal: Vec<f64> = series[start..start + window].iter().map(|s| s.0).collect();
             let (correlation, early) = (0..=shifts)
                 .filter(|shift| start + shift + window <= series.len())
-                .map(|shift| {
+                .filter_map(|shift| {
                     let later = &series[start + shift..start + shift + window];
                     let response: Vec<f64> = later.iter().map(|s| s.1).collect();
                     #[allow(clippy::cast_precision_loss)]
                     let early = 1.0 - shift as f64 / shifts as f64;
-                    (self.likeness(&signal, &response), early)
+                    Some((self.likeness(&signal, &response)?, early))
                 })
-                .fold((f64::NEG_INFINITY, f64::NEG_INFINITY), |best, tried| {
-                    // The earliest of the best.
-                    if tried.0 + tried.1 > best.0 + best.1 {
-                        tried
-                    } else {
-                        best
-                    }
-                });
+                // The earliest of the best.
+                .reduce(|best, tried| match tried.0 + tried.1 > best.0 + best.1 {
+                    true => tried,
+                    false => best,
+                })
+                .unwrap_or_default();
             accuracy += correlation;
             delay += early;
             windows += 1.0;
@@ -153,8 +158,8 @@ impl PerformanceRules {
         })
     }
 
-    /// Correlation, or how alike the slopes are where there is nothing to correlate.
-    fn likeness(&self, signal: &[f64], response: &[f64]) -> f64 {
+    /// Correlation, or how alike the slopes are where the signal does not vary; none where it does and the response does not.
+    fn likeness(&self, signal: &[f64], response: &[f64]) -> Option<f64> {
         let ((a, b), count) = ((mean(signal), mean(response)), len(signal));
         let moment = |x: &[f64], mean_x: f64, y: &[f64], mean_y: f64| {
             let products = x.iter().zip(y).map(|(x, y)| (x - mean_x) * (y - mean_y));
@@ -165,12 +170,12 @@ impl PerformanceRules {
             moment(response, b, response, b),
         );
         if of_signal.sqrt() < self.flat.value {
-            return 1.0 - (slope(signal) - slope(response)).abs();
+            return Some(1.0 - (slope(signal) - slope(response)).abs());
         }
-        if of_response <= 0.0 {
-            return 0.0;
+        if of_response.sqrt() <= self.still.value {
+            return None;
         }
-        moment(signal, a, response, b) / (of_signal * of_response).sqrt()
+        Some(moment(signal, a, response, b) / (of_signal * of_response).sqrt())
     }
 }
 
@@ -248,6 +253,7 @@ struct RawPack {
     sample_s: Spanned<Dated<f64>>,
     window_s: Spanned<Dated<f64>>,
     flat: Spanned<Dated<f64>>,
+    still: Spanned<Dated<f64>>,
     propagation_s: Spanned<Dated<f64>>,
     pass: Spanned<Dated<f64>>,
 }
@@ -260,6 +266,7 @@ impl RawPack {
             ("sample_s.value", &self.sample_s, 0.1, 3_600.0),
             ("window_s.value", &self.window_s, 2.0 * step, 1_000.0 * step),
             ("flat.value", &self.flat, 0.0, 1.0),
+            ("still.value", &self.still, 0.0, 1.0),
             ("propagation_s.value", &self.propagation_s, 0.0, 60.0 * step),
             ("pass.value", &self.pass, 0.0, 1.0),
         ] {
@@ -275,6 +282,7 @@ impl RawPack {
             sample_s: self.sample_s.into_inner(),
             window_s: self.window_s.into_inner(),
             flat: self.flat.into_inner(),
+            still: self.still.into_inner(),
             propagation_s: self.propagation_s.into_inner(),
             pass: self.pass.into_inner(),
         })

@@ -186,6 +186,75 @@ fn precision_is_as_by_hand() {
     assert_near(precision(0.0, -1.0), 0.0);
 }
 
+/// An hour, every 10 s, of what is asked for and what is got, kW.
+fn hour(of: impl Fn(u32) -> (f64, f64)) -> Record {
+    let sample = |k: u32| {
+        let (asked_kw, got_kw) = of(k);
+        let at_s = 10.0 * f64::from(k);
+        Sample {
+            at_s,
+            asked_kw,
+            got_kw,
+        }
+    };
+    Record::new(10_000.0, (0..=360).map(sample).collect()).unwrap()
+}
+
+fn assert_scores(record: &Record, [accuracy, delay, precision]: [f64; 3]) {
+    let score = PerformanceRules::pjm().score(record).unwrap();
+    assert_near(score.accuracy, accuracy);
+    assert_near(score.delay, delay);
+    assert_near(score.precision, precision);
+    assert_near(score.score, (accuracy + delay + precision) / 3.0);
+    assert_eq!(score.passed, score.score >= 0.75);
+}
+
+/// A signal that does not vary has no correlation. PJM Manual 12, section 4.4.6, as quoted in pjmScoringPassFailv5 of the University
+/// of Michigan: below a threshold, which it does not name, the correlation is 1 less the difference of the slopes, by linear regression.
+///
+/// By hand, per unit of 10 MW and sample of 10 s:
+/// 5 MW asked for and 4 MW got: both slopes are 0, and the error is 1 of 5.
+/// 5 MW asked for, and 20 kW more got with each sample: the slopes differ by 0.002. At once the mean error is 20 · 179.5 = 3,590 kW of
+/// 5,000; one sample later 3,600.
+/// Nothing asked for and nothing got: all is right. 1 MW got: the slopes are alike, but all of it is wrong.
+/// ±90 kW asked for in turns: a deviation of 0.009 is below 0.01. A window has 15 steps from + to − or from − to +, so its slope is
+/// ∓15 · 0.009 / (30 · 899 / 12); the response has none. The error is all that was asked for.
+#[test]
+fn a_flat_signal_is_scored_by_its_slope_as_by_hand() {
+    assert_scores(&hour(|_| (5_000.0, 4_000.0)), [1.0, 1.0, 0.8]);
+    let ramp = hour(|k| (5_000.0, 5_000.0 + 20.0 * f64::from(k)));
+    assert_scores(&ramp, [0.998, 1.0, 1.0 - 3_590.0 / 5_000.0]);
+    assert_scores(&hour(|_| (0.0, 0.0)), [1.0, 1.0, 1.0]);
+    assert_scores(&hour(|_| (0.0, 1_000.0)), [1.0, 1.0, 0.0]);
+    let turns = |kw: f64| hour(move |k| (if k % 2 == 0 { kw } else { -kw }, 0.0));
+    let slope = 15.0 * 0.009 / (30.0 * 899.0 / 12.0);
+    assert_scores(&turns(90.0), [1.0 - slope, 1.0, 0.0]);
+}
+
+/// A response that does not vary has no correlation with a signal that does, at whatever shift, and so no best shift: both are 0. So
+/// it is in reserve_service.py of GMLC-1-4-2/battery_interface, commit 21c54c4, too.
+///
+/// By hand: ±110 kW in turns, a deviation of 0.011, is not flat any more; all that was asked for is missing. Of ±6 MW half is missing
+/// where half of it is got.
+#[test]
+fn a_plant_that_does_nothing_is_not_paid_for_being_early() {
+    let turns = hour(|k| (if k % 2 == 0 { 110.0 } else { -110.0 }, 0.0));
+    assert_scores(&turns, [0.0, 0.0, 0.0]);
+    let by_chance = jumps(0);
+    let got = |of: &dyn Fn(f64) -> f64| {
+        let samples = by_chance.samples().iter().map(|sample| Sample {
+            got_kw: of(sample.asked_kw),
+            ..*sample
+        });
+        Record::new(10_000.0, samples.collect()).unwrap()
+    };
+    assert_scores(&got(&|_| 0.0), [0.0, 0.0, 0.0]);
+    let score = PerformanceRules::pjm().score(&got(&|_| 3_000.0)).unwrap();
+    assert_near(score.accuracy + score.delay, 0.0);
+    // A response of half the signal earns both in full: it is what moves that counts.
+    assert_scores(&got(&|asked| 0.5 * asked), [1.0, 1.0, 0.5]);
+}
+
 #[test]
 fn records_that_mean_nothing_are_refused() {
     let sample = |at_s: f64, got_kw: f64| Sample {

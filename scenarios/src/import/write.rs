@@ -11,7 +11,7 @@ use crate::format::{
 };
 
 /// The assumptions' comments: key, status and reason.
-const ASSUMED: [(&str, &str); 18] = [
+const ASSUMED: [(&str, &str); 19] = [
     (
         "ac_power_kw",
         "assumption: usual single-phase pile; the source of the stations has no ratings",
@@ -66,13 +66,21 @@ const ASSUMED: [(&str, &str); 18] = [
     ),
     (
         "refusing_station_share",
-        "assumption: stations that refuse commands; unreachable ones hear none",
+        "assumption: stations that refuse commands",
+    ),
+    (
+        "unreachable_station_share",
+        "assumption: stations that hear no command",
     ),
     (
         "response_delay_s",
         "assumption: shortest and longest delay of a station; the city's target for regulation is below 5 s",
     ),
 ];
+
+/// What is said of the sessions at rapid piles.
+pub(super) const DC_ENERGY: &str = "assumption: a rapid session fills an eighth to two thirds of a battery; smallest and largest, even in between";
+pub(super) const DC_DWELL: &str = "assumption: stay at a DC pile beyond the charging time";
 
 pub(super) fn text(scenario: &Scenario) -> Result<String, String> {
     let mut out = String::new();
@@ -126,7 +134,8 @@ fn write(out: &mut String, scenario: &Scenario) -> fmt::Result {
     node_rows(out, &scenario.nodes)?;
     writeln!(
         out,
-        "# Stations, one a line; place is longitude and latitude. What a row leaves out follows from [assumptions]."
+        "# Stations, one a line; place is longitude and latitude. What a row leaves out follows from [assumptions].\n\
+         # default_setpoint_kw: half of the connection below feeders built short (assumption)."
     )?;
     writeln!(
         out,
@@ -192,6 +201,7 @@ pub(super) fn assumptions(
         "ramp_share_per_second" => all.ramp_share_per_second.to_string(),
         "disobeying_pile_share" => all.disobeying_pile_share.to_string(),
         "refusing_station_share" => all.refusing_station_share.to_string(),
+        "unreachable_station_share" => all.unreachable_station_share.to_string(),
         _ => list(&all.response_delay_s),
     };
     writeln!(out, "[assumptions]")?;
@@ -201,11 +211,7 @@ pub(super) fn assumptions(
             .map_or(usual, |(_, comment)| comment);
         writeln!(out, "# {comment}\n{key} = {}", value(key))?;
     }
-    writeln!(
-        out,
-        "unreachable_station_share = {}\n",
-        all.unreachable_station_share
-    )
+    writeln!(out)
 }
 
 pub(super) fn warranty(out: &mut String, warranty: &Warranty) -> fmt::Result {
@@ -263,18 +269,14 @@ fn sessions(out: &mut String, name: &str, profile: &SessionProfile) -> fmt::Resu
     writeln!(out, "energy_kwh = {}", list(profile.energy_kwh.values()))?;
     writeln!(
         out,
-        "# assumption: a rapid session fills an eighth to two thirds of a battery; smallest and largest, even in between"
-    )?;
-    writeln!(
-        out,
-        "dc_energy_kwh = {}",
+        "# {DC_ENERGY}\ndc_energy_kwh = {}",
         list(profile.dc_energy_kwh.values())
     )?;
     writeln!(
         out,
-        "# assumption: stay at a DC pile beyond the charging time"
-    )?;
-    writeln!(out, "dc_dwell_minutes = {}\n", profile.dc_dwell_minutes)
+        "# {DC_DWELL}\ndc_dwell_minutes = {}\n",
+        profile.dc_dwell_minutes
+    )
 }
 
 fn write_event(out: &mut String, event: &EventRow) -> fmt::Result {
@@ -309,7 +311,7 @@ pub(super) fn regulation(out: &mut String, regulation: Option<&Regulation>) -> f
     let Some(regulation) = regulation else {
         return Ok(());
     };
-    writeln!(out, "[regulation]")?;
+    writeln!(out, "[regulation]\n# assumption: what is awarded, and when")?;
     writeln!(out, "capacity_up_kw = {}", regulation.capacity_up_kw)?;
     writeln!(out, "capacity_down_kw = {}", regulation.capacity_down_kw)?;
     writeln!(out, "start_offset_s = {}", regulation.start_offset_s)?;
@@ -329,18 +331,15 @@ pub(super) fn node_rows(out: &mut String, nodes: &[NodeRow]) -> fmt::Result {
     let percent = |share: f64| (share * 100.0).round();
     writeln!(
         out,
-        "# The electric tree (assumption: stations near each other share a feeder, feeders a substation). Limits: the peak of the"
-    )?;
-    writeln!(
-        out,
-        "# base loads and {} % (feeder), {} % (substation) of the connections underneath; {} % below feeders built short. So all",
+        "# The electric tree, all of it assumption: stations near each other share a feeder, feeders a substation. import_limit_kw: the\n\
+         # peak of the base loads and {} % (feeder, transformer), {} % (substation) of the connections underneath; {} % below feeders\n\
+         # built short. So all default setpoints fit, and all connections together do not. export_limit_kw: {} % of the same.\n\
+         # base_load_kw, sourced (residential loads): kW in each UTC hour from 00:00; {} houses a feeder are assumption.",
         percent(figures::FEEDER_SHARE),
         percent(figures::SUBSTATION_SHARE),
         percent(figures::TIGHT_FEEDER_SHARE),
-    )?;
-    writeln!(
-        out,
-        "# default setpoints fit, and all connections together do not. base_load_kw: kW in each UTC hour from 00:00."
+        percent(figures::EXPORT_SHARE),
+        figures::HOUSES_A_FEEDER,
     )?;
     for row in nodes {
         writeln!(

@@ -243,27 +243,37 @@ impl Report<'_> {
         let all: String = self.results.iter().map(line).collect();
         Ok(format!(
             r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
 <title>Capability test: {name}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
+body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0; color: #222; background: #fff }}
+main {{ max-width: 70rem; margin: 2rem auto; padding: 0 1rem }}
+h1, p {{ overflow-wrap: anywhere }}
 h1 {{ font-size: 1.5rem }} h2 {{ font-size: 1.1rem; margin-top: 2rem }}
 svg {{ width: 100%; height: auto }}
-.wide {{ overflow-x: auto }}
+.wide {{ overflow-x: auto }} .plot svg {{ min-width: 44rem }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
 th, td {{ padding: .25rem .75rem; border-bottom: 1px solid #ddd; text-align: right; font-weight: normal; white-space: nowrap }}
 tr th:first-child {{ text-align: left }} thead th {{ color: #666 }}
 .yes {{ color: #00623c }} .no {{ color: #b3261e }}
 p {{ color: #555 }}
-</style></head><body>
+@media print {{
+  @page {{ size: A4; margin: 12mm }}
+  * {{ -webkit-print-color-adjust: exact; print-color-adjust: exact }}
+  body {{ font-size: 11px }} main {{ max-width: none; margin: 0; padding: 0 }} .wide {{ overflow: visible }}
+  table {{ font-size: 9px }} th, td {{ padding: 2px 6px }} tr {{ break-inside: avoid }} h1, h2 {{ break-after: avoid }} .plot svg {{ min-width: 0; break-inside: avoid }}
+}}
+</style></head><body><main>
 <h1>Capability test: {name}</h1>
 <p>{stations} stations enrolled in regulation, asked together for steps of the capacity that the engine promised. Positive:
 draw less. Band ±{band:.0} % of the target; rules <code>{rules}</code>, of which several figures are stand-ins (see the pack).</p>
-{plot}
-<h2>The whole</h2><div class="wide"><table>{rows}</table></div>
-<h2>Each step, the worst repetition</h2><div class="wide"><table><thead><tr>{head}</tr></thead>{worst}</table></div>
-<h2>All steps</h2><div class="wide"><table><thead><tr>{head}</tr></thead>{all}</table></div>
-</body></html>
+<div class="wide plot">{plot}</div>
+<h2>The whole</h2><div class="wide"><table><tbody>{rows}</tbody></table></div>
+<h2>Each step, the worst repetition</h2><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{worst}</tbody></table></div>
+<h2>All steps</h2><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{all}</tbody></table></div>
+</main></body></html>
 "#,
             name = escape(&self.name),
             stations = self.promised.stations,

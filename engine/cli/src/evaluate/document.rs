@@ -122,10 +122,19 @@ pub(super) fn markdown(documents: &[Document]) -> String {
     out
 }
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,'PingFang SC','Microsoft YaHei',sans-serif;max-width:75em;margin:2em auto;padding:0 1em;color:#222}\
-table{border-collapse:collapse;margin:.6em 0 1.4em}th,td{border-bottom:1px solid #ddd;padding:.3em .7em;text-align:left;vertical-align:top}\
+/// Tables that are wider than a phone are moved under the finger; on paper they are set smaller.
+const STYLE: &str = "body{font:15px/1.5 system-ui,'PingFang SC','Microsoft YaHei',sans-serif;margin:0;color:#222;background:#fff}\
+main{max-width:75em;margin:2em auto;padding:0 1em}h1,h2,p{overflow-wrap:anywhere}.wide{overflow-x:auto;margin:.6em 0 1.4em}\
+table{border-collapse:collapse}th,td{border-bottom:1px solid #ddd;padding:.3em .7em;text-align:left;vertical-align:top}\
 th{border-bottom:2px solid #888}td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\
-td.g{background:#e2f2e4}td.b{background:#f9dfdc}td.o{background:#f1f1f1}";
+td.g{background:#e2f2e4}td.b{background:#f9dfdc}td.o{background:#f1f1f1}\
+@media(max-width:560px){body{font-size:14px}th,td{padding:.25em .45em}table{min-width:46em}}\
+@media print{@page{size:A4;margin:12mm}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}body{font-size:10px}\
+main{max-width:none;margin:0;padding:0}.wide{overflow:visible}table{font-size:8.5px}th,td{padding:2px 4px}td.n{white-space:normal}\
+tr{break-inside:avoid}h1,h2{break-after:avoid}section+section{break-before:page}}";
+
+/// Nothing is fetched and no script runs, whatever a scenario's text says.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 /// One HTML page that needs nothing else.
 pub(super) fn html(documents: &[Document]) -> String {
@@ -135,7 +144,10 @@ pub(super) fn html(documents: &[Document]) -> String {
     });
     let _ = write!(
         out,
-        "<html lang=\"{language}\"><head><meta charset=\"utf-8\"><title>{}</title><style>{STYLE}</style></head>\n<body>\n",
+        "<html lang=\"{language}\"><head><meta charset=\"utf-8\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"icon\" href=\"data:,\">\
+         <title>{}</title><style>{STYLE}</style></head>\n<body><main>\n",
         escaped(title)
     );
     for document in documents {
@@ -158,13 +170,13 @@ pub(super) fn html(documents: &[Document]) -> String {
         }
         out.push_str("</section>\n");
     }
-    out.push_str("</body></html>\n");
+    out.push_str("</main></body></html>\n");
     out
 }
 
 impl Table {
     fn html(&self, out: &mut String) {
-        out.push_str("<table><thead><tr>");
+        out.push_str("<div class=\"wide\"><table><thead><tr>");
         for name in &self.head {
             let _ = write!(out, "<th>{}</th>", escaped(name));
         }
@@ -183,7 +195,7 @@ impl Table {
             }
             out.push_str("</tr>\n");
         }
-        out.push_str("</tbody></table>\n");
+        out.push_str("</tbody></table></div>\n");
     }
 }
 

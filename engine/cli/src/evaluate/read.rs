@@ -15,7 +15,7 @@ use vpp_results::rows::{
     System,
 };
 use vpp_results::schema::Row;
-use vpp_results::{Reader, Summary, read};
+use vpp_results::{Reader, Summary, open, read};
 use vpp_scenarios::Scenario;
 
 /// By which rules regulation is scored: those that are fully quoted.
@@ -29,9 +29,9 @@ pub(super) struct Run {
     summary: Summary,
 }
 
-/// Opens a run's folder.
+/// Opens a run's folder: all of its tables are there and whole.
 pub(super) fn run(folder: &Path) -> anyhow::Result<Run> {
-    let summary = Summary::read(folder)?;
+    let summary = open(folder)?;
     let folder = folder.to_owned();
     Ok(Run { folder, summary })
 }
@@ -76,7 +76,8 @@ impl Run {
             subsidy_cny,
         };
         if let Some(scenario) = scenario {
-            build(&mut measured, &scenario.fleet()?)?;
+            let built = build(&mut measured, &scenario.fleet()?);
+            built.with_context(|| self.folder.display().to_string())?;
         }
         Ok(measured)
     }

@@ -7,7 +7,9 @@ use std::path::Path;
 use vpp_core::Invalid;
 use vpp_market_adapters::RulePack;
 
-use super::super::write::{assumptions, list, node_rows, quoted, regulation, station, warranty};
+use super::super::write::{
+    DC_DWELL, DC_ENERGY, assumptions, list, node_rows, quoted, regulation, station, warranty,
+};
 use super::super::{ImportError, Stage, figures, read};
 use super::plan::{EXPORTING_SWAP, SWAP, TRANCHES, Tranche};
 use super::{AGGREGATORS, DC_KW, DC_SHARES, Growth, SEED};
@@ -21,7 +23,7 @@ const CALLS: &str = include_str!("calls.toml");
 const MINUTES: u32 = 365 * 24 * 60;
 
 /// What differs from the usual comments.
-const COMMENTS: [(&str, &str); 8] = [
+const COMMENTS: [(&str, &str); 7] = [
     (
         "dc_shares",
         "assumption: half of each; it carries the energy of rapid charging",
@@ -46,10 +48,6 @@ const COMMENTS: [(&str, &str); 8] = [
     (
         "v2g_dc_discharge_kw",
         "sourced: 20 kW per car in a discharge event in Shenzhen (press); a bus in Shanghai gave 106 kW",
-    ),
-    (
-        "refusing_station_share",
-        "assumption: stations that refuse commands; unreachable ones hear none",
     ),
 ];
 
@@ -118,19 +116,53 @@ const HABITS: [Habit; 6] = [
     ),
 ];
 
-/// Those whose figures stand in `baiyun-scenes.toml`, and how many come on a day of the weekend (assumption).
-const BY_HAND: [(&str, f64, &str); 2] = [
-    (
-        "bus-depot",
-        1.0,
-        "Buses come home for the night and leave in the morning: sourced (spice_ev, bus_scenario_D)",
-    ),
-    (
-        "logistics",
-        0.6,
-        "Vans of a logistics park: no series is free, all assumed",
-    ),
+/// Those whose figures stand in `baiyun-scenes.toml`, with what they are there.
+struct ByHand {
+    profile: &'static str,
+    about: &'static str,
+    /// How many come on a day of the weekend, over those of another (assumption).
+    weekend_factor: f64,
+    said: Said<'static>,
+}
+
+const BY_HAND: [ByHand; 2] = [
+    ByHand {
+        profile: "bus-depot",
+        about: "Buses come home for the night and leave in the morning; nobody comes to a slow pile",
+        weekend_factor: 1.0,
+        said: Said {
+            arrivals: "assumption: each pile has its bus",
+            shapes: "sourced (spice_ev, 87 arrivals), as in baiyun-scenes.toml",
+            weekend: "assumption",
+            dc_energy: "sourced (spice_ev): quantiles in steps of 10 %",
+            dc_dwell: "sourced (spice_ev): median stay of 8 h",
+            capacity: "sourced (spice_ev): two kinds of buses",
+        },
+    },
+    ByHand {
+        profile: "logistics",
+        about: "Vans of a logistics park: no series is free, all assumed; nobody comes to a slow pile",
+        weekend_factor: 0.6,
+        said: Said {
+            arrivals: "assumption: each pile has its van",
+            shapes: "assumption: back from the afternoon round, as in baiyun-scenes.toml",
+            weekend: "assumption",
+            dc_energy: "assumption: quantiles in even steps",
+            dc_dwell: "assumption: until the morning round",
+            capacity: "assumption",
+        },
+    },
 ];
+
+/// What the figures of a session profile are, each with how sure it is.
+struct Said<'a> {
+    arrivals: &'a str,
+    shapes: &'a str,
+    weekend: &'a str,
+    dc_energy: &'a str,
+    dc_dwell: &'a str,
+    capacity: &'a str,
+}
 
 pub(super) fn text(
     data_dir: &Path,
@@ -260,7 +292,11 @@ fn stations(out: &mut String, growth: &Growth) -> fmt::Result {
          # those of Baiyun's multi-scene zone, `v2g-` others with exporting piles, `gz-` the rest. The three have exporting piles alone, behind\n\
          # a gate of their own (assumption; the plan wants V2G metered apart). Sizes spread as Shenzhen's public\n\
          # stations do, around means of each kind of facility (assumption); homes fill up to the plan's number of piles.\n\
-         # import_limit_kw: its part of the plan's capacity."
+         # import_limit_kw: its part of the plan's capacity. default_setpoint_kw: half of it below feeders built short (assumption). A swap\n\
+         # station has {} slots of {} kW (assumption). regulates: the {} largest connections (assumption).",
+        super::SLOTS,
+        super::SLOT_KW,
+        figures::REGULATING_STATIONS
     )?;
     writeln!(out, "[fleet]\nprofile = \"public\"\nstations = [")?;
     for row in &growth.stations {
@@ -382,27 +418,35 @@ impl First<'_> {
             let mut profile = profile.clone();
             profile.arrivals_per_ac_pile_day = habit.ac_a_day;
             profile.arrivals_per_dc_pile_day = habit.dc_a_day;
-            let weekend = match profile.weekend_arrival_shape {
-                Some(_) => "energy of Saturday and Sunday over other days (ElaadNL, medians)",
-                None => "assumption: few come then",
-            };
             let from = format!(
                 "sourced (ElaadNL, {}): shares of the local hours, hours plugged in, energies of 10 kWh and more",
                 habit.of
             );
-            write_profile(out, habit.profile, &profile, habit.about, &from, weekend)?;
+            let said = Said {
+                arrivals: "assumption",
+                shapes: &from,
+                weekend: match profile.weekend_arrival_shape {
+                    Some(_) => {
+                        "sourced (ElaadNL, medians): energy of Saturday and Sunday over other days"
+                    }
+                    None => "assumption: few come then",
+                },
+                dc_energy: DC_ENERGY,
+                dc_dwell: DC_DWELL,
+                capacity: "",
+            };
+            write_profile(out, habit.profile, &profile, habit.about, &said)?;
         }
-        for (name, weekend_factor, about) in BY_HAND {
-            let Some(profile) = self.by_hand.sessions.get(name) else {
+        for by_hand in &BY_HAND {
+            let Some(profile) = self.by_hand.sessions.get(by_hand.profile) else {
                 continue;
             };
             let profile = SessionProfile {
-                weekend_factor,
+                weekend_factor: by_hand.weekend_factor,
                 holidays: Default::default(),
                 ..profile.clone()
             };
-            let from = "as in baiyun-scenes.toml; dc_energy_kwh in even steps";
-            write_profile(out, name, &profile, about, from, "assumption")?;
+            write_profile(out, by_hand.profile, &profile, by_hand.about, &by_hand.said)?;
         }
         let Some(taxis) = self.by_hand.swaps.get("taxis") else {
             return Ok(());
@@ -419,7 +463,7 @@ impl First<'_> {
             out,
             EXPORTING_SWAP,
             taxis,
-            "The one of Baiyun's zone gives back.",
+            "The one of Baiyun's zone gives back; all assumed as well.",
         )
     }
 
@@ -447,38 +491,47 @@ fn write_profile(
     name: &str,
     profile: &SessionProfile,
     about: &str,
-    from: &str,
-    weekend: &str,
+    said: &Said<'_>,
 ) -> fmt::Result {
-    writeln!(out, "# {about}.\n[sessions.{name}]")?;
     writeln!(
         out,
-        "arrivals_per_ac_pile_day = {}\narrivals_per_dc_pile_day = {}",
-        profile.arrivals_per_ac_pile_day, profile.arrivals_per_dc_pile_day
+        "# {about}.\n[sessions.{name}]\n# {}\narrivals_per_ac_pile_day = {}\narrivals_per_dc_pile_day = {}",
+        said.arrivals, profile.arrivals_per_ac_pile_day, profile.arrivals_per_dc_pile_day
     )?;
     writeln!(
         out,
-        "# {from}\narrival_shape = {}",
+        "# {}\narrival_shape = {}",
+        said.shapes,
         list(&profile.arrival_shape)
     )?;
     if let Some(shape) = &profile.weekend_arrival_shape {
         writeln!(out, "weekend_arrival_shape = {}", list(shape))?;
     }
-    writeln!(
-        out,
-        "# {weekend}\nweekend_factor = {}",
-        profile.weekend_factor
-    )?;
     for (key, quantiles) in [
         ("stay_h", &profile.stay_h),
         ("energy_kwh", &profile.energy_kwh),
-        ("dc_energy_kwh", &profile.dc_energy_kwh),
     ] {
         writeln!(out, "{key} = {}", list(quantiles.values()))?;
     }
-    writeln!(out, "dc_dwell_minutes = {}", profile.dc_dwell_minutes)?;
+    writeln!(
+        out,
+        "# {}\nweekend_factor = {}",
+        said.weekend, profile.weekend_factor
+    )?;
+    writeln!(
+        out,
+        "# {}\ndc_energy_kwh = {}",
+        said.dc_energy,
+        list(profile.dc_energy_kwh.values())
+    )?;
+    writeln!(
+        out,
+        "# {}\ndc_dwell_minutes = {}",
+        said.dc_dwell, profile.dc_dwell_minutes
+    )?;
     if let Some(capacities) = &profile.battery_capacity_kwh {
-        writeln!(out, "battery_capacity_kwh = {}", list(capacities.values()))?;
+        let values = list(capacities.values());
+        writeln!(out, "# {}\nbattery_capacity_kwh = {values}", said.capacity)?;
     }
     writeln!(out)
 }
