@@ -154,11 +154,10 @@ impl StationState {
             return;
         }
         let (piles, efficiency) = (&self.piles, self.efficiency);
-        let soc = self.model.behaviour.soc_ceiling;
         let takers = self.vehicles.iter_mut().filter_map(|vehicle| {
             let pile = &piles[vehicle.pile as usize];
             let goal = vehicle.goal(pile);
-            let most = vehicle.may_charge(soc, end - now, efficiency);
+            let most = vehicle.may_charge(end - now, efficiency);
             let room = vehicle.max_charge(pile).min(most) - goal;
             (pile.obeys && goal >= 0 && room > 0).then_some((room, goal, pile.least, vehicle))
         });
@@ -192,11 +191,7 @@ impl StationState {
             if vehicle.departure - now - takes_ms > end - now + WAITED_MS {
                 continue;
             }
-            let most = most.min(vehicle.may_charge(
-                self.model.behaviour.soc_ceiling,
-                end - now,
-                self.efficiency,
-            ));
+            let most = most.min(vehicle.may_charge(end - now, self.efficiency));
             let told = most.min(left + beyond);
             if told < pile.least {
                 continue;

@@ -27,6 +27,7 @@ pub(super) struct Swapping {
     profile: Arc<SwapProfile>,
     bank: Bank,
     station: String,
+    soc_ceiling: f64,
     per_day: f64,
     /// The next one, milliseconds of the epoch; none within the look-ahead.
     next: Option<i64>,
@@ -39,6 +40,7 @@ impl Swapping {
         let slots = u32::try_from(model.station.pile_count()).unwrap_or(u32::MAX);
         let mut swapping = Swapping {
             bank: profile.bank(slots),
+            soc_ceiling: (model.behaviour).soc_ceiling_of(profile.model.as_deref()),
             per_day: profile.swaps_per_slot_day * f64::from(slots),
             profile,
             station: model.station.id.to_string(),
@@ -115,9 +117,10 @@ impl Swapping {
         let capacity = (profile.pack_kwh * WATT_MS_PER_KWH) as i64;
         let share = |soc: f64| (soc * capacity as f64) as i64;
         Vehicle {
-            id: name(&self.station, slot, now),
+            id: name(profile.model.as_deref(), &self.station, slot, now),
             pile: slot,
             departure: FOR_EVER,
+            soc_ceiling: self.soc_ceiling,
             wanted: share(profile.charged_soc),
             battery: Battery {
                 capacity,

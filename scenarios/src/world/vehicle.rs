@@ -37,6 +37,8 @@ pub(super) struct Vehicle {
     /// When it leaves, milliseconds of the epoch.
     pub(super) departure: i64,
     pub(super) battery: Battery,
+    /// State of charge above which its maker does not let it be charged.
+    pub(super) soc_ceiling: f64,
     /// What the battery shall hold when it leaves.
     pub(super) wanted: i64,
     /// Whether its owner lets it be discharged.
@@ -116,9 +118,10 @@ impl Vehicle {
         if off { 0 } else { self.told.clamp(low, high) }
     }
 
-    /// With what it can be charged for so long without going beyond a state of charge.
+    /// With what it can be charged for so long without going beyond what its maker allows.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // far below 2^53
-    pub(super) fn may_charge(&self, soc: f64, length_ms: i64, efficiency: Efficiency) -> i64 {
+    pub(super) fn may_charge(&self, length_ms: i64, efficiency: Efficiency) -> i64 {
+        let soc = self.soc_ceiling;
         if soc >= 1.0 {
             return i64::MAX;
         }
