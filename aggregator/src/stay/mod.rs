@@ -287,7 +287,8 @@ fn attend(
     if comes {
         book.turn(&reservation.id, ReservationState::PluggedIn, Vec::new());
     }
-    let session = within(&wishes::wished(&reservation, reading, station, now));
+    let wished = wishes::wished(&reservation, reading, chargeable_kwh, station, now);
+    let session = within(&wished);
     if let Some(watched) = watches.get_mut(&key) {
         watched.seen_at = now;
         let watch = &mut watched.watch;
