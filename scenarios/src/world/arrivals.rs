@@ -7,6 +7,7 @@ use vpp_core::id::MAX_ID_LENGTH;
 use super::battery::{Battery, Efficiency};
 use super::config::StationModel;
 use super::draws::Draws;
+use super::missed::Missed;
 use super::vehicle::{PileModel, Vehicle, instant};
 use crate::format::{SessionProfile, beginning};
 
@@ -156,6 +157,7 @@ pub(super) fn vehicle(
         power: 0,
         came: arrival,
         gave: false,
+        missed: Missed::default(),
     }
 }
 

@@ -70,7 +70,8 @@ impl StationState {
         let seen = |tally: &Tally| (tally.arrivals, tally.departures);
         let before = seen(&self.tally);
         self.come_and_go(now);
-        if self.is_alone(now) {
+        let alone = self.is_alone(now);
+        if alone {
             self.control_itself(now);
         } else if seen(&self.tally) != before {
             self.share_left(now, end);
@@ -86,6 +87,7 @@ impl StationState {
             let pile = &self.piles[vehicle.pile as usize];
             let moved = vehicle.run_long(pile, *goal, now, until - now, self.efficiency);
             vehicle.gave |= moved.at_grid < 0;
+            vehicle.miss(pile, until, self.efficiency, alone);
             at_grid += moved.at_grid;
             self.tally.moved(moved);
         }

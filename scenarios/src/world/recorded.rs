@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::arrivals::name;
 use super::battery::Battery;
 use super::config::Behaviour;
+use super::missed::Missed;
 use super::vehicle::Vehicle;
 use crate::stays::Stay;
 
@@ -61,5 +62,6 @@ pub(super) fn vehicle(stay: &Stay, behaviour: &Behaviour) -> Vehicle {
         power: 0,
         came: arrival,
         gave: false,
+        missed: Missed::default(),
     }
 }

@@ -120,7 +120,8 @@ impl StationState {
     pub(super) fn tick(&mut self, now: i64, length_ms: i64) {
         self.come_and_go(now);
         self.hear(now);
-        if self.is_alone(now) {
+        let alone = self.is_alone(now);
+        if alone {
             self.control_itself(now);
         }
         let mut at_grid = 0;
@@ -128,6 +129,7 @@ impl StationState {
             let pile = &self.piles[vehicle.pile as usize];
             let moved = vehicle.run(pile, now, length_ms, self.efficiency);
             vehicle.gave |= moved.at_grid < 0;
+            vehicle.miss(pile, now + length_ms, self.efficiency, alone);
             at_grid += moved.at_grid;
             self.tally.moved(moved);
         }
@@ -230,11 +232,11 @@ impl StationState {
             let stays = now < vehicle.departure;
             if !stays {
                 tally.v2g_vehicles += u64::from(vehicle.gave);
+                tally.departed(vehicle.battery.stored);
                 let short = vehicle.wanted - vehicle.battery.stored;
-                tally.departed(
-                    vehicle.battery.stored,
-                    if short > SHORT { short } else { 0 },
-                );
+                if short > SHORT {
+                    tally.left_short(short, vehicle.missed.cause());
+                }
             }
             stays
         });
@@ -276,6 +278,7 @@ impl StationState {
         vehicle.came = now;
         self.tally.arrived(vehicle.battery.stored);
         let pile = vehicle.pile;
+        vehicle.begin(&self.piles[pile as usize], now, self.efficiency);
         let place = self.vehicles.partition_point(|other| other.pile < pile);
         self.vehicles.insert(place, vehicle);
     }

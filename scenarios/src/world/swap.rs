@@ -10,6 +10,7 @@ use super::arrivals::name;
 use super::battery::Battery;
 use super::config::StationModel;
 use super::draws::Draws;
+use super::missed::Missed;
 use super::tally::Tally;
 use super::vehicle::{PileModel, Vehicle, instant};
 use crate::draw::next_arrival;
@@ -76,7 +77,7 @@ impl Swapping {
                 tally.turned_away += 1;
                 continue;
             };
-            tally.departed(pack.battery.stored, 0);
+            tally.departed(pack.battery.stored);
             tally.v2g_vehicles += u64::from(pack.gave);
             *pack = self.pack(pack.pile, soc, at);
             pack.came = now;
@@ -134,6 +135,7 @@ impl Swapping {
             power: 0,
             came: now,
             gave: false,
+            missed: Missed::default(),
         }
     }
 
