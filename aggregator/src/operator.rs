@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use rayon::prelude::*;
 use vpp_core::{
     Acknowledgement, AcknowledgementStatus, AggregatorId, Command, Power, Station, StationId,
-    Telemetry, Timestamp,
+    Telemetry, Timestamp, Unkept,
 };
 
 use crate::agent::{InForce, StationAgent};
@@ -180,6 +180,12 @@ impl<S: Sites> Operator<S> {
         self.desk.expectations()
     }
 
+    /// Promises to owners of vehicles that were not kept, and why.
+    #[must_use]
+    pub fn unkept(&self) -> Unkept {
+        self.desk.unkept()
+    }
+
     /// What holds for a station, by its position among [`Sites::stations`].
     #[must_use]
     pub fn in_force(&self, station: usize, now: Timestamp) -> InForce {
@@ -312,8 +318,10 @@ impl<S: Sites> Operator<S> {
         if controlled.looked != Some((now, length)) {
             let place = (station, &self.sites.stations()[station]);
             let read = self.sites.readings(station);
+            let follows = self.sites.refusal(station).is_none();
+            let readings = &mut controlled.readings;
             self.desk
-                .prepare(place, read, length, now, &mut controlled.readings);
+                .prepare(place, read, (length, follows), now, readings);
             controlled.looked = Some((now, length));
         }
         (in_force, lease)

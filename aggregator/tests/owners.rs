@@ -24,6 +24,7 @@ use vpp_proto::v1::reservation_service_client::ReservationServiceClient;
 type Client = ReservationServiceClient<Channel>;
 
 struct Served {
+    address: std::net::SocketAddr,
     client: Client,
     desk: Desk,
     minute: Arc<AtomicI64>,
@@ -55,6 +56,7 @@ async fn serve(folder: Option<&Path>, minute: i64) -> Served {
     });
     let client = Client::connect(format!("http://{address}")).await.unwrap();
     Served {
+        address,
         client,
         desk,
         minute,
@@ -64,6 +66,20 @@ async fn serve(folder: Option<&Path>, minute: i64) -> Served {
 }
 
 impl Served {
+    /// `GET /metrics`, as a scraper without HTTP/2 asks for it.
+    async fn metrics(&self) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let address = self.address;
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
+    }
+
     async fn stop(self) {
         drop(self.client);
         self.stop.send(()).unwrap();
@@ -373,8 +389,21 @@ async fn what_became_of_a_reservation_is_told_and_survives() {
         .reservation
         .unwrap();
     assert_eq!(there.state(), v1::ReservationState::PluggedIn);
+    let unknown = |count: u32| {
+        format!(
+            "\nvpp_unkept_promises_total{{promise=\"departure\",cause=\"soc_unknown\"}} {count}\n"
+        )
+    };
+    assert!(served.metrics().await.contains(&unknown(0)));
     operator.sites_mut().readings[0].clear();
     operator.control(at(3_660_000));
+    // Of the two without a reservation, which needed ten kWh, nobody knows either.
+    let metrics = served.metrics().await;
+    assert!(metrics.contains(&unknown(3)), "{metrics}");
+    assert!(
+        metrics.contains("\nvpp_cut_setpoints_total 0\n"),
+        "{metrics}"
+    );
     served.stop().await;
     let mut again = serve(Some(folder.path()), 3).await;
     let over = again

@@ -8,7 +8,9 @@ mod common;
 use chrono::TimeDelta;
 use common::{at, kwh, station};
 use proptest::prelude::*;
-use vpp_aggregator::{PileReading, PileSetpoint, split};
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use vpp_aggregator::{PileReading, PileSetpoint, Splitter, split};
 use vpp_core::{Energy, Flexibility, Interval, Power, Session, Station, Timestamp};
 
 /// How long a setpoint holds; the vehicles are looked at anew each time.
@@ -40,8 +42,14 @@ fn chosen(flexibility: &Flexibility, station: &Station, length: TimeDelta, choic
 }
 
 /// Lives through a step with what a pile was told.
-fn live(station: &Station, session: &mut Session, told: Power, now: Timestamp) -> Power {
-    let length = STEP.min(session.departure - now).max(TimeDelta::zero());
+fn live(
+    station: &Station,
+    session: &mut Session,
+    told: Power,
+    now: Timestamp,
+    step: TimeDelta,
+) -> Power {
+    let length = step.min(session.departure - now).max(TimeDelta::zero());
     let fits = |energy: Energy, efficiency: f64| energy.as_kilowatt_hours() / efficiency;
     let hours = length.num_milliseconds() as f64 / 3.6e6;
     if hours == 0.0 {
@@ -100,15 +108,24 @@ fn any_car() -> impl Strategy<Value = Car> {
         )
 }
 
+impl Car {
+    fn available_kwh(&self) -> f64 {
+        self.available_kwh * f64::from(self.discharge_share > 0.0)
+    }
+
+    /// Below zero: it may leave with less than it came with.
+    fn needed_kwh(&self) -> f64 {
+        let most = 0.85 * self.charge_kw * self.minutes as f64 / 60.0;
+        match self.need < 0.0 {
+            true => self.need * self.available_kwh(),
+            false => (self.need * self.room_kwh).min(most),
+        }
+    }
+}
+
 fn readings(cars: &[Car]) -> Vec<PileReading> {
     let reading = |(pile, car): (u32, &Car)| {
-        let most = 0.85 * car.charge_kw * car.minutes as f64 / 60.0;
-        let available = car.available_kwh * f64::from(car.discharge_share > 0.0);
-        // Below zero: it may leave with less than it came with.
-        let needed = match car.need < 0.0 {
-            true => car.need * available,
-            false => (car.need * car.room_kwh).min(most),
-        };
+        let (available, needed) = (car.available_kwh(), car.needed_kwh());
         PileReading {
             pile,
             active_power: Power::ZERO,
@@ -155,7 +172,7 @@ proptest! {
             let setpoint = chosen(&flexibility, &station, length, *choice);
             split(&station, setpoint, &readings, now, &mut told);
             for (reading, told) in readings.iter_mut().zip(&told) {
-                reading.active_power = live(&station, &mut reading.session, told.setpoint, now);
+                reading.active_power = live(&station, &mut reading.session, told.setpoint, now, STEP);
             }
             let short = readings.iter().find(|reading| {
                 reading.session.departure <= now + STEP && reading.session.energy_needed > kwh(0.02)
@@ -166,5 +183,108 @@ proptest! {
             }
             readings.retain(|reading| reading.session.departure > now + STEP);
         }
+    }
+}
+
+/// How often piles are set; a setpoint of the engine holds for a minute.
+const LOOK: TimeDelta = TimeDelta::seconds(1);
+/// 6 A on one phase of 220 V, and on three.
+const ONE_PHASE: Power = Power::from_watts(1_320);
+const THREE_PHASES: Power = Power::from_watts(3_960);
+
+/// What became of a vehicle at a pile that charges with no less than its least.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    least: Power,
+    needed_kwh: f64,
+    short_kwh: f64,
+}
+
+/// Lives through three hours: each minute a setpoint inside of what is promised then, split with feedback every second.
+fn lived(cars: &[Car], leasts: &[Power], choices: &[f64]) -> Vec<Left> {
+    let mut station = station("s", 10);
+    station.import_limit = Power::from_watts(1_000_000);
+    station.export_limit = Power::from_watts(1_000_000);
+    (station.charge_efficiency, station.discharge_efficiency) = (0.95, 0.95);
+    let mut readings = readings(cars);
+    for (reading, least) in readings.iter_mut().zip(leasts) {
+        // A vehicle that charges with less than the pile can be told has no least.
+        if reading.session.max_charge > *least {
+            reading.min_charge = *least;
+        }
+    }
+    let (mut splitter, mut told, mut left) = (Splitter::new(), Vec::new(), Vec::new());
+    let mut setpoint = Power::ZERO;
+    let looks = STEP.num_seconds() / LOOK.num_seconds();
+    for (minute, choice) in (0_i64..).zip(choices) {
+        for look in 0..looks {
+            let now = at(minute * 60_000) + LOOK * i32::try_from(look).unwrap();
+            if look == 0 {
+                let sessions: Vec<Session> = (readings.iter())
+                    .map(|reading| reading.session.clone())
+                    .collect();
+                let length = TimeDelta::minutes(15);
+                let horizon: Vec<Interval> = (0..4)
+                    .map(|t| Interval::new(now + length * t, now + length * (t + 1)).unwrap())
+                    .collect();
+                let flexibility = Flexibility::of(&station, &sessions, now, &horizon);
+                setpoint = chosen(&flexibility, &station, length, *choice);
+            }
+            splitter.split(&station, setpoint, &readings, now, &mut told);
+            for (reading, told) in readings.iter_mut().zip(&told) {
+                let off = told.setpoint > Power::ZERO && told.setpoint < reading.min_charge;
+                assert!(!off, "{told:?} of {reading:?}");
+                let session = &mut reading.session;
+                reading.active_power = live(&station, session, told.setpoint, now, LOOK);
+            }
+            readings.retain(|reading| {
+                let stays = reading.session.departure > now + LOOK;
+                if !stays {
+                    left.push(Left {
+                        least: reading.min_charge,
+                        needed_kwh: cars[reading.pile as usize].needed_kwh(),
+                        short_kwh: reading.session.energy_needed.as_kilowatt_hours().max(0.0),
+                    });
+                }
+                stays
+            });
+        }
+    }
+    left
+}
+
+/// Piles that charge with 6 A or not at all cannot follow every course exactly: where a setpoint leaves less than somebody can begin
+/// with, nobody charges, and more is asked for later; who was switched off rests; who gives for others is waited for until it
+/// shows. The setpoints here fall from all to the least and back from minute to minute. Measured when written, over 1,500 draws:
+/// 23 of 6,007 vehicles left short, by 0.46 kWh at most, together by 2.6 of 26,750 kWh. (40, 3.43 and 12.2 while those who give could
+/// not begin for one who needs 4 kW at once, and who hurries rested for a whole minute.)
+#[test]
+fn what_a_least_power_costs_is_bounded() {
+    let mut runner = TestRunner::deterministic();
+    let least = prop_oneof![Just(Power::ZERO), Just(ONE_PHASE), Just(THREE_PHASES)];
+    let drawn = (
+        prop::collection::vec((any_car(), least), 1..8),
+        prop::collection::vec(prop_oneof![Just(0.0), Just(1.0), 0.0_f64..1.0], 180),
+    );
+    let mut all: Vec<Left> = Vec::new();
+    for _ in 0..500 {
+        let (cars, choices) = drawn.new_tree(&mut runner).unwrap().current();
+        let (cars, leasts): (Vec<Car>, Vec<Power>) = cars.into_iter().unzip();
+        all.extend(lived(&cars, &leasts, &choices));
+    }
+    assert!(all.len() > 1_500, "{}", all.len());
+    for least in [Power::ZERO, ONE_PHASE, THREE_PHASES] {
+        let of: Vec<&Left> = all.iter().filter(|left| left.least == least).collect();
+        let short = of.iter().filter(|left| left.short_kwh > 0.02).count();
+        let worst = of.iter().map(|left| left.short_kwh).fold(0.0, f64::max);
+        let needed: f64 = of.iter().map(|left| left.needed_kwh.max(0.0)).sum();
+        let lacked: f64 = of.iter().map(|left| left.short_kwh).sum();
+        println!(
+            "least {least}: {short} of {} vehicles short, worst {worst:.3} kWh, in all {lacked:.3} of {needed:.0} kWh",
+            of.len(),
+        );
+        // What a turn of a quarter of an hour with the least of three phases brings; a thousandth of what is needed.
+        assert!(worst < 0.94, "{least}: {worst} kWh");
+        assert!(lacked < 1e-3 * needed, "{least}: {lacked} of {needed} kWh");
     }
 }

@@ -467,6 +467,40 @@ fn what_a_warranty_forbids_is_not_blamed_on_others() {
     assert_eq!(became(0.9, 1.0, kw(500), 60).0, Cause::TooShort);
 }
 
+/// Of the twenty kWh to full its warranty allows five, and a later window gives more than those: nothing of it is needed in the
+/// first one. Without the later window all five are.
+#[test]
+fn what_a_warranty_forbids_is_not_asked_of_an_earlier_window() {
+    for (windows, expected) in [
+        (vec![minutes(0, 30), minutes(60, 120)], 0.0),
+        (vec![minutes(0, 30)], 5.0),
+    ] {
+        let warranty = Warranty {
+            soc_floor: 0.0,
+            soc_ceiling: 0.75,
+            discharge_kwh_per_day: 0.0,
+            cycles: None,
+            discharge_kw: None,
+            temperature_c: None,
+        };
+        let mut plant = Plant::new(vec![car(0, 40.0, 2.0)], Some(warranty));
+        plant.ask(&OwnerRequest::Reserve(Reservation {
+            least_soc: Some(1.0),
+            charging: windows.clone(),
+            ..reservation("r", 0, minutes(0, 120))
+        }));
+        let report = plant.operator.telemetry(plant.now).remove(0);
+        let needed = report.sessions[0].energy_needed.as_kilowatt_hours();
+        assert!((needed - expected).abs() < 0.01, "{windows:?}: {needed}");
+        // It waits for the later window, and has its five kWh all the same.
+        let first = if expected > 0.0 { kw(500) } else { kw(0) };
+        plant.run(40, first);
+        plant.run(79, kw(500));
+        let stored = plant.car(0).stored;
+        assert!((stored - 45.0).abs() < 0.1, "{windows:?}: {stored}");
+    }
+}
+
 /// It is neither kept nor known to be broken: the owner hears that nobody knows.
 #[test]
 fn a_charge_that_was_promised_is_not_taken_for_given_while_nobody_looked() {

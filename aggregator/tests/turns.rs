@@ -63,6 +63,31 @@ fn what_nobody_can_begin_to_charge_with_is_not_fed_in() {
     assert_eq!(told[0].iter().sum::<Power>(), export);
 }
 
+/// One that charges with 4 kW or not at all must have most of that within the next quarter of an hour; another can give what the ceiling leaves out. It begins to give
+/// before anybody takes: else nobody ever would.
+#[test]
+fn who_cannot_begin_with_a_little_is_given_enough_to_begin() {
+    let mut cars = [car(0, 1.6, 5.7), car(1, 4.0, 0.0)];
+    cars[0].session.max_discharge = Power::ZERO;
+    cars[0].min_charge = Power::from_watts(3_960);
+    cars[0].session.max_charge = Power::from_watts(4_000);
+    let told = run(&mut cars, 3_000, |_| Power::from_watts(800));
+    let on = |second: &usize| told[*second][0] >= Power::from_watts(3_960);
+    let first = (0..told.len()).find(on);
+    assert!(first.is_some_and(|first| first < 30), "{first:?}");
+    // And goes on: it does not leave short, and is switched on and off now and then only.
+    assert!(switches(&told, 0).len() <= 6, "{:?}", switches(&told, 0));
+    let on = (0..told.len()).filter(on).count();
+    assert!(on > 2_700, "{on} s");
+    for told in &told {
+        let sum = told.iter().sum::<Power>();
+        assert!(
+            sum <= Power::from_watts(800) && sum >= Power::from_watts(-4_000),
+            "{told:?}"
+        );
+    }
+}
+
 #[test]
 fn what_is_too_little_for_all_goes_by_turns() {
     // Room for two of three.

@@ -54,6 +54,10 @@ pub struct Scenario {
     #[serde(default)]
     #[schemars(with = "Option<WarrantyKeys>")]
     pub warranty: Option<Warranty>,
+    /// `[warranties.<model>]`: what the maker of a model allows, in place of `[warranty]`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, WarrantyKeys>")]
+    pub warranties: BTreeMap<String, Warranty>,
     /// `[sessions.<profile>]`: how vehicles come, stay and charge.
     pub sessions: BTreeMap<String, SessionProfile>,
     /// `[swaps.<profile>]`: how packs are swapped at swap stations.
@@ -205,6 +209,9 @@ pub struct SessionProfile {
     /// Battery capacities, where they are not those of `[assumptions]`: quantiles.
     #[serde(default)]
     pub battery_capacity_kwh: Option<Quantiles>,
+    /// Share of the vehicles that are of each model of `[warranties]`; the others have `[warranty]`.
+    #[serde(default)]
+    pub models: BTreeMap<String, f64>,
 }
 
 fn one() -> f64 {
@@ -235,6 +242,9 @@ pub struct SwapProfile {
     pub deviations: f64,
     /// Share of the slots whose packs are kept full beyond that.
     pub reserve_share: f64,
+    /// The model of `[warranties]` that all packs are of; without it they have `[warranty]`.
+    #[serde(default)]
+    pub model: Option<String>,
 }
 
 /// `[dispatch]`: how the dispatcher runs in a replay.
@@ -461,12 +471,21 @@ pub struct StationRow {
     pub exact: Option<Exact>,
 }
 
+/// With what the names of a model's vehicles begin. Those of others begin with a digit.
+pub(crate) fn beginning(model: &str) -> String {
+    format!("{model}.")
+}
+
 impl Scenario {
     /// What the makers of the vehicles allow.
     #[must_use]
     pub fn warranties(&self) -> Warranties {
+        let models = self.warranties.iter();
         Warranties {
             usual: self.warranty.clone(),
+            models: models
+                .map(|(model, warranty)| (beginning(model), warranty.clone()))
+                .collect(),
             ..Warranties::default()
         }
     }

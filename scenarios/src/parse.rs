@@ -1,6 +1,6 @@
 //! From text to a checked [`Scenario`], or to all that is wrong with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use crate::format::Scenario;
 use crate::problem::{Locator, Problem, did_you_mean};
 use crate::sources::{Sources, text_of};
-use crate::stays::{self, Unread};
+use crate::stays::{self, Known, Unread};
 
 /// The largest scenario, all its files together: many times the largest fleet that one machine steps, and small enough to hold in memory.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -135,11 +135,13 @@ impl Scenario {
         };
         let path = file.parent().unwrap_or(Path::new("")).join(name);
         let stations = self.stations();
-        let piles: BTreeMap<&str, u64> = stations
-            .iter()
-            .map(|station| (station.id.as_str(), station.pile_count()))
-            .collect();
-        self.fleet.stays = stays::load(&path, &piles).map_err(|unread| match unread {
+        let known = Known {
+            piles: (stations.iter())
+                .map(|station| (station.id.as_str(), station.pile_count()))
+                .collect(),
+            models: self.warranties.keys().map(String::as_str).collect(),
+        };
+        self.fleet.stays = stays::load(&path, &known).map_err(|unread| match unread {
             Unread::Io(error) => wrong(format!("{}: {error}", path.display()), ""),
             Unread::TooLarge => {
                 let message = format!("{}: more than {MAX_FILE_BYTES} bytes", path.display());

@@ -229,6 +229,7 @@ impl Track {
                     departure,
                     ..visit.first
                 },
+                model: None,
             })
         };
         let mut stays: Vec<Stay> = over.into_iter().filter_map(stay).collect();

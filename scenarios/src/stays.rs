@@ -1,6 +1,6 @@
 //! Recorded stays: a CSV table, a row for each, read and written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
 
@@ -24,6 +24,8 @@ pub const COLUMNS: [&str; 9] = [
     "max_charge_kw",
     "max_discharge_kw",
 ];
+/// A column that may be left out.
+pub const MODEL: &str = "model";
 /// So many problems of a table are told; a table of something else has one in each row.
 const MOST_PROBLEMS: usize = 100;
 
@@ -38,6 +40,8 @@ pub struct Stay {
     pub arrival: Timestamp,
     /// When it leaves, and what it needed and could do when it came.
     pub session: Session,
+    /// Its model, of those in the scenario's `[warranties]`, where it has limits of its own.
+    pub model: Option<String>,
 }
 
 /// The table of stays.
@@ -46,14 +50,15 @@ pub struct Stay {
 /// None that memory does not give.
 pub fn to_csv(stays: &[Stay]) -> Result<Vec<u8>, csv::Error> {
     let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(COLUMNS)?;
+    let models = stays.iter().any(|stay| stay.model.is_some());
+    out.write_record(COLUMNS.into_iter().chain(models.then_some(MODEL)))?;
     let time = |at: Timestamp| at.to_rfc3339_opts(SecondsFormat::Millis, true);
     // A tenth of a milliwatt-hour; rounded alike, what fits still fits.
     let energy = |energy: Energy| decimal(energy.as_kilowatt_hours(), 1e6);
     let power = |power: Power| decimal(power.as_kilowatts(), 1e3);
     for stay in stays {
         let session = &stay.session;
-        out.write_record([
+        let row = [
             stay.station.to_string(),
             stay.pile.to_string(),
             time(stay.arrival),
@@ -63,7 +68,9 @@ pub fn to_csv(stays: &[Stay]) -> Result<Vec<u8>, csv::Error> {
             energy(session.energy_available),
             power(session.max_charge),
             power(session.max_discharge),
-        ])?;
+        ];
+        let model = models.then(|| stay.model.clone().unwrap_or_default());
+        out.write_record(row.into_iter().chain(model))?;
     }
     out.into_inner()
         .map_err(|error| csv::Error::from(error.into_error()))
@@ -74,11 +81,19 @@ fn decimal(value: f64, parts: f64) -> String {
     ((value * parts).round() / parts + 0.0).to_string()
 }
 
-/// Reads a table of stays at stations with so many piles; in the order of arrival.
+/// What a table may speak of.
+pub(crate) struct Known<'a> {
+    /// Stations with the number of their piles.
+    pub(crate) piles: BTreeMap<&'a str, u64>,
+    /// Models of vehicles.
+    pub(crate) models: BTreeSet<&'a str>,
+}
+
+/// Reads a table of stays of what is known; in the order of arrival.
 ///
 /// # Errors
 /// What the system says, if it cannot be read; else everything that is wrong with it, up to a hundred things.
-pub(crate) fn load(path: &Path, piles: &BTreeMap<&str, u64>) -> Result<Vec<Stay>, Unread> {
+pub(crate) fn load(path: &Path, known: &Known<'_>) -> Result<Vec<Stay>, Unread> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
@@ -87,7 +102,7 @@ pub(crate) fn load(path: &Path, piles: &BTreeMap<&str, u64>) -> Result<Vec<Stay>
         return Err(Unread::TooLarge);
     }
     let text = text_of(bytes, Some(path)).map_err(|problem| Unread::Problems(vec![problem]))?;
-    parse(&text, path, piles).map_err(Unread::Problems)
+    parse(&text, path, known).map_err(Unread::Problems)
 }
 
 /// Why there are no stays.
@@ -108,7 +123,7 @@ struct Row {
     column: usize,
 }
 
-fn parse(text: &str, path: &Path, piles: &BTreeMap<&str, u64>) -> Result<Vec<Stay>, Vec<Problem>> {
+fn parse(text: &str, path: &Path, known: &Known<'_>) -> Result<Vec<Stay>, Vec<Problem>> {
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_reader(text.as_bytes());
@@ -121,7 +136,7 @@ fn parse(text: &str, path: &Path, piles: &BTreeMap<&str, u64>) -> Result<Vec<Sta
             break;
         }
         match record {
-            Ok(record) => match row(path, &record, &columns, piles) {
+            Ok(record) => match row(path, &record, &columns, known) {
                 Ok(row) => rows.push(row),
                 Err(problem) => problems.push(problem),
             },
@@ -138,12 +153,18 @@ fn parse(text: &str, path: &Path, piles: &BTreeMap<&str, u64>) -> Result<Vec<Sta
     Ok(stays)
 }
 
-/// Where each of [`COLUMNS`] stands.
-fn columns(path: &Path, header: &StringRecord) -> Result<[usize; 9], Vec<Problem>> {
+/// Where the values of a row stand.
+struct Columns {
+    /// Each of [`COLUMNS`].
+    places: [usize; 9],
+    model: Option<usize>,
+}
+
+fn columns(path: &Path, header: &StringRecord) -> Result<Columns, Vec<Problem>> {
     let mut problems = Vec::new();
     for (at, name) in header.iter().enumerate() {
-        if !COLUMNS.contains(&name) {
-            let hint = did_you_mean(name, COLUMNS);
+        if !COLUMNS.contains(&name) && name != MODEL {
+            let hint = did_you_mean(name, COLUMNS.into_iter().chain([MODEL]));
             let message = format!("column {name:?} is unknown");
             problems.push(problem(path, 1, column(header, at), "", message, hint));
         } else if header.iter().take(at).any(|before| before == name) {
@@ -169,7 +190,8 @@ fn columns(path: &Path, header: &StringRecord) -> Result<[usize; 9], Vec<Problem
         }
     }
     if problems.is_empty() {
-        Ok(places)
+        let model = header.iter().position(|known| known == MODEL);
+        Ok(Columns { places, model })
     } else {
         Err(problems)
     }
@@ -179,14 +201,15 @@ fn columns(path: &Path, header: &StringRecord) -> Result<[usize; 9], Vec<Problem
 fn row(
     path: &Path,
     record: &StringRecord,
-    columns: &[usize; 9],
-    piles: &BTreeMap<&str, u64>,
+    columns: &Columns,
+    known: &Known<'_>,
 ) -> Result<Row, Problem> {
     let line = record.position().map_or(0, csv::Position::line);
     let line = usize::try_from(line).unwrap_or(usize::MAX);
-    let field = |at: usize| record.get(columns[at]).unwrap_or_default();
+    let places = &columns.places;
+    let field = |at: usize| record.get(places[at]).unwrap_or_default();
     let wrong = |at: usize, message: String, hint: String| {
-        let column = column(record, columns[at]);
+        let column = column(record, places[at]);
         problem(path, line, column, COLUMNS[at], message, hint)
     };
     let time = |at: usize| {
@@ -210,10 +233,10 @@ fn row(
         let power = Power::from_kilowatts(COLUMNS[at], number(at)?);
         power.map_err(|invalid| refused(at, invalid))
     };
-    let (name, count) = match piles.get_key_value(field(0)) {
+    let (name, count) = match known.piles.get_key_value(field(0)) {
         Some((name, count)) => (*name, *count),
         None => {
-            let hint = did_you_mean(field(0), piles.keys().copied());
+            let hint = did_you_mean(field(0), known.piles.keys().copied());
             return Err(wrong(0, format!("station {} is unknown", field(0)), hint));
         }
     };
@@ -243,16 +266,38 @@ fn row(
         let known = COLUMNS.iter().position(|name| *name == invalid.field);
         refused(known.unwrap_or(4), invalid)
     })?;
+    let model = match columns.model {
+        Some(at) => model(path, record, (line, at), known)?,
+        None => None,
+    };
     Ok(Row {
         stay: Stay {
             station,
             pile,
             arrival,
             session,
+            model,
         },
         line,
-        column: column(record, columns[2]),
+        column: column(record, places[2]),
     })
+}
+
+/// The model of a row, at a line and column; none where nothing stands.
+fn model(
+    path: &Path,
+    record: &StringRecord,
+    (line, at): (usize, usize),
+    known: &Known<'_>,
+) -> Result<Option<String>, Problem> {
+    let name = record.get(at).unwrap_or_default();
+    if name.is_empty() || known.models.contains(name) {
+        return Ok(Some(name.to_owned()).filter(|name| !name.is_empty()));
+    }
+    let hint = did_you_mean(name, known.models.iter().copied());
+    let message = format!("warranty {name} is unknown");
+    let column = column(record, at);
+    Err(problem(path, line, column, MODEL, message, hint))
 }
 
 /// Stays that begin at a pile before the one before them has ended.

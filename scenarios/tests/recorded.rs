@@ -145,6 +145,40 @@ fn another_start_takes_the_stays_along() {
     }
 }
 
+/// A table may say of which model vehicles are; those have that model's limits, and a name that says so.
+#[test]
+fn recorded_vehicles_have_the_limits_of_their_model() {
+    const LIMITS: &str = "[warranties.van]\nsoc_floor = 0.5\nsoc_ceiling = 0.9\ndischarge_kwh_per_day = 5\n\n[sessions.public]";
+    let models = ["model", "", "van", "", "van"];
+    let table = |models: &[&str]| -> String {
+        let lines = STAYS.lines().zip(models);
+        lines
+            .map(|(line, model)| format!("{line},{model}\n"))
+            .collect()
+    };
+    let load = |table: &str| {
+        let (_folder, file) = written(table);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replacen("[sessions.public]", LIMITS, 1)).unwrap();
+        Scenario::load(file)
+    };
+    let scenario = load(&table(&models)).unwrap();
+    let written = to_csv(&scenario.fleet.stays).unwrap();
+    let again = load(std::str::from_utf8(&written).unwrap()).unwrap();
+    assert_eq!(again.fleet.stays, scenario.fleet.stays);
+    let mut world = World::from_scenario(&scenario, None).unwrap();
+    world.advance(scenario.start() + TimeDelta::seconds(91));
+    let names: Vec<String> = (0..world.stations().len())
+        .flat_map(|station| world.readings(station))
+        .map(|reading| reading.vehicle.as_ref().unwrap().to_string())
+        .collect();
+    // 07:10:00Z and 08:01:30Z.
+    assert_eq!(names, ["1752563400-3-s-05", "van.1752566490-1-s-07"]);
+    let refused = load(&table(&["model", "", "vam", "", "van"])).unwrap_err();
+    let said = "table.csv: line 3, column 68: model: warranty vam is unknown (did you mean `van`?)";
+    assert!(refused.to_string().contains(said), "{refused}");
+}
+
 /// What is replaced, by what, and what is said, with file, line, column and key.
 #[rustfmt::skip]
 const BROKEN: &[(&str, &str, &str)] = &[

@@ -59,6 +59,12 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("place = [113.26, 23.13]", "place = [23.13, 113.26]", "s-01", "113.26 is outside -90 to 90"),
     ("default_setpoint_kw = 120", "default_setpoint_kw = 220", "s-10", "220 is outside 0 to 200"),
     ("profile = \"public\"", "profile = \"publik\"", "publik", "did you mean `public`?"),
+    ("[sessions.public]", "[warranties.van]\nsoc_floor = 1.5\nsoc_ceiling = 1\ndischarge_kwh_per_day = 5\n[sessions.public]", "soc_floor = 1.5", "warranties.van.soc_floor: 1.5 is outside 0 to 1"),
+    ("[sessions.public]", "[warranties.van]\nsoc_floor = 0.5\nsoc_ceiling = 1\n[sessions.public]", "[warranties.van]", "missing field `discharge_kwh_per_day`"),
+    ("[sessions.public]", "[warranties.5t]\nsoc_floor = 0.5\nsoc_ceiling = 1\ndischarge_kwh_per_day = 5\n[sessions.public]", "[warranties.5t]", "\"5t\" is no name (a letter, then up to 15"),
+    ("[sessions.public]", "[warranties.van]\nsoc_floor = 0.5\nsoc_ceiling = 1\ndischarge_kwh_per_day = 5\n[sessions.public]\nmodels = { vam = 0.2 }", "models = {", "warranty vam is unknown (did you mean `van`?)"),
+    ("[sessions.public]", "[warranties.van]\nsoc_floor = 0.5\nsoc_ceiling = 1\ndischarge_kwh_per_day = 5\n[warranties.bus]\nsoc_floor = 0.5\nsoc_ceiling = 1\ndischarge_kwh_per_day = 5\n[sessions.public]\nmodels = { van = 0.6, bus = 0.5 }", "models = {", "the shares add up to 1.1000, above 1"),
+    ("[sessions.public]", "[warranties.van]\nsoc_floor = 0.5\nsoc_ceiling = 1\ndischarge_kwh_per_day = 5\n[sessions.public]\nmodels = { van = -0.1 }", "models = {", "sessions.public.models.van: -0.1 is outside 0 to 1"),
 ];
 
 /// The small fleet with one text replaced, which must be there.

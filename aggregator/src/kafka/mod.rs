@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
-use vpp_core::{AggregatorId, Command, Invalid, Timestamp};
+use vpp_core::{AggregatorId, Command, Invalid, Timestamp, Unkept};
 use vpp_proto::v1;
 
 use crate::operator::{Operator, Statistics};
@@ -143,6 +143,8 @@ pub struct Report {
     pub operator: Statistics,
     /// What readings were not taken as they were.
     pub doubts: Doubts,
+    /// Promises to owners of vehicles that were not kept, and why.
+    pub unkept: Unkept,
 }
 
 /// Runs until `stop` is set: takes commands, sets piles, answers, reports. Blocks; give it a thread.
@@ -290,6 +292,7 @@ impl<S: Sites> Control<S> {
         self.report.acknowledgements_left = self.acknowledgements.finish(LAST_WORDS);
         self.report.operator = self.operator.statistics();
         self.report.doubts = self.operator.doubts();
+        self.report.unkept = self.operator.unkept();
         self.report
     }
 }

@@ -9,6 +9,7 @@
 //! The control loop shares the book and the guard with this ([`Owners::desk`]) and never waits for the database.
 
 mod grpc;
+mod metrics;
 mod store;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Status;
+use tonic::service::Routes;
 use vpp_core::{
     Booking, Invalid, InvalidKind, OwnerRequest, RequestId, ReservationState, Station, Timestamp,
 };
@@ -86,6 +88,7 @@ impl Owners {
     }
 
     /// Keeps the record, and serves gRPC with health checking and reflection if there is where, until `stopped` is ready.
+    /// `GET /metrics` on the same port answers in the text format of Prometheus.
     ///
     /// # Errors
     /// When the server cannot go on, or the last of what happened cannot be put on record.
@@ -139,13 +142,19 @@ impl Owners {
                 tokio::time::sleep(LAST_WORDS).await;
             }
         };
-        let server = tonic::transport::Server::builder()
-            .tcp_nodelay(true)
+        let book = Arc::clone(&self.book);
+        let text = move || std::future::ready(metrics::text(&lock(&book)));
+        let metrics = axum::Router::new().route("/metrics", axum::routing::get(text));
+        let routes = Routes::from(metrics)
             .add_service(health_service)
             .add_service(reflection)
             .add_service(ReservationServiceServer::new(grpc::Reservations(
                 self.clone(),
-            )))
+            )));
+        let server = tonic::transport::Server::builder()
+            .accept_http1(true)
+            .tcp_nodelay(true)
+            .add_routes(routes)
             .serve_with_incoming_shutdown(TcpListenerStream::new(listener), told(stopping));
         // A client that watches our health for ever is not waited for.
         tokio::select! {

@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use vpp_core::time::since;
 use vpp_core::{Power, Station, Timestamp};
 
-use super::turns::Turn;
-use super::{Load, Shares, TOLERANCE, TOLERANCE_PARTS};
+use super::turns::{REST, Turn};
+use super::{Load, Shares, TOLERANCE, TOLERANCE_PARTS, WINDOW_MS};
 use crate::site::{PileReading, PileSetpoint};
 
 /// A pile is blamed only for drawing more than all that it was told for this long (at most twice as long): time to hear,
@@ -18,7 +18,8 @@ const UNDERWAY: TimeDelta = TimeDelta::seconds(4);
 const EXPORT_PAUSE: TimeDelta = TimeDelta::minutes(10);
 /// A free pile that obeyed nobody is remembered for so long.
 const REMEMBERED: TimeDelta = TimeDelta::hours(6);
-/// So much may be exported at first when vehicles begin to give for others, watts.
+/// So much may be exported at first when vehicles begin to give for others, watts; or as much as one of those can begin to
+/// charge with.
 const BEGINNING_W: i64 = 1_500;
 /// A station that stays above its ceiling is corrected by what it is above in this time.
 const CORRECTION_TIME: TimeDelta = TimeDelta::seconds(10);
@@ -235,7 +236,12 @@ impl Splitter {
             load.standing = memory.turn.standing(now);
             let underway = memory.underway.highest().as_watts();
             load.reach = load.reach.max(underway.min(load.charge));
-            if load.standing.rests && load.least > 0 {
+            let hurries = load.required > 0 && load.spare_ms < REST.num_milliseconds();
+            let rests = match hurries {
+                true => load.standing.rests_shortly,
+                false => load.standing.rests,
+            };
+            if rests && load.least > 0 {
                 load.wait();
             }
             if now < memory.no_export_until {
@@ -251,13 +257,6 @@ impl Splitter {
             }
             self.shares.push(load);
         }
-        if setpoint >= Power::ZERO {
-            // Nobody is asked to export: vehicles give no more than others are seen to take, and a little to begin with.
-            let taken: i64 = (readings.iter())
-                .map(|reading| reading.active_power.as_watts().max(0))
-                .sum();
-            self.shares.most_given = taken + station.export_limit.as_watts().min(BEGINNING_W);
-        }
         let draw: Power = match self.trusting {
             true => setpoint,
             false => readings.iter().map(|reading| reading.active_power).sum(),
@@ -268,20 +267,42 @@ impl Splitter {
             true => setpoint - unruly,
             false => (setpoint - unruly - correction - self.kept_free(now)).max(Power::ZERO),
         };
+        if setpoint >= Power::ZERO {
+            // Nobody is asked to export: vehicles give no more than others are seen to take, and a little to begin with.
+            let taken: i64 = (readings.iter())
+                .map(|reading| reading.active_power.as_watts().max(0))
+                .sum();
+            self.shares.may_leave = self.beginning(station, rest);
+            self.shares.most_given = taken + self.shares.may_leave;
+        }
         self.shares.share(rest.as_watts());
         // An export is met more exactly when all move at once, and waiting would take it beyond the export limit.
         if rest >= Power::ZERO && !self.trusting {
             self.shares.hold_raises(rest.as_watts());
             // Whoever was to take may not have been raised yet: what the others give would leave the station.
             let exported = -self.shares.sum(|load| load.told);
-            let tolerated = station.export_limit.as_watts().min(BEGINNING_W);
-            self.shares.keep((exported - tolerated).max(0));
+            self.shares.keep((exported - self.shares.may_leave).max(0));
         }
         out.clear();
         for told in self.shares.setpoints() {
             memory_of(&mut self.piles, told.pile).tell(told.setpoint, now);
             out.push(told);
         }
+    }
+
+    /// What may leave the station for a moment when vehicles begin to give for others: who needs it and charges with much or not at
+    /// all could never begin with less. For whom it would not be enough nobody gives in vain.
+    fn beginning(&self, station: &Station, rest: Power) -> i64 {
+        let loads = self.shares.loads.iter();
+        let gives = |load: &Load| match load.needs_within(WINDOW_MS) {
+            0 => load.discharge,
+            _ => 0,
+        };
+        let most = rest.as_watts() + loads.clone().map(gives).sum::<i64>();
+        let waits = loads.filter(|load| load.required > 0 && load.reach < load.least);
+        let leasts = waits.map(|load| load.least).filter(|least| *least <= most);
+        let least = leasts.max().unwrap_or(0);
+        station.export_limit.as_watts().min(least.max(BEGINNING_W))
     }
 
     /// Room for one vehicle at a free pile that obeys nobody; one that nobody used for long is not waited for.

@@ -3,7 +3,7 @@
 //! Where not all can charge, it goes by turns. First comes whoever's turn it is, until the turn is over; then those who need
 //! energy, the one with the least time to spare first; then the others, the one that waited longest first. A pile for which
 //! there is no room left is passed over, not those behind it: when the turns are over, it is the one that waited longest.
-//! Whoever was switched off rests, so that contactors do not chatter. (A vehicle that must charge now is given more than its
+//! Whoever was switched off rests, so that contactors do not chatter; only shortly who would leave short for it. (A vehicle that must charge now is given more than its
 //! least by the split itself, before it comes to turns.)
 
 use chrono::TimeDelta;
@@ -15,7 +15,9 @@ use super::Load;
 /// So long a vehicle that was switched on stays on, as long as the ceiling lets it.
 const TURN: TimeDelta = TimeDelta::minutes(15);
 /// So long a pile that was switched off stays off.
-const REST: TimeDelta = TimeDelta::minutes(1);
+pub(super) const REST: TimeDelta = TimeDelta::minutes(1);
+/// The same where the vehicle has not so much time to spare.
+const SHORT_REST: TimeDelta = TimeDelta::seconds(10);
 
 /// What a pile did lately.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,8 +32,9 @@ pub(super) struct Turn {
 pub(super) struct Standing {
     /// Its turn is not over.
     pub(super) is_its_turn: bool,
-    /// It was switched off a moment ago.
+    /// It was switched off a moment ago, and just now.
     pub(super) rests: bool,
+    pub(super) rests_shortly: bool,
     /// How long it has waited, s.
     pub(super) waited_s: i64,
 }
@@ -48,12 +51,14 @@ impl Turn {
     pub(super) fn standing(&self, now: Timestamp) -> Standing {
         let waits = self.off_since.unwrap_or(self.arrived);
         let off = self.on_since.is_none();
+        let within = |rest: TimeDelta| {
+            let lately = |at: Timestamp| since(at, now) < rest && now >= at;
+            off && self.off_since.is_some_and(lately)
+        };
         Standing {
             is_its_turn: self.on_since.is_some_and(|at| since(at, now) < TURN),
-            rests: off
-                && self
-                    .off_since
-                    .is_some_and(|at| since(at, now) < REST && now >= at),
+            rests: within(REST),
+            rests_shortly: within(SHORT_REST),
             waited_s: if off {
                 since(waits, now).num_seconds()
             } else {

@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 use vpp_core::{
     Booking, Cause, Energy, Interval, Invalid, InvalidKind, OwnerRequest, Power, Promise,
-    Reservation, ReservationId, ReservationState, Station, StationId, Timestamp, VehicleId,
+    Reservation, ReservationId, ReservationState, Station, StationId, Timestamp, Unkept, VehicleId,
     Violation,
 };
+
+use super::Doubts;
 
 /// A stay may begin so long before its reservation is made: clocks differ, and people reserve when they have plugged in.
 const MADE_LATE: TimeDelta = TimeDelta::minutes(5);
@@ -37,6 +39,9 @@ pub struct Book {
     closed_ends: BTreeSet<(Timestamp, ReservationId)>,
     /// Changed by what happened at the piles, not yet on record.
     unrecorded: BTreeSet<ReservationId>,
+    /// What was not kept, with or without a reservation, and what was doubted: for who asks from outside.
+    unkept: Unkept,
+    doubts: Doubts,
 }
 
 impl Book {
@@ -161,6 +166,28 @@ impl Book {
         self.bookings.insert(id, booking);
     }
 
+    /// Promises to owners that were not kept since the start, and why; also to those who had not reserved.
+    #[must_use]
+    pub fn unkept(&self) -> Unkept {
+        self.unkept
+    }
+
+    /// What readings were not taken as they were since the start.
+    #[must_use]
+    pub fn doubts(&self) -> Doubts {
+        self.doubts
+    }
+
+    pub(super) fn count(&mut self, violation: Option<Violation>) {
+        if let Some(violation) = violation {
+            self.unkept.add(violation);
+        }
+    }
+
+    pub(super) fn note_doubts(&mut self, doubts: Doubts) {
+        self.doubts = doubts;
+    }
+
     /// What changed at the piles since the last call, to be put on record.
     pub fn take_unrecorded(&mut self) -> Vec<Booking> {
         let ids = std::mem::take(&mut self.unrecorded);
@@ -231,6 +258,9 @@ impl Book {
         let Some(booking) = self.bookings.get(id) else {
             return;
         };
+        for violation in &violations {
+            self.unkept.add(*violation);
+        }
         let booking = Booking {
             state,
             violations,

@@ -3,6 +3,7 @@
 
 mod book;
 mod habits;
+mod lacking;
 mod presence;
 mod warranty;
 mod watch;
@@ -12,10 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
-use vpp_core::{Energy, Power, ReservationId, ReservationState, Session, Station, Timestamp};
+use vpp_core::{
+    Energy, Power, ReservationId, ReservationState, Session, Station, StationKind, Timestamp,
+    Unkept,
+};
 
 use crate::site::{PileReading, PileSetpoint};
 use habits::Habits;
+use lacking::Stay;
 use presence::Presence;
 use watch::Watch;
 
@@ -55,6 +60,8 @@ pub struct Desk {
     book: Arc<Mutex<Book>>,
     guard: Arc<Mutex<Guard>>,
     watches: BTreeMap<(usize, u32), Watched>,
+    /// Of vehicles without a reservation, by station and pile.
+    stays: Vec<Vec<Option<Stay>>>,
     presence: Presence,
     habits: Habits,
     swept_at: Option<Timestamp>,
@@ -76,6 +83,7 @@ impl Desk {
             book,
             guard,
             watches: BTreeMap::new(),
+            stays: Vec::new(),
             presence: Presence::default(),
             habits: Habits::default(),
             swept_at: None,
@@ -105,13 +113,20 @@ impl Desk {
         self.habits.expectations()
     }
 
-    /// The readings of a station, number `index`, with sessions as they may be used. What is told now holds for `lease` if
-    /// nobody comes back.
+    /// Promises to owners of vehicles that were not kept, and why: to those who have reserved, and to those whose vehicles left
+    /// with less than their session asked for.
+    #[must_use]
+    pub fn unkept(&self) -> Unkept {
+        lock(&self.book).unkept()
+    }
+
+    /// The readings of a station, number `index`, with sessions as they may be used; `in_charge`: it follows what it is told.
+    /// What is told now holds for `lease` if nobody comes back.
     pub(crate) fn prepare(
         &mut self,
         (index, station): (usize, &Station),
         readings: &[PileReading],
-        lease: TimeDelta,
+        (lease, in_charge): (TimeDelta, bool),
         now: Timestamp,
         out: &mut Vec<PileReading>,
     ) {
@@ -120,6 +135,9 @@ impl Desk {
         let mut guard = lock(&self.guard);
         let piles = station.pile_count();
         let reserved = book.has_any(&station.id);
+        // Packs are nobody's who waits for them.
+        let waits = station.kind != StationKind::Swap;
+        let stays = stays_of(&mut self.stays, (index, station));
         for reading in readings {
             if u64::from(reading.pile) >= piles {
                 self.doubts.unknown_piles += 1;
@@ -157,20 +175,34 @@ impl Desk {
                 Some(limits) => warranty::limited(session, limits, station, lease),
                 None => session.clone(),
             };
+            let chargeable_kwh = (limits.as_ref()).map_or(f64::INFINITY, |of| of.charge_kwh);
             let attended = reserved.then(|| {
                 attend(
                     &mut self.watches,
                     &mut book,
                     (index, station),
                     &reading,
-                    limits
-                        .as_ref()
-                        .map_or(f64::INFINITY, |limits| limits.charge_kwh),
+                    (chargeable_kwh, in_charge),
                     (seen.since, now),
                     within,
                 )
             });
-            reading.session = match attended.flatten() {
+            let attended = attended.flatten();
+            if waits && let Some(stay) = stays.get_mut(reading.pile as usize) {
+                let other = stay.as_ref().is_some_and(|stay| !stay.is_of(&reading));
+                if let Some(left) = stay.take_if(|_| other) {
+                    book.count(left.close(station, lease, now));
+                }
+                match stay {
+                    // Whoever has reserved is looked after elsewhere; who says nothing was promised nothing.
+                    _ if attended.is_some() || !reading.says => *stay = None,
+                    Some(stay) => {
+                        stay.look(&reading, (chargeable_kwh, in_charge), station, lease, now);
+                    }
+                    None => *stay = Some(Stay::new(&reading, chargeable_kwh, station, now)),
+                }
+            }
+            reading.session = match attended {
                 Some(session) => session,
                 None => within(&reading.session),
             };
@@ -180,6 +212,12 @@ impl Desk {
             out.push(reading);
         }
         self.habits.close(index, now);
+        for stay in stays {
+            if let Some(left) = stay.take_if(|stay| stay.misses(now)) {
+                book.count(left.close(station, lease, now));
+            }
+        }
+        book.note_doubts(self.doubts);
         let of_station = self.watches.range((index, 0)..(index + 1, 0));
         let gone = of_station.filter(|(_, watched)| {
             let stay = book
@@ -223,6 +261,13 @@ impl Desk {
                     false => allowed.max(-warranty::strongest_discharge(&limits, station, lease)),
                 };
             }
+            let stay = self
+                .stays
+                .get_mut(index)
+                .and_then(|of| of.get_mut(told.pile as usize));
+            if let Some(Some(stay)) = stay {
+                stay.tell(allowed);
+            }
             let watched = self.watches.get_mut(&(index, told.pile));
             if let Some(watched) = watched.filter(|_| reserved)
                 && let Some(booking) = book.get(&watched.reservation)
@@ -265,6 +310,22 @@ impl Desk {
     }
 }
 
+/// Room for the stays at each pile of a station.
+fn stays_of<'a>(
+    stays: &'a mut Vec<Vec<Option<Stay>>>,
+    (index, station): (usize, &Station),
+) -> &'a mut Vec<Option<Stay>> {
+    if stays.len() <= index {
+        stays.resize_with(index + 1, Vec::new);
+    }
+    let of_station = &mut stays[index];
+    let piles = usize::try_from(station.pile_count()).unwrap_or(usize::MAX);
+    if of_station.len() < piles && station.kind != StationKind::Swap {
+        of_station.resize_with(piles, || None);
+    }
+    of_station
+}
+
 /// Whoever panicked while it held the lock left a whole value behind: nothing is taken apart under it.
 pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -277,7 +338,7 @@ fn attend(
     book: &mut Book,
     (index, station): (usize, &Station),
     reading: &PileReading,
-    chargeable_kwh: f64,
+    (chargeable_kwh, in_charge): (f64, bool),
     (since, now): (Timestamp, Timestamp),
     within: impl Fn(&Session) -> Session,
 ) -> Option<Session> {
@@ -302,10 +363,12 @@ fn attend(
     if comes {
         book.turn(&reservation.id, ReservationState::PluggedIn, Vec::new());
     }
-    let session = within(&wishes::wished(&reservation, reading, station, now));
+    let wished = wishes::wished(&reservation, reading, chargeable_kwh, station, now);
+    let session = within(&wished);
     if let Some(watched) = watches.get_mut(&key) {
         watched.seen_at = now;
         let watch = &mut watched.watch;
+        watch.set_in_charge(in_charge);
         watch.look(
             &reservation,
             reading,

@@ -84,8 +84,11 @@ impl Warranty {
 /// Whose warranty is which.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Warranties {
-    /// Of vehicles that are not named; none: those have none.
+    /// Of vehicles that are neither named nor of a model; none: those have none.
     pub usual: Option<Warranty>,
+    /// Of vehicles whose name begins so; of several beginnings the longest counts. A VIN, which a fast pile reads (GB/T 27930,
+    /// message BRM), begins with its maker's and its model's signs (ISO 3779).
+    pub models: BTreeMap<String, Warranty>,
     /// Of single vehicles.
     pub vehicles: BTreeMap<VehicleId, Warranty>,
 }
@@ -93,7 +96,20 @@ pub struct Warranties {
 impl Warranties {
     fn of(&self, vehicle: Option<&VehicleId>) -> Option<&Warranty> {
         let own = vehicle.and_then(|vehicle| self.vehicles.get(vehicle));
-        own.or(self.usual.as_ref())
+        own.or_else(|| self.of_model(vehicle?))
+            .or(self.usual.as_ref())
+    }
+
+    fn of_model(&self, vehicle: &VehicleId) -> Option<&Warranty> {
+        let name = vehicle.as_str();
+        let fits = (self.models.iter()).filter(|(begins, _)| name.starts_with(begins.as_str()));
+        let longest = fits.max_by_key(|(begins, _)| begins.len());
+        longest.map(|(_, warranty)| warranty)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Warranty> {
+        let models = self.models.values();
+        self.vehicles.values().chain(models).chain(&self.usual)
     }
 }
 
@@ -302,12 +318,8 @@ impl Guard {
     /// Whether nothing is counted beyond a day: what was discharged before need not be kept.
     #[must_use]
     pub fn counts_days_only(&self) -> bool {
-        let all = self
-            .warranties
-            .vehicles
-            .values()
-            .chain(&self.warranties.usual);
-        all.into_iter().all(|warranty| warranty.cycles.is_none())
+        let mut all = self.warranties.all();
+        all.all(|warranty| warranty.cycles.is_none())
     }
 
     /// Forgets who has not been seen for long, once an hour.
@@ -373,4 +385,51 @@ pub(super) fn strongest_charge(limits: &Limits, station: &Station, lease: TimeDe
     let hours = as_hours(lease.max(TimeDelta::seconds(1)));
     let lasting = limits.charge_kwh / station.charge_efficiency / hours;
     Power::floor_kilowatts(lasting.clamp(0.0, vpp_core::units::MAX_KILOWATTS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A warranty that is known by what it lets be discharged in a day.
+    fn warranty(discharge_kwh_per_day: f64) -> Warranty {
+        Warranty {
+            soc_floor: 0.3,
+            soc_ceiling: 1.0,
+            discharge_kwh_per_day,
+            cycles: None,
+            discharge_kw: None,
+            temperature_c: None,
+        }
+    }
+
+    #[test]
+    fn a_vehicles_own_limits_come_before_its_models_and_those_before_the_usual() {
+        let id = |name: &str| VehicleId::new(name).unwrap();
+        let warranties = Warranties {
+            usual: Some(warranty(1.0)),
+            models: BTreeMap::from([
+                ("LGX".to_owned(), warranty(2.0)),
+                ("LGXC4".to_owned(), warranty(3.0)),
+            ]),
+            vehicles: BTreeMap::from([(id("LGXC4-own"), warranty(4.0))]),
+        };
+        let of = |name| {
+            warranties
+                .of(Some(&id(name)))
+                .unwrap()
+                .discharge_kwh_per_day
+        };
+        let found = ["LSV1", "LGX1", "LGXC", "LGXC4-another", "LGXC4-own"].map(of);
+        let all: Vec<i64> = found.iter().map(|kwh| kwh.round() as i64).collect();
+        assert_eq!(all, [1, 2, 2, 3, 4]);
+        // A vehicle that the pile cannot tell has the usual one.
+        assert_eq!(warranties.of(None), Some(&warranty(1.0)));
+        let none = Warranties {
+            usual: None,
+            ..warranties
+        };
+        assert_eq!(none.of(Some(&id("LSV1"))), None);
+        assert!(Guard::new(none, None).counts_days_only());
+    }
 }

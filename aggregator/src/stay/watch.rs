@@ -10,17 +10,17 @@ use super::wishes;
 use crate::site::PileReading;
 
 /// What is less counts as kept, kWh: a reading is some seconds old.
-const NEGLIGIBLE_KWH: f64 = 0.1;
+pub(super) const NEGLIGIBLE_KWH: f64 = 0.1;
 /// A pile has so long to do what it is told when a window begins or ends.
 const SETTLE: TimeDelta = TimeDelta::seconds(30);
 /// A meter shows so much where nothing flows.
-const STANDBY: Power = Power::from_watts(200);
+pub(super) const STANDBY: Power = Power::from_watts(200);
 /// A longer time between two looks counts as this.
-const LONGEST_LOOK: TimeDelta = TimeDelta::minutes(5);
+pub(super) const LONGEST_LOOK: TimeDelta = TimeDelta::minutes(5);
 /// Who must charge at nearly full power from now on to have what it needs is urgent.
 const URGENT: TimeDelta = TimeDelta::minutes(2);
 /// Who leaves so long before the agreed time leaves early.
-const EARLY: TimeDelta = TimeDelta::minutes(2);
+pub(super) const EARLY: TimeDelta = TimeDelta::minutes(2);
 
 /// One stay of a vehicle whose owner has reserved.
 #[derive(Clone, Debug)]
@@ -33,10 +33,14 @@ pub(super) struct Watch {
     /// Whether what it needs was ever known.
     read: bool,
     told: Power,
+    /// Whether the station follows what it is told.
+    in_charge: bool,
     looked_at: Timestamp,
-    /// What it did not get while it was urgent, kWh: because it was told less, because it drew less than told.
+    /// What it did not get while it was urgent, kWh: because it was told less, because it drew less than told, because the
+    /// station's own controller had it draw less.
     held_kwh: f64,
     disobeyed_kwh: f64,
+    own_kwh: f64,
     charged_outside_kwh: f64,
     discharged_outside_kwh: f64,
 }
@@ -60,9 +64,11 @@ impl Watch {
             forbidden_kwh: 0.0,
             read: false,
             told: Power::ZERO,
+            in_charge: true,
             looked_at: now,
             held_kwh: 0.0,
             disobeyed_kwh: 0.0,
+            own_kwh: 0.0,
             charged_outside_kwh: 0.0,
             discharged_outside_kwh: 0.0,
         }
@@ -95,9 +101,16 @@ impl Watch {
         let needed = session.energy_needed.as_kilowatt_hours();
         let stay = (session.departure - now).max(TimeDelta::zero());
         if needed > NEGLIGIBLE_KWH && as_hours(stay - URGENT) * charge_kw <= needed {
-            let told = self.told.clamp(Power::ZERO, most);
-            self.held_kwh += stored(most - told);
-            self.disobeyed_kwh += stored(told - reading.active_power.max(Power::ZERO));
+            let (told, drawn) = (
+                self.told.clamp(Power::ZERO, most),
+                reading.active_power.max(Power::ZERO),
+            );
+            if self.in_charge {
+                self.held_kwh += stored(most - told);
+                self.disobeyed_kwh += stored(told - drawn);
+            } else {
+                self.own_kwh += stored(most - drawn);
+            }
         }
         let settled = now - SETTLE;
         let inside = |may: fn(&Reservation, Timestamp) -> bool| {
@@ -120,6 +133,11 @@ impl Watch {
         self.told = told;
     }
 
+    /// Whether the station follows what it is told, from the last look on.
+    pub(super) fn set_in_charge(&mut self, in_charge: bool) {
+        self.in_charge = in_charge;
+    }
+
     /// The vehicle has left: which promises were not kept.
     pub(super) fn close(&self, booking: &Booking, now: Timestamp) -> Vec<Violation> {
         let violation = |promise, kwh: f64, cause| Violation {
@@ -137,6 +155,8 @@ impl Watch {
                 Cause::LeftEarly
             } else if self.too_short {
                 Cause::TooShort
+            } else if self.own_kwh > self.held_kwh.max(self.disobeyed_kwh) {
+                Cause::OwnControl
             } else if self.disobeyed_kwh > self.held_kwh {
                 Cause::NotObeyed
             } else if self.held_kwh > 0.0 {

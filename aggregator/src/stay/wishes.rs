@@ -20,10 +20,12 @@ const NOT_COUNTED_H: f64 = 1.0 / 60.0;
 const EARLIER_PARTS: i32 = 20;
 const EARLIER_MOST: TimeDelta = TimeDelta::minutes(1);
 
-/// The session of a vehicle whose owner has reserved, at `now`.
+/// The session of a vehicle whose owner has reserved, at `now`. Its warranty lets `chargeable_kwh` into its battery: what is
+/// wanted beyond is asked of no window, or an earlier one would be asked for what a later one gives.
 pub(super) fn wished(
     reservation: &Reservation,
     reading: &PileReading,
+    chargeable_kwh: f64,
     station: &Station,
     now: Timestamp,
 ) -> Session {
@@ -39,7 +41,7 @@ pub(super) fn wished(
     };
     let later_h = as_hours(reservation.charging_time(until));
     let later_kwh = charge_kw * (COUNTED_SHARE * later_h - NOT_COUNTED_H).max(0.0);
-    let room = kwh(session.energy_room);
+    let room = kwh(session.energy_room).min(chargeable_kwh);
     let needed = needed(reservation, reading).min(room);
     let mut available = 0.0;
     if discharges && session.max_discharge > Power::ZERO {

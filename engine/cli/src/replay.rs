@@ -269,7 +269,7 @@ fn table(done: &[Done]) -> Table {
     let names = done.iter().map(|done| done.summary.scenario.name.clone());
     table.set_header(std::iter::once(String::new()).chain(names));
     type Figure = (&'static str, fn(&Done) -> String);
-    let figures: [Figure; 9] = [
+    let figures: [Figure; 10] = [
         ("drawn, MWh", |d| {
             format!("{:.1}", d.summary.energy.import_kwh / 1e3)
         }),
@@ -282,6 +282,14 @@ fn table(done: &[Done]) -> Table {
         ("vehicles", |d| d.summary.vehicles.arrivals.to_string()),
         ("left short", |d| {
             d.summary.vehicles.short_departures.to_string()
+        }),
+        ("  why", |d| {
+            let causes = d.summary.vehicles.short_causes.named();
+            let seen = causes.iter().filter(|(_, count)| *count > 0);
+            let each: Vec<String> = seen
+                .map(|(name, count)| format!("{} {count}", name.replace('_', " ")))
+                .collect();
+            each.join(", ")
         }),
         ("events delivered", |d| {
             let events = &d.summary.events;

@@ -5,6 +5,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use serde_json::json;
 use vpp_aggregator::kafka;
+use vpp_core::{Cause, Promise, Unkept};
 use vpp_proto::v1;
 use vpp_scenarios::Scenario;
 use vpp_service::{Distribution, Statistics};
@@ -122,6 +123,7 @@ pub(crate) struct Summary {
     solve_time: Latency,
     signal_to_broker: Latency,
     malformed: u64,
+    unkept: Unkept,
 }
 
 impl Summary {
@@ -175,6 +177,7 @@ impl Summary {
 
     pub(crate) fn read_aggregator(&mut self, report: &kafka::Report) {
         self.malformed += report.malformed;
+        self.unkept.merge(&report.unkept);
     }
 
     /// Whether no limit was broken and nothing was late.
@@ -253,6 +256,7 @@ impl Summary {
         );
         row("commands", answered);
         row("limit violations", self.limit_violations.to_string());
+        row("promises to owners not kept", unkept_row(&self.unkept));
         row(
             "cycle time, median / p99 / worst",
             format!("{} ms", self.cycle_time.row()),
@@ -310,6 +314,7 @@ impl Summary {
             "refusals": self.refusals,
             "lost_commands": self.lost_commands,
             "limit_violations": self.limit_violations,
+            "unkept_promises": unkept_json(&self.unkept),
             "deadline_misses": self.deadline_misses,
             "regulation": self.regulated.as_ref().map(Regulated::json),
             "busy_cycles": self.busy_cycles,
@@ -323,6 +328,36 @@ impl Summary {
             "sound": self.is_sound(),
         })
     }
+}
+
+/// Those that were not kept: promise, cause, how often.
+fn unkept(unkept: &Unkept) -> impl Iterator<Item = (Promise, Cause, u64)> {
+    let each = Unkept::each();
+    let counted = each.map(|(promise, cause)| (promise, cause, unkept.count(promise, cause)));
+    counted.filter(|(_, _, count)| *count > 0)
+}
+
+fn unkept_row(all: &Unkept) -> String {
+    let each = unkept(all).map(|(promise, cause, count)| {
+        let (promise, cause) = (promise.name(), cause.name());
+        format!("{promise} ({cause}) {count}").replace('_', " ")
+    });
+    match all.total() {
+        0 => "0".into(),
+        total => format!("{total}: {}", each.collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn unkept_json(all: &Unkept) -> serde_json::Value {
+    let each = unkept(all).map(|(promise, cause, count)| {
+        json!({
+            "promise": promise.name(),
+            "cause": cause.name(),
+            "count": count,
+            "energy_kwh": all.energy(promise, cause).as_kilowatt_hours(),
+        })
+    });
+    each.collect()
 }
 
 fn event_row(event: &v1::Event) -> String {

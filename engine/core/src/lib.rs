@@ -39,7 +39,7 @@ pub use programme::{
     RegulationSignal, Scope,
 };
 pub use reservation::{
-    Booking, Cause, OwnerRequest, Promise, Reservation, ReservationState, Veto, Violation,
+    Booking, Cause, OwnerRequest, Promise, Reservation, ReservationState, Unkept, Veto, Violation,
 };
 pub use station::{Aggregator, Pile, PileKind, Station, StationKind};
 pub use telemetry::{Session, Telemetry};

@@ -129,6 +129,114 @@ pub enum Cause {
     SocUnknown,
     /// The warranty lets the battery be charged no further, and it lacked nothing else.
     Warranty,
+    /// The station's own controller was in charge: it was out of reach, refused commands, or had none in force.
+    OwnControl,
+}
+
+impl Cause {
+    /// All of them, in their order.
+    pub const ALL: [Cause; 7] = [
+        Cause::LeftEarly,
+        Cause::TooShort,
+        Cause::Ceiling,
+        Cause::NotObeyed,
+        Cause::SocUnknown,
+        Cause::Warranty,
+        Cause::OwnControl,
+    ];
+
+    /// Its name in metrics and results.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::LeftEarly => "left_early",
+            Cause::TooShort => "too_short",
+            Cause::Ceiling => "ceiling",
+            Cause::NotObeyed => "not_obeyed",
+            Cause::SocUnknown => "soc_unknown",
+            Cause::Warranty => "warranty",
+            Cause::OwnControl => "own_control",
+        }
+    }
+}
+
+impl Promise {
+    /// All of them, in their order.
+    pub const ALL: [Promise; 3] = [
+        Promise::Departure,
+        Promise::ChargingWindows,
+        Promise::DischargingWindows,
+    ];
+
+    /// Its name in metrics and results.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Promise::Departure => "departure",
+            Promise::ChargingWindows => "charging_windows",
+            Promise::DischargingWindows => "discharging_windows",
+        }
+    }
+}
+
+/// How often which promise was not kept, and why.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unkept([[(u64, Energy); Cause::ALL.len()]; Promise::ALL.len()]);
+
+impl Unkept {
+    /// Counts one.
+    pub fn add(&mut self, violation: Violation) {
+        let (count, energy) = &mut self.0[violation.promise as usize][violation.cause as usize];
+        *count += 1;
+        *energy += violation.energy;
+    }
+
+    /// Counts another's as well.
+    pub fn merge(&mut self, other: &Unkept) {
+        let pairs = self.0.iter_mut().flatten().zip(other.0.iter().flatten());
+        for ((count, energy), (more, lacked)) in pairs {
+            *count += more;
+            *energy += *lacked;
+        }
+    }
+
+    /// How often a promise was not kept for a cause.
+    #[must_use]
+    pub fn count(&self, promise: Promise, cause: Cause) -> u64 {
+        self.0[promise as usize][cause as usize].0
+    }
+
+    /// By how much in all, at the battery.
+    #[must_use]
+    pub fn energy(&self, promise: Promise, cause: Cause) -> Energy {
+        self.0[promise as usize][cause as usize].1
+    }
+
+    /// How many promises were not kept, of all kinds and for all causes.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().flatten().map(|(count, _)| count).sum()
+    }
+
+    /// Each promise with each cause.
+    pub fn each() -> impl Iterator<Item = (Promise, Cause)> {
+        let causes = |promise| Cause::ALL.into_iter().map(move |cause| (promise, cause));
+        Promise::ALL.into_iter().flat_map(causes)
+    }
+}
+
+impl std::fmt::Debug for Unkept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let counted = Unkept::each().filter(|(promise, cause)| self.count(*promise, *cause) > 0);
+        let entry = |(promise, cause): (Promise, Cause)| {
+            let name = format!("{}: {}", promise.name(), cause.name());
+            (
+                name,
+                (self.count(promise, cause), self.energy(promise, cause)),
+            )
+        };
+        f.debug_map().entries(counted.map(entry)).finish()
+    }
 }
 
 impl Reservation {
@@ -211,5 +319,40 @@ impl Reservation {
             return (self.stay.end() - from).max(TimeDelta::zero());
         }
         self.charging.iter().map(rest).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn promises_and_causes_are_counted_each_at_its_place() {
+        for (at, promise) in Promise::ALL.into_iter().enumerate() {
+            assert_eq!(promise as usize, at);
+        }
+        for (at, cause) in Cause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, at);
+        }
+        let violation = |promise, cause, kwh| Violation {
+            promise,
+            energy: Energy::floor_kilowatt_hours(kwh),
+            cause,
+        };
+        let (mut one, mut other) = (Unkept::default(), Unkept::default());
+        one.add(violation(Promise::Departure, Cause::Ceiling, 2.0));
+        other.add(violation(Promise::Departure, Cause::Ceiling, 1.5));
+        other.add(violation(Promise::ChargingWindows, Cause::NotObeyed, 0.25));
+        one.merge(&other);
+        assert_eq!(one.total(), 3);
+        assert_eq!(one.count(Promise::Departure, Cause::Ceiling), 2);
+        let lacked = one.energy(Promise::Departure, Cause::Ceiling);
+        assert_eq!(lacked, Energy::floor_kilowatt_hours(3.5));
+        assert_eq!(one.count(Promise::DischargingWindows, Cause::NotObeyed), 0);
+        let text = format!("{other:?}");
+        assert!(
+            text.contains("departure: ceiling") && !text.contains("warranty"),
+            "{text}"
+        );
     }
 }

@@ -163,6 +163,9 @@ fn the_tables_of_a_day_agree_with_each_other() {
         "{:?}",
         summary.vehicles
     );
+    let causes = summary.vehicles.short_causes.named();
+    let explained: u64 = causes.iter().map(|(_, count)| count).sum();
+    assert_eq!(explained, summary.vehicles.short_departures, "{causes:?}");
     let events = read::<rows::Event>(folder.path()).expect("a table");
     assert!(
         events.event.iter().any(|event| &**event == "dr-1"),

@@ -41,7 +41,7 @@ pub use reader::{Reader, open, read};
 pub use schema::{Date, Text, Timestamp};
 pub use summary::{
     Energy, Events, Header, Limits, Messages, Money, Periods, Regulation, Reliability, RulePack,
-    SUMMARY_FILE, Summary, Vehicles,
+    SUMMARY_FILE, ShortCauses, Summary, Vehicles,
 };
 pub use writer::{GROUP_ROWS, Tables, Writer};
 

@@ -143,6 +143,14 @@ table! {
         short_departures: u64, "";
         /// What those lacked, at the battery.
         energy_short_kwh: f64, "kWh";
+        /// Of the short ones those for which there was not the time, at full power from arrival to departure.
+        short_too_short: u64, "";
+        /// Those held back: their station was told less than its vehicles needed.
+        short_ceiling: u64, "";
+        /// Those held back by their station's own controller: out of reach, refusing, or without a command.
+        short_own_control: u64, "";
+        /// Those whose maker allows no more.
+        short_warranty: u64, "";
         /// Vehicles that found no free pile, or no charged pack.
         turned_away: u64, "";
         /// Vehicles that fed energy back.

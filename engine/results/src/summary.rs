@@ -199,10 +199,40 @@ pub struct Vehicles {
     pub short_departures: u64,
     /// What those lacked, kWh at the battery.
     pub energy_short_kwh: f64,
+    /// Why: each of them counted once.
+    #[serde(default)]
+    pub short_causes: ShortCauses,
     /// Found no free pile, or no charged pack.
     pub turned_away: u64,
     /// Fed energy back; one that comes on two days counts twice.
     pub v2g_vehicles: u64,
+}
+
+/// Why vehicles left short, each counted for what explains most of what it lacked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShortCauses {
+    /// There was not the time, at full power from arrival to departure.
+    pub too_short: u64,
+    /// The station was told less than its vehicles needed.
+    pub ceiling: u64,
+    /// The station's own controller was in charge: out of reach, refusing, or without a command.
+    pub own_control: u64,
+    /// The maker allows no more.
+    pub warranty: u64,
+}
+
+impl ShortCauses {
+    /// Each with its name.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 4] {
+        [
+            ("too_short", self.too_short),
+            ("ceiling", self.ceiling),
+            ("own_control", self.own_control),
+            ("warranty", self.warranty),
+        ]
+    }
 }
 
 /// Commands and alarms.

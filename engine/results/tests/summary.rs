@@ -83,6 +83,7 @@ fn write(folder: &Path) -> Summary {
                 arrivals,
                 departures: arrivals,
                 short_departures: short,
+                short_ceiling: short,
                 ..rows::StationDay::default()
             })
             .expect("taken");
@@ -210,6 +211,8 @@ fn the_summary_adds_up() {
         (summary.vehicles.arrivals, summary.vehicles.short_departures),
         (5, 1)
     );
+    let causes = summary.vehicles.short_causes.named();
+    assert_eq!(causes.map(|(_, count)| count), [0, 1, 0, 0]);
     assert_eq!((summary.messages.warnings, summary.messages.errors), (2, 1));
     assert_eq!(Summary::read(folder.path()).expect("read"), summary);
 }

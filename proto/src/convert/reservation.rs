@@ -107,6 +107,7 @@ fn violation(wire: &v1::Violation) -> Result<Violation, Invalid> {
         v1::Cause::NotObeyed => Some(Cause::NotObeyed),
         v1::Cause::SocUnknown => Some(Cause::SocUnknown),
         v1::Cause::Warranty => Some(Cause::Warranty),
+        v1::Cause::OwnControl => Some(Cause::OwnControl),
     };
     Ok(Violation {
         promise: promise
@@ -163,6 +164,7 @@ impl From<&Violation> for v1::Violation {
             Cause::NotObeyed => v1::Cause::NotObeyed,
             Cause::SocUnknown => v1::Cause::SocUnknown,
             Cause::Warranty => v1::Cause::Warranty,
+            Cause::OwnControl => v1::Cause::OwnControl,
         };
         v1::Violation {
             promise: promise.into(),
@@ -256,14 +258,7 @@ mod tests {
     #[test]
     fn a_booking_comes_back_as_it_went() {
         let mut booking = booking();
-        for cause in [
-            Cause::LeftEarly,
-            Cause::TooShort,
-            Cause::Ceiling,
-            Cause::NotObeyed,
-            Cause::SocUnknown,
-            Cause::Warranty,
-        ] {
+        for cause in Cause::ALL {
             booking.violations[0].cause = cause;
             let wire = v1::Reservation::from(&booking);
             assert_eq!(Booking::try_from(wire).unwrap(), booking);

@@ -6,8 +6,8 @@ mod faults;
 mod fleet;
 mod generate;
 mod tree;
+mod warranty;
 
-use vpp_aggregator::Warranty;
 use vpp_core::AggregatorId;
 use vpp_core::units::MAX_KILOWATTS;
 use vpp_market_adapters::tariff::RulePack;
@@ -132,9 +132,7 @@ impl Scenario {
         check_dispatch(&mut findings, &self.dispatch);
         self.check_calendar(&mut findings);
         self.check_assumptions(&mut findings);
-        if let Some(Err(invalid)) = self.warranty.as_ref().map(Warranty::check) {
-            findings.add(format!("warranty.{}", invalid.field), invalid.problem);
-        }
+        self.check_warranties(&mut findings);
         for (name, profile) in &self.sessions {
             check_profile(&mut findings, name, profile);
         }

@@ -145,6 +145,7 @@ pub(super) fn sessions(elaad: &Path) -> Result<BTreeMap<String, SessionProfile>,
             dc_energy_kwh: dc_energies(),
             dc_dwell_minutes: 5.0,
             battery_capacity_kwh: None,
+            models: BTreeMap::new(),
         };
         profiles.insert((*name).to_string(), profile);
     }

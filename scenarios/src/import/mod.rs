@@ -179,6 +179,7 @@ pub fn import(
         subsidy: None,
         assumptions,
         warranty: Some(figures::warranty()),
+        warranties: std::collections::BTreeMap::new(),
         sessions,
         swaps: std::collections::BTreeMap::new(),
         dispatch: Dispatch::default(),

@@ -52,7 +52,7 @@ pub(crate) enum PileCurrent {
     Dc,
 }
 
-/// What the makers of all vehicles allow; no command breaks it.
+/// What the maker of a vehicle allows; no command breaks it.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WarrantyKeys {

@@ -7,7 +7,9 @@ use vpp_core::id::MAX_ID_LENGTH;
 use super::battery::{Battery, Efficiency};
 use super::config::StationModel;
 use super::draws::Draws;
+use super::missed::Missed;
 use super::vehicle::{PileModel, Vehicle, instant};
+use crate::format::{SessionProfile, beginning};
 
 /// A battery takes at most so many times its capacity in an hour.
 const MAX_C_RATE: f64 = 2.0;
@@ -82,13 +84,27 @@ impl Arrivals {
     }
 }
 
-/// A vehicle that comes at `arrival` to the pile numbered `pile`.
+/// The model of the next vehicle that comes; none of one that is of none that is named.
+pub(super) fn model<'a>(profile: &'a SessionProfile, draws: &mut Draws) -> Option<&'a str> {
+    if profile.models.is_empty() {
+        return None;
+    }
+    let mut left = draws.uniform();
+    let mut models = profile.models.iter();
+    let drawn = models.find(|(_, share)| {
+        left -= **share;
+        left < 0.0
+    });
+    drawn.map(|(model, _)| model.as_str())
+}
+
+/// A vehicle of a model, if it is of one, that comes at `arrival` to the pile numbered `pile`.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // energies far below 2^53
 pub(super) fn vehicle(
     model: &StationModel,
     efficiency: Efficiency,
     pile: (u32, &PileModel),
-    arrival: i64,
+    (arrival, kind): (i64, Option<&str>),
     draws: &mut Draws,
 ) -> Vehicle {
     let (number, pile) = pile;
@@ -133,9 +149,10 @@ pub(super) fn vehicle(
         battery.limit = (battery.limit + room).min(most).max(battery.limit);
     }
     Vehicle {
-        id: name(model.station.id.as_str(), number, arrival),
+        id: name(kind, model.station.id.as_str(), number, arrival),
         pile: number,
         departure: arrival + stay,
+        soc_ceiling: behaviour.soc_ceiling_of(kind),
         wanted,
         battery,
         says,
@@ -144,11 +161,13 @@ pub(super) fn vehicle(
         power: 0,
         came: arrival,
         gave: false,
+        missed: Missed::default(),
     }
 }
 
-/// A name for a stay.
-pub(super) fn name(station: &str, pile: u32, arrival: i64) -> VehicleId {
-    let name = format!("{}-{pile}-{station}", arrival / 1_000);
+/// A name for a stay of a vehicle of a model, if it is of one.
+pub(super) fn name(model: Option<&str>, station: &str, pile: u32, arrival: i64) -> VehicleId {
+    let begins = model.map(beginning).unwrap_or_default();
+    let name = format!("{begins}{}-{pile}-{station}", arrival / 1_000);
     VehicleId::new(name.get(..MAX_ID_LENGTH).unwrap_or(&name)).expect("made of an identifier")
 }

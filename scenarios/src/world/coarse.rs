@@ -70,7 +70,8 @@ impl StationState {
         let seen = |tally: &Tally| (tally.arrivals, tally.departures);
         let before = seen(&self.tally);
         self.come_and_go(now);
-        if self.is_alone(now) {
+        let alone = self.is_alone(now);
+        if alone {
             self.control_itself(now);
         } else if seen(&self.tally) != before {
             self.share_left(now, end);
@@ -86,6 +87,7 @@ impl StationState {
             let pile = &self.piles[vehicle.pile as usize];
             let moved = vehicle.run_long(pile, *goal, now, until - now, self.efficiency);
             vehicle.gave |= moved.at_grid < 0;
+            vehicle.miss(pile, until, self.efficiency, alone);
             at_grid += moved.at_grid;
             self.tally.moved(moved);
         }
@@ -154,11 +156,10 @@ impl StationState {
             return;
         }
         let (piles, efficiency) = (&self.piles, self.efficiency);
-        let soc = self.model.behaviour.soc_ceiling;
         let takers = self.vehicles.iter_mut().filter_map(|vehicle| {
             let pile = &piles[vehicle.pile as usize];
             let goal = vehicle.goal(pile);
-            let most = vehicle.may_charge(soc, end - now, efficiency);
+            let most = vehicle.may_charge(end - now, efficiency);
             let room = vehicle.max_charge(pile).min(most) - goal;
             (pile.obeys && goal >= 0 && room > 0).then_some((room, goal, pile.least, vehicle))
         });
@@ -192,11 +193,7 @@ impl StationState {
             if vehicle.departure - now - takes_ms > end - now + WAITED_MS {
                 continue;
             }
-            let most = most.min(vehicle.may_charge(
-                self.model.behaviour.soc_ceiling,
-                end - now,
-                self.efficiency,
-            ));
+            let most = most.min(vehicle.may_charge(end - now, self.efficiency));
             let told = most.min(left + beyond);
             if told < pile.least {
                 continue;

@@ -61,6 +61,8 @@ pub struct Behaviour {
     pub v2g_floor: f64,
     /// State of charge above which the makers let no battery be charged.
     pub soc_ceiling: f64,
+    /// The same of models that have another.
+    pub soc_ceilings: BTreeMap<String, f64>,
     /// Share of piles that follow no setpoint and charge as they like.
     pub disobeying_pile_share: f64,
     /// Share of stations that refuse every command.
@@ -83,12 +85,20 @@ impl Behaviour {
             stated_share: assumptions.stated_share,
             v2g_floor: assumptions.v2g_floor,
             soc_ceiling: 1.0,
+            soc_ceilings: BTreeMap::new(),
             disobeying_pile_share: assumptions.disobeying_pile_share,
             refusing_station_share: assumptions.refusing_station_share,
             unreachable_station_share: assumptions.unreachable_station_share,
             unreachable_from: start,
             response_delay_s: assumptions.response_delay_s,
         }
+    }
+
+    /// State of charge above which the maker of a vehicle of this model lets its battery not be charged.
+    #[must_use]
+    pub fn soc_ceiling_of(&self, model: Option<&str>) -> f64 {
+        let own = model.and_then(|model| self.soc_ceilings.get(model));
+        own.copied().unwrap_or(self.soc_ceiling)
     }
 }
 
@@ -106,6 +116,9 @@ impl WorldConfig {
         let warranty = scenario.warranty.as_ref();
         let behaviour = Arc::new(Behaviour {
             soc_ceiling: warranty.map_or(1.0, |warranty| warranty.soc_ceiling),
+            soc_ceilings: (scenario.warranties.iter())
+                .map(|(model, warranty)| (model.clone(), warranty.soc_ceiling))
+                .collect(),
             ..Behaviour::of(&scenario.assumptions, start)
         });
         let named = scenario.sessions.iter();

@@ -17,6 +17,12 @@ impl Draws {
         Draws { rng }
     }
 
+    /// Of which model the vehicles of a station are: numbers apart from the others, so that the same vehicles come whatever
+    /// models there are.
+    pub(super) fn of_models(seed: u64, station: u64) -> Draws {
+        Draws::new(seed, u64::MAX - station)
+    }
+
     /// Uniform in `[0, 1)`, by a formula of our own: a library's may change with its version, and scenarios with it.
     #[allow(clippy::cast_precision_loss)] // 53 bits fit
     pub(super) fn uniform(&mut self) -> f64 {

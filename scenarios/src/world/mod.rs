@@ -11,6 +11,7 @@ mod battery;
 mod coarse;
 mod config;
 mod draws;
+mod missed;
 mod recorded;
 mod station;
 mod swap;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::arrivals::name;
 use super::battery::Battery;
+use super::config::Behaviour;
+use super::missed::Missed;
 use super::vehicle::Vehicle;
 use crate::stays::Stay;
 
@@ -36,16 +38,22 @@ impl Recorded {
 
 /// The vehicle of a stay. What its owner lets be taken out is all that is known to be in the battery, and what it still takes all
 /// that goes in.
-pub(super) fn vehicle(stay: &Stay) -> Vehicle {
+pub(super) fn vehicle(stay: &Stay, behaviour: &Behaviour) -> Vehicle {
     let session = &stay.session;
     let stored = session.energy_available.as_watt_milliseconds();
     let limit = stored + session.energy_room.as_watt_milliseconds();
     let power = session.max_charge.max(session.max_discharge).as_watts();
     let arrival = stay.arrival.timestamp_millis();
     Vehicle {
-        id: name(stay.station.as_str(), stay.pile, arrival),
+        id: name(
+            stay.model.as_deref(),
+            stay.station.as_str(),
+            stay.pile,
+            arrival,
+        ),
         pile: stay.pile,
         departure: session.departure.timestamp_millis(),
+        soc_ceiling: behaviour.soc_ceiling_of(stay.model.as_deref()),
         wanted: stored + session.energy_needed.as_watt_milliseconds(),
         // A power of zero is none to divide by.
         battery: Battery::plain(stored, limit, power.max(1)),
@@ -55,5 +63,6 @@ pub(super) fn vehicle(stay: &Stay) -> Vehicle {
         power: 0,
         came: arrival,
         gave: false,
+        missed: Missed::default(),
     }
 }

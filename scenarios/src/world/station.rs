@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use vpp_aggregator::{Lease, PileReading, PileSetpoint, Splitter};
 use vpp_core::{Energy, PileKind, Power};
 
-use super::arrivals::{Arrivals, vehicle};
+use super::arrivals::{self, Arrivals};
 use super::battery::Efficiency;
 use super::config::StationModel;
 use super::draws::Draws;
@@ -24,6 +24,8 @@ pub(super) struct StationState {
     pub(super) efficiency: Efficiency,
     pub(super) piles: Vec<PileModel>,
     draws: Draws,
+    /// Of which model vehicles are.
+    models: Draws,
     pub(super) arrivals: Vec<Arrivals>,
     pub(super) swapping: Option<Swapping>,
     /// Vehicles that come as recorded; then no other does.
@@ -58,6 +60,7 @@ pub(super) struct StationState {
 impl StationState {
     pub(super) fn new(seed: u64, model: StationModel, now: i64) -> StationState {
         let mut draws = Draws::new(seed, model.number);
+        let models = Draws::of_models(seed, model.number);
         let behaviour = &model.behaviour;
         let refusal = draws
             .chance(behaviour.refusing_station_share)
@@ -92,6 +95,7 @@ impl StationState {
             model,
             piles,
             draws,
+            models,
             arrivals,
             swapping,
             now,
@@ -116,7 +120,8 @@ impl StationState {
     pub(super) fn tick(&mut self, now: i64, length_ms: i64) {
         self.come_and_go(now);
         self.hear(now);
-        if self.is_alone(now) {
+        let alone = self.is_alone(now);
+        if alone {
             self.control_itself(now);
         }
         let mut at_grid = 0;
@@ -124,6 +129,7 @@ impl StationState {
             let pile = &self.piles[vehicle.pile as usize];
             let moved = vehicle.run(pile, now, length_ms, self.efficiency);
             vehicle.gave |= moved.at_grid < 0;
+            vehicle.miss(pile, now + length_ms, self.efficiency, alone);
             at_grid += moved.at_grid;
             self.tally.moved(moved);
         }
@@ -227,11 +233,11 @@ impl StationState {
             let stays = now < vehicle.departure;
             if !stays {
                 tally.v2g_vehicles += u64::from(vehicle.gave);
+                tally.departed(vehicle.battery.stored);
                 let short = vehicle.wanted - vehicle.battery.stored;
-                tally.departed(
-                    vehicle.battery.stored,
-                    if short > SHORT { short } else { 0 },
-                );
+                if short > SHORT {
+                    tally.left_short(short, vehicle.missed.cause());
+                }
             }
             stays
         });
@@ -245,9 +251,15 @@ impl StationState {
                     self.tally.turned_away += 1;
                     continue;
                 };
-                let model = &self.piles[pile as usize];
                 let (station, draws) = (&self.model, &mut self.draws);
-                let vehicle = vehicle(station, self.efficiency, (pile, model), arrival, draws);
+                let kind = arrivals::model(&station.profile, &mut self.models);
+                let vehicle = arrivals::vehicle(
+                    station,
+                    self.efficiency,
+                    (pile, &self.piles[pile as usize]),
+                    (arrival, kind),
+                    draws,
+                );
                 self.plug_in(vehicle, now);
             }
         }
@@ -255,7 +267,7 @@ impl StationState {
 
     fn come_as_recorded(&mut self, now: i64) {
         while let Some(stay) = self.recorded.as_mut().and_then(|all| all.pop(now)) {
-            let vehicle = recorded::vehicle(&stay);
+            let vehicle = recorded::vehicle(&stay, &self.model.behaviour);
             // What was over before the start has never been here.
             if now < vehicle.departure {
                 self.plug_in(vehicle, now);
@@ -267,6 +279,7 @@ impl StationState {
         vehicle.came = now;
         self.tally.arrived(vehicle.battery.stored);
         let pile = vehicle.pile;
+        vehicle.begin(&self.piles[pile as usize], now, self.efficiency);
         let place = self.vehicles.partition_point(|other| other.pile < pile);
         self.vehicles.insert(place, vehicle);
     }

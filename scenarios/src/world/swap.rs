@@ -10,6 +10,7 @@ use super::arrivals::name;
 use super::battery::Battery;
 use super::config::StationModel;
 use super::draws::Draws;
+use super::missed::Missed;
 use super::tally::Tally;
 use super::vehicle::{PileModel, Vehicle, instant};
 use crate::draw::next_arrival;
@@ -27,6 +28,7 @@ pub(super) struct Swapping {
     profile: Arc<SwapProfile>,
     bank: Bank,
     station: String,
+    soc_ceiling: f64,
     per_day: f64,
     /// The next one, milliseconds of the epoch; none within the look-ahead.
     next: Option<i64>,
@@ -39,6 +41,7 @@ impl Swapping {
         let slots = u32::try_from(model.station.pile_count()).unwrap_or(u32::MAX);
         let mut swapping = Swapping {
             bank: profile.bank(slots),
+            soc_ceiling: (model.behaviour).soc_ceiling_of(profile.model.as_deref()),
             per_day: profile.swaps_per_slot_day * f64::from(slots),
             profile,
             station: model.station.id.to_string(),
@@ -74,7 +77,7 @@ impl Swapping {
                 tally.turned_away += 1;
                 continue;
             };
-            tally.departed(pack.battery.stored, 0);
+            tally.departed(pack.battery.stored);
             tally.v2g_vehicles += u64::from(pack.gave);
             *pack = self.pack(pack.pile, soc, at);
             pack.came = now;
@@ -115,9 +118,10 @@ impl Swapping {
         let capacity = (profile.pack_kwh * WATT_MS_PER_KWH) as i64;
         let share = |soc: f64| (soc * capacity as f64) as i64;
         Vehicle {
-            id: name(&self.station, slot, now),
+            id: name(profile.model.as_deref(), &self.station, slot, now),
             pile: slot,
             departure: FOR_EVER,
+            soc_ceiling: self.soc_ceiling,
             wanted: share(profile.charged_soc),
             battery: Battery {
                 capacity,
@@ -132,6 +136,7 @@ impl Swapping {
             power: 0,
             came: now,
             gave: false,
+            missed: Missed::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What has happened at a station, for analysts and for checks.
 
-use vpp_core::Energy;
+use vpp_core::{Cause, Energy, Promise, Unkept, Violation};
 
 use super::vehicle::Moved;
 
@@ -17,6 +17,8 @@ pub struct Tally {
     pub short_departures: u64,
     /// What those lacked.
     pub energy_short: Energy,
+    /// Why they did: each is counted once, for what explains most of it.
+    pub unkept: Unkept,
     /// Drawn from the grid.
     pub energy_drawn: Energy,
     /// Given to the grid, as a magnitude.
@@ -60,11 +62,21 @@ impl Tally {
         self.energy_arrived += Energy::from_watt_milliseconds(stored);
     }
 
-    pub(super) fn departed(&mut self, stored: i64, short: i64) {
+    pub(super) fn departed(&mut self, stored: i64) {
         self.departures += 1;
-        self.short_departures += u64::from(short > 0);
-        self.energy_short += Energy::from_watt_milliseconds(short);
         self.energy_departed += Energy::from_watt_milliseconds(stored);
+    }
+
+    /// One that left lacked so much.
+    pub(super) fn left_short(&mut self, short: i64, cause: Cause) {
+        let energy = Energy::from_watt_milliseconds(short);
+        self.short_departures += 1;
+        self.energy_short += energy;
+        self.unkept.add(Violation {
+            promise: Promise::Departure,
+            energy,
+            cause,
+        });
     }
 
     /// Adds another station's.
@@ -74,6 +86,7 @@ impl Tally {
         self.departures += other.departures;
         self.short_departures += other.short_departures;
         self.energy_short += other.energy_short;
+        self.unkept.merge(&other.unkept);
         self.energy_drawn += other.energy_drawn;
         self.energy_exported += other.energy_exported;
         self.metered_import += other.metered_import;

@@ -1,9 +1,10 @@
 //! A vehicle's stay at a pile.
 
 use vpp_aggregator::BatteryReading;
-use vpp_core::{Energy, Power, Session, Timestamp, VehicleId};
+use vpp_core::{Cause, Energy, Power, Session, Timestamp, VehicleId};
 
 use super::battery::{Battery, Efficiency};
+use super::missed::Missed;
 
 /// What is less than a watt-hour is nothing: it would keep a pile switched on for a second.
 const NEGLIGIBLE: i64 = Session::NEGLIGIBLE.as_watt_milliseconds();
@@ -27,6 +28,13 @@ pub(super) struct PileModel {
     pub(super) obeys: bool,
 }
 
+impl PileModel {
+    /// A slow pile that only charges is not told of the battery.
+    fn reads_batteries(&self) -> bool {
+        !self.is_ac || self.discharge > 0
+    }
+}
+
 /// A vehicle plugged in.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Vehicle {
@@ -37,6 +45,8 @@ pub(super) struct Vehicle {
     /// When it leaves, milliseconds of the epoch.
     pub(super) departure: i64,
     pub(super) battery: Battery,
+    /// State of charge above which its maker does not let it be charged.
+    pub(super) soc_ceiling: f64,
     /// What the battery shall hold when it leaves.
     pub(super) wanted: i64,
     /// Whether anybody is told when it leaves and what it needs.
@@ -51,6 +61,8 @@ pub(super) struct Vehicle {
     pub(super) came: i64,
     /// Whether it was discharged during this stay.
     pub(super) gave: bool,
+    /// What it can no longer be given until it leaves, and why.
+    pub(super) missed: Missed,
 }
 
 impl Vehicle {
@@ -118,14 +130,66 @@ impl Vehicle {
         if off { 0 } else { self.told.clamp(low, high) }
     }
 
-    /// With what it can be charged for so long without going beyond a state of charge.
+    /// It has just come: what it cannot be given from the start.
+    pub(super) fn begin(&mut self, pile: &PileModel, now: i64, efficiency: Efficiency) {
+        let lacks = (self.wanted - self.battery.stored).max(0);
+        let forbidden = match pile.reads_batteries() {
+            true => lacks - self.room_to_ceiling().min(lacks),
+            false => 0,
+        };
+        let whole = self.beyond_help(pile, now, efficiency);
+        self.missed = Missed::at_arrival(forbidden, whole);
+    }
+
+    /// It has lived up to `now`; `alone`: without anybody outside in charge.
+    pub(super) fn miss(&mut self, pile: &PileModel, now: i64, efficiency: Efficiency, alone: bool) {
+        let whole = self.beyond_help(pile, now, efficiency);
+        let held = || pile.obeys && self.told < self.max_charge(pile);
+        let cause = || match (held(), alone) {
+            (false, _) => None,
+            (true, true) => Some(Cause::OwnControl),
+            (true, false) => Some(Cause::Ceiling),
+        };
+        let mut missed = self.missed;
+        missed.grow(whole, cause);
+        self.missed = missed;
+    }
+
+    /// Of what it lacks, what pile, battery and maker do not let it be given any more until it leaves.
+    fn beyond_help(&self, pile: &PileModel, now: i64, efficiency: Efficiency) -> i64 {
+        let lacks = self.wanted - self.battery.stored;
+        let left = self.departure - now;
+        if lacks <= 0 {
+            return 0;
+        }
+        // Where the battery is not read, no ceiling can be kept.
+        let allowed = match pile.reads_batteries() {
+            true => self.room_to_ceiling(),
+            false => i64::MAX,
+        };
+        if allowed >= lacks && (self.battery).surely_takes(lacks, pile.rated, left, efficiency) {
+            return 0;
+        }
+        let takes = self.battery.deliverable(pile.rated, left, efficiency);
+        (lacks - takes.min(allowed)).max(0)
+    }
+
+    /// What its maker lets be put in, watt-milliseconds.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // far below 2^53
-    pub(super) fn may_charge(&self, soc: f64, length_ms: i64, efficiency: Efficiency) -> i64 {
-        if soc >= 1.0 {
+    fn room_to_ceiling(&self) -> i64 {
+        if self.soc_ceiling >= 1.0 {
             return i64::MAX;
         }
-        let room = (soc * self.battery.capacity as f64) as i64 - self.battery.stored;
-        efficiency.drawn(room.max(0)) / length_ms.max(1)
+        let ceiling = (self.soc_ceiling * self.battery.capacity as f64) as i64;
+        (ceiling - self.battery.stored).max(0)
+    }
+
+    /// With what it can be charged for so long without going beyond what its maker allows.
+    pub(super) fn may_charge(&self, length_ms: i64, efficiency: Efficiency) -> i64 {
+        match self.room_to_ceiling() {
+            i64::MAX => i64::MAX,
+            room => efficiency.drawn(room) / length_ms.max(1),
+        }
     }
 
     /// Lives with its goal through a time that is long beside delays and ramps, which are left out.
@@ -155,10 +219,9 @@ impl Vehicle {
         }
     }
 
-    /// What the pile's controller reads of the battery: a slow pile that only charges is not told.
+    /// What the pile's controller reads of the battery.
     pub(super) fn reading(&self, pile: &PileModel) -> Option<BatteryReading> {
-        let told = !pile.is_ac || pile.discharge > 0;
-        told.then(|| BatteryReading {
+        pile.reads_batteries().then(|| BatteryReading {
             capacity: Energy::from_watt_milliseconds(self.battery.capacity),
             stored: Energy::from_watt_milliseconds(self.battery.stored),
             temperature_c: Some(CELLS_C),

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use vpp_aggregator::Sites as _;
-use vpp_core::{Energy, StationKind};
+use vpp_core::{Cause, Energy, Promise, StationKind};
 use vpp_market_adapters::tariff::Period;
 use vpp_results::{Text, rows};
 use vpp_scenarios::Scenario;
@@ -154,6 +154,10 @@ impl Meters {
 impl Meter {
     fn day_over(&mut self, day: NaiveDate) -> rows::StationDay {
         let (now, then) = (self.last, std::mem::replace(&mut self.day, self.last));
+        let short = |cause| {
+            let count = |tally: &Tally| tally.unkept.count(Promise::Departure, cause);
+            count(&now) - count(&then)
+        };
         let [sharp, peak, flat, valley] = std::mem::take(&mut self.by_period);
         rows::StationDay {
             day,
@@ -172,6 +176,10 @@ impl Meter {
             departures: now.departures - then.departures,
             short_departures: now.short_departures - then.short_departures,
             energy_short_kwh: (now.energy_short - then.energy_short).as_kilowatt_hours(),
+            short_too_short: short(Cause::TooShort),
+            short_ceiling: short(Cause::Ceiling),
+            short_own_control: short(Cause::OwnControl),
+            short_warranty: short(Cause::Warranty),
             turned_away: now.turned_away - then.turned_away,
             v2g_vehicles: now.v2g_vehicles - then.v2g_vehicles,
             pile_export_kwh: (now.energy_exported - then.energy_exported).as_kilowatt_hours(),

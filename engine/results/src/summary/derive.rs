@@ -129,6 +129,11 @@ fn days(columns: &rows::StationDayColumns, energy: &mut Energy, vehicles: &mut V
     vehicles.departures += sum(&columns.departures);
     vehicles.short_departures += sum(&columns.short_departures);
     vehicles.energy_short_kwh += sum(&columns.energy_short_kwh);
+    let causes = &mut vehicles.short_causes;
+    causes.too_short += sum(&columns.short_too_short);
+    causes.ceiling += sum(&columns.short_ceiling);
+    causes.own_control += sum(&columns.short_own_control);
+    causes.warranty += sum(&columns.short_warranty);
     vehicles.turned_away += sum(&columns.turned_away);
     vehicles.v2g_vehicles += sum(&columns.v2g_vehicles);
 }

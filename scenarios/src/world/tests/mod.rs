@@ -53,6 +53,7 @@ fn profile() -> SessionProfile {
         dc_energy_kwh: quantiles(&[5.0, 15.0, 25.0, 45.0]),
         dc_dwell_minutes: 10.0,
         battery_capacity_kwh: None,
+        models: Default::default(),
     }
 }
 
@@ -63,6 +64,7 @@ fn behaviour() -> Behaviour {
         v2g_floor: 0.3,
         soc_ceiling: 1.0,
         stated_share: 1.0,
+        soc_ceilings: Default::default(),
         disobeying_pile_share: 0.0,
         refusing_station_share: 0.0,
         unreachable_station_share: 0.0,

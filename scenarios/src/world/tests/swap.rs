@@ -22,6 +22,7 @@ fn swaps() -> SwapProfile {
         floor_soc: 0.2,
         deviations: 1.645,
         reserve_share: 0.2,
+        model: None,
     }
 }
 

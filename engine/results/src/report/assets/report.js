@@ -34,7 +34,8 @@ page.append(nav);
   if (regulation) figure(t("fig.regulation"), [percent(share(regulation.mean_achieved_error_kw, regulation.mean_requested_kw))], t("fig.regulation.more", { values: number(regulation.values) }));
   if (reliability) figure(t("fig.reliability"), [percent(reliability.kept_share)], t("fig.reliability.more", { stated: percent(reliability.stated_share), count: number(reliability.promises) }), reliability.kept_share >= reliability.stated_share - 0.005);
   figure(t("fig.vehicles"), [number(vehicles.arrivals)], t("fig.vehicles.more", { away: number(vehicles.turned_away) }));
-  figure(t("fig.short"), [percent(share(vehicles.short_departures, vehicles.departures), 2)], t("fig.short.more", { count: number(vehicles.short_departures), energy: quantity(vehicles.energy_short_kwh, "kWh") }));
+  const causes = Object.entries(vehicles.short_causes).filter(([, count]) => count > 0).sort((a, b) => b[1] - a[1]).map(([name, count]) => ` · ${t(`short.${name}`)} ${number(count)}`).join("");
+  figure(t("fig.short"), [percent(share(vehicles.short_departures, vehicles.departures), 2)], t("fig.short.more", { count: number(vehicles.short_departures), energy: quantity(vehicles.energy_short_kwh, "kWh") }) + causes);
   figure(t("fig.commands"), [number(messages.commands)], t("fig.commands.more", { refused: number(messages.refusals), guarded: number(messages.guarded) }));
   page.append(box);
 }
