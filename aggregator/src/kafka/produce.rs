@@ -19,6 +19,9 @@ use super::{Config, Report};
 
 /// An acknowledgement that was not taken is sent again after this.
 const AGAIN: Duration = Duration::from_millis(200);
+/// So long answers wait for others. A broker keeps, finds and hands out batches, not messages: the embedded one looks through all
+/// that it has for each, and slowed down within ten minutes when every answer was one of its own.
+const ACKNOWLEDGEMENTS_LINGER_MS: &str = "5";
 /// A report that has waited longer is not worth sending: several newer ones are there.
 const REPORT_LIFE_MS: &str = "10000";
 
@@ -112,6 +115,8 @@ impl Acknowledgements {
         let mut client = producer(config);
         // Never given up: what the engine waits for, and what its command's offset waits for.
         client.set("message.timeout.ms", "0");
+        // Commands come in bursts, and so do their answers: in one batch rather than in ten. The engine waits for seconds.
+        client.set("linger.ms", ACKNOWLEDGEMENTS_LINGER_MS);
         config.finish(&mut client);
         let failed = mpsc::channel();
         let fate = Fate {
