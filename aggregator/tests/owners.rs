@@ -390,7 +390,9 @@ async fn what_became_of_a_reservation_is_told_and_survives() {
         .unwrap();
     assert_eq!(there.state(), v1::ReservationState::PluggedIn);
     let unknown = |count: u32| {
-        format!("\nvpp_unkept_promises_total{{promise=\"departure\",cause=\"soc_unknown\"}} {count}\n")
+        format!(
+            "\nvpp_unkept_promises_total{{promise=\"departure\",cause=\"soc_unknown\"}} {count}\n"
+        )
     };
     assert!(served.metrics().await.contains(&unknown(0)));
     operator.sites_mut().readings[0].clear();
@@ -398,7 +400,10 @@ async fn what_became_of_a_reservation_is_told_and_survives() {
     // Of the two without a reservation, which needed ten kWh, nobody knows either.
     let metrics = served.metrics().await;
     assert!(metrics.contains(&unknown(3)), "{metrics}");
-    assert!(metrics.contains("\nvpp_cut_setpoints_total 0\n"), "{metrics}");
+    assert!(
+        metrics.contains("\nvpp_cut_setpoints_total 0\n"),
+        "{metrics}"
+    );
     served.stop().await;
     let mut again = serve(Some(folder.path()), 3).await;
     let over = again
