@@ -423,8 +423,8 @@ mod tests {
                 .discharge_kwh_per_day
         };
         let found = ["LSV1", "LGX1", "LGXC", "LGXC4-another", "LGXC4-own"].map(of);
-        let all: Vec<i64> = found.iter().map(|kwh| kwh.round() as i64).collect();
-        assert_eq!(all, [1, 2, 2, 3, 4]);
+        let all: Vec<String> = found.iter().map(|kwh| format!("{kwh:.0}")).collect();
+        assert_eq!(all, ["1", "2", "2", "3", "4"]);
         // A vehicle that the pile cannot tell has the usual one.
         assert_eq!(warranties.of(None), Some(&warranty(1.0)));
         let none = Warranties {
