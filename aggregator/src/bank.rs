@@ -4,6 +4,9 @@
 //! Whoever comes takes the fullest pack and leaves an empty one. So the fullest pack is needed for the next swap, the second
 //! fullest for the one after it, and so on: each pack is a vehicle that leaves when its swap is expected, with a need until then,
 //! and all that charging stations can do a bank can do as well. Some packs are kept full beyond what is expected.
+//!
+//! A store that nobody swaps at is one of which nothing is expected: its packs are charged and discharged for the grid alone, and
+//! are all charged again at one hour of the day.
 
 use chrono::{TimeDelta, Timelike as _};
 use vpp_core::{Energy, Invalid, Power, Session, Timestamp};
@@ -23,6 +26,8 @@ pub struct Bank {
     pub deviations: f64,
     /// Packs kept full beyond that.
     pub reserve: u32,
+    /// Hour of the UTC day at which all packs are to be charged, whatever is expected; none: at no hour.
+    pub ready_hour: Option<u32>,
     /// State of charge from which on a pack is handed out, 0 to 1.
     pub charged_soc: f64,
     /// State of charge below which none is discharged.
@@ -65,6 +70,12 @@ impl Bank {
                 format!("{} is outside 0 to 10", self.deviations),
             ));
         }
+        if let Some(hour) = self.ready_hour.filter(|hour| *hour > 23) {
+            return Err(Invalid::new(
+                "ready_hour",
+                format!("{hour} is outside 0 to 23"),
+            ));
+        }
         for (field, soc) in [
             ("charged_soc", self.charged_soc),
             ("floor_soc", self.floor_soc),
@@ -88,12 +99,14 @@ impl Bank {
                 .total_cmp(&soc(a))
                 .then(packs[*a].slot.cmp(&packs[*b].slot))
         });
+        let ready = self.next_ready(now);
         let mut sessions = vec![None; packs.len()];
         for (rank, at) in (1_u32..).zip(order) {
             let due = match rank.checked_sub(self.reserve).filter(|beyond| *beyond > 0) {
                 Some(beyond) => self.reached(now, self.mean_of(f64::from(beyond))),
                 None => now,
             };
+            let due = ready.map_or(due, |ready| due.min(ready));
             sessions[at] = Some(self.session(&packs[at], due, charge_efficiency, now));
         }
         sessions.into_iter().flatten().collect()
@@ -155,6 +168,18 @@ impl Bank {
         }
     }
 
+    /// When all packs are to be charged next.
+    fn next_ready(&self, now: Timestamp) -> Option<Timestamp> {
+        let ahead_h = (i64::from(self.ready_hour?) - i64::from(now.hour())).rem_euclid(24);
+        let hour = now - TimeDelta::milliseconds(now.timestamp_millis().rem_euclid(3_600_000));
+        let ready = hour + TimeDelta::hours(ahead_h);
+        Some(if ready > now {
+            ready
+        } else {
+            ready + TimeDelta::days(1)
+        })
+    }
+
     /// So many swaps expected in the mean can, with the wanted certainty, turn out to be `count`: `mean + z √mean = count`.
     fn mean_of(&self, count: f64) -> f64 {
         let z = self.deviations;
@@ -194,6 +219,7 @@ mod tests {
             swaps_per_hour,
             deviations,
             reserve,
+            ready_hour: None,
             charged_soc: 0.9,
             floor_soc: 0.2,
         }
@@ -255,6 +281,31 @@ mod tests {
         assert!((at(66)..at(67)).contains(&due), "{due}");
     }
 
+    /// Nobody swaps: all packs are due at the hour at which they are to be charged, today's or tomorrow's.
+    #[test]
+    fn a_bank_without_swaps_is_charged_at_its_hour() {
+        let bank = Bank {
+            swaps_per_hour: [0.0; 24],
+            ready_hour: Some(2),
+            ..bank(0, 1.645)
+        };
+        let packs = [pack(0, 50.0), pack(1, 100.0)];
+        for (now, due) in [(0, 120), (119, 120), (120, 1_560), (1_439, 1_560)] {
+            let sessions = bank.sessions(&packs, 1.0, at(now));
+            // In its last minute the emptier one cannot be in time: it is charged at once.
+            let soonest = now + 60;
+            assert_eq!(sessions[0].departure, at(due.max(soonest)), "{now}");
+            assert_eq!(sessions[1].departure, at(due), "{now}");
+        }
+        // 40 kWh are to come in, or 10 may be missing; down to a fifth all may be taken out meanwhile.
+        let sessions = bank.sessions(&packs, 1.0, at(0));
+        let kwh = |energy: Energy| energy.as_kilowatt_hours();
+        let needed: Vec<f64> = sessions.iter().map(|s| kwh(s.energy_needed)).collect();
+        assert_eq!(needed, [40.0, -10.0]);
+        let available: Vec<f64> = sessions.iter().map(|s| kwh(s.energy_available)).collect();
+        assert_eq!(available, [30.0, 80.0]);
+    }
+
     #[test]
     fn figures_that_cannot_be_are_refused() {
         for (field, bad) in [
@@ -273,6 +324,13 @@ mod tests {
                 "deviations",
                 Bank {
                     deviations: -1.0,
+                    ..bank(0, 0.0)
+                },
+            ),
+            (
+                "ready_hour",
+                Bank {
+                    ready_hour: Some(24),
                     ..bank(0, 0.0)
                 },
             ),

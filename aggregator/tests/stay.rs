@@ -501,6 +501,32 @@ fn what_a_warranty_forbids_is_not_asked_of_an_earlier_window() {
     }
 }
 
+/// One that is full up to its maker's ceiling gives what it can have back: else nothing but what it can spare could be counted on.
+#[test]
+fn a_full_battery_can_take_back_what_it_gives() {
+    let warranty = Warranty {
+        soc_floor: 0.3,
+        soc_ceiling: 0.9,
+        discharge_kwh_per_day: 30.0,
+        cycles: None,
+        discharge_kw: None,
+        temperature_c: None,
+    };
+    let mut plant = Plant::new(vec![car(0, 54.0, 4.0)], Some(warranty));
+    let session = |plant: &mut Plant| {
+        let report = plant.operator.telemetry(plant.now).remove(0);
+        report.sessions[0].clone()
+    };
+    let full = session(&mut plant);
+    assert_eq!((full.energy_room, full.max_charge), (Energy::ZERO, kw(20)));
+    plant.run(30, kw(-100));
+    let given = 54.0 - plant.car(0).stored;
+    assert!((9.0..12.0).contains(&given), "{given}");
+    plant.run(60, kw(500));
+    assert!((plant.car(0).stored - 54.0).abs() < 0.1);
+    assert_eq!(plant.operator.doubts().cut_setpoints, 0);
+}
+
 /// It is neither kept nor known to be broken: the owner hears that nobody knows.
 #[test]
 fn a_charge_that_was_promised_is_not_taken_for_given_while_nobody_looked() {

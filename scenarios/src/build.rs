@@ -155,6 +155,9 @@ impl SwapProfile {
             swaps_per_hour,
             deviations: self.deviations,
             reserve,
+            #[allow(clippy::cast_possible_truncation)] // 8
+            ready_hour: (self.ready_hour)
+                .map(|hour| (hour + 24 - LOCAL_AHEAD_H as u32) % 24),
             charged_soc: self.charged_soc,
             floor_soc: self.floor_soc,
         }

@@ -222,13 +222,17 @@ fn one() -> f64 {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SwapProfile {
-    /// Swaps in a day for each slot.
+    /// Swaps in a day for each slot; 0: a bank of batteries, charged and discharged for the grid alone.
     pub swaps_per_slot_day: f64,
-    /// Share of the day's swaps in each hour, **local** (`Asia/Shanghai`), 24 values that add up to 1.
+    /// Share of the day's swaps in each hour, **local** (`Asia/Shanghai`), 24 values that add up to 1; none where nobody swaps.
+    #[serde(default)]
     pub swap_shape: Vec<f64>,
+    /// **Local** hour, 0 to 23, at which all packs are to be charged each day, whatever swaps are expected.
+    #[serde(default)]
+    pub ready_hour: Option<u32>,
     /// What a pack holds.
     pub pack_kwh: f64,
-    /// State of charge of packs that come back, 0 to 1: quantiles.
+    /// State of charge of packs that come back, 0 to 1: quantiles. At the begin packs are from there on to full.
     pub arriving_soc: Quantiles,
     /// The most that a slot draws.
     pub slot_power_kw: f64,

@@ -360,10 +360,12 @@ pub(super) fn limited(
     if limited.max_discharge <= Power::ZERO || limited.energy_available <= Energy::ZERO {
         (limited.energy_available, limited.max_discharge) = (Energy::ZERO, Power::ZERO);
     }
-    limited.max_charge = limited
-        .max_charge
-        .min(strongest_charge(limits, station, lease));
     limited.energy_room = limited.energy_room.min(energy(limits.charge_kwh));
+    // One that is full is told nothing; if it gives, it can take that back, as fast as it charges.
+    if limited.energy_room >= Session::NEGLIGIBLE || limited.max_discharge <= Power::ZERO {
+        let strongest = strongest_charge(limits, station, lease);
+        limited.max_charge = limited.max_charge.min(strongest);
+    }
     limited.energy_needed = (limited.energy_needed)
         .min(limited.energy_room)
         .max(-limited.energy_available);
@@ -421,8 +423,8 @@ mod tests {
                 .discharge_kwh_per_day
         };
         let found = ["LSV1", "LGX1", "LGXC", "LGXC4-another", "LGXC4-own"].map(of);
-        let all: Vec<i64> = found.iter().map(|kwh| kwh.round() as i64).collect();
-        assert_eq!(all, [1, 2, 2, 3, 4]);
+        let all: Vec<String> = found.iter().map(|kwh| format!("{kwh:.0}")).collect();
+        assert_eq!(all, ["1", "2", "2", "3", "4"]);
         // A vehicle that the pile cannot tell has the usual one.
         assert_eq!(warranties.of(None), Some(&warranty(1.0)));
         let none = Warranties {

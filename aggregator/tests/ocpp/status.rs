@@ -160,6 +160,106 @@ fn codes_of_tcec_102() {
     );
 }
 
+/// Messages of the form that published examples have; the names are our own. From `ac1982/tcec-ev-charging-java` (commit fa36e06,
+/// `endpoint-examples.json`) and `yzqaq/cecJsonVerify` (commits 1326bc8 and aaeb639, `json/` and `schema/`); neither says under which
+/// licence it stands, so nothing is copied but which fields there are and of what kind.
+#[test]
+fn tcec_102_as_published_implementations_send_it() {
+    let state = |connector: &str, status| ConnectorState {
+        connector_id: connector.into(),
+        status,
+    };
+    // Every field there is, and fields that are null.
+    for info in [
+        json!({"ConnectorID": "GZ01_1", "Status": 3, "ParkStatus": 10, "LockStatus": 50}),
+        json!({"ConnectorID": "GZ01_1", "Status": 3, "ParkStatus": null, "LockStatus": null, "AuxPower": null}),
+    ] {
+        let one = json!({ "ConnectorStatusInfo": info });
+        let expected = state("GZ01_1", ConnectorStatus::Charging);
+        assert_eq!(tcec::read_notification(&one).unwrap(), expected);
+        // A list, under either name.
+        for name in ["ConnectorStatusInfo", "ConnectorStatusInfos"] {
+            let list = json!({ name: [info, {"ConnectorID": "GZ01_2", "Status": 1}] });
+            let states = tcec::read_notifications(&list).unwrap();
+            let free = state("GZ01_2", ConnectorStatus::Free);
+            assert_eq!(states, [expected.clone(), free]);
+            let bad = json!({ name: [info, {"ConnectorID": "GZ01_2", "Status": 5}] });
+            let refused = tcec::read_notifications(&bad).unwrap_err().to_string();
+            assert_eq!(refused, format!("{name}[1].Status: 5 is unknown"));
+        }
+        assert_eq!(tcec::read_notifications(&one).unwrap(), [expected]);
+    }
+    assert_eq!(
+        tcec::read_notification(&json!({})).unwrap_err().field,
+        "ConnectorStatusInfo"
+    );
+}
+
+#[test]
+fn the_status_of_stations_is_asked_for_and_told() {
+    let query = json!({"StationIDs": ["GZ01", "GZ02"]});
+    let ids = ["GZ01".to_owned(), "GZ02".to_owned()];
+    assert_eq!(tcec::station_query(&ids).unwrap(), query);
+    assert_eq!(tcec::read_station_query(&query).unwrap(), ids);
+    for count in [0, 51] {
+        let many = vec!["GZ01".to_owned(); count];
+        let refused = tcec::station_query(&many).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            format!("StationIDs: {count} stations, outside 1 to 50")
+        );
+        assert!(tcec::read_station_query(&json!({ "StationIDs": many })).is_err());
+    }
+    // As published: Total is a text or a number, right or not; a station may have a longer name beside; a code of its maker's.
+    let answer = json!({
+        "Total": "1",
+        "StationStatusInfos": [
+            {
+                "FullStationID": "123456789GZ01",
+                "StationID": "GZ01",
+                "ConnectorStatusInfos": [
+                    {"ConnectorID": "GZ01_1", "Status": 2},
+                    {"ConnectorID": "GZ01_2", "Status": 5},
+                    {"ConnectorID": "GZ01_3", "Status": 255, "ParkStatus": 10, "LockStatus": 50},
+                    {"Status": 1}
+                ]
+            },
+            { "StationID": "GZ02", "ConnectorStatusInfos": [] }
+        ]
+    });
+    let states = tcec::read_station_states(&answer).unwrap();
+    let refused: Vec<String> = states.refused.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        refused[0],
+        "StationStatusInfos[0].ConnectorStatusInfos[1].Status: 5 is unknown"
+    );
+    let missing = "StationStatusInfos[0].ConnectorStatusInfos[3]: missing field `ConnectorID`";
+    assert!(
+        refused[1].starts_with(missing) && refused.len() == 2,
+        "{refused:?}"
+    );
+    let connectors = [
+        ("GZ01_1", ConnectorStatus::Plugged),
+        ("GZ01_3", ConnectorStatus::Fault),
+    ];
+    let connectors = connectors.map(|(connector_id, status)| ConnectorState {
+        connector_id: connector_id.into(),
+        status,
+    });
+    assert_eq!(states.stations[0].connectors, connectors);
+    assert_eq!(states.stations.len(), 2);
+    // What is told is read again.
+    let told = tcec::station_states(&states.stations);
+    assert_eq!(told["Total"], 2);
+    assert_eq!(
+        tcec::read_station_states(&told).unwrap().stations,
+        states.stations
+    );
+    let broken = json!({"StationStatusInfos": [{"StationID": 1, "ConnectorStatusInfos": []}]});
+    let refused = tcec::read_station_states(&broken).unwrap_err();
+    assert_eq!(refused.field, "StationStatusInfos[0].StationID");
+}
+
 #[test]
 fn answers() {
     let old = |status: &str| {

@@ -106,6 +106,30 @@ fn no_transformer_is_overloaded_though_a_fifth_of_the_piles_answer_nobody() {
     }
 }
 
+/// The whole night, from 18:00 to 08:00, with three draws of who comes and of which piles answer nobody: no transformer carries more
+/// than its limit in the mean of any minute, nor more than a vehicle's draw beyond it in any second.
+#[test]
+fn a_whole_night_overloads_nothing_whoever_comes() {
+    for seed in [18, 19, 20] {
+        let mut scenario = scenario("2025-07-15T18:00:00+08:00", 0.2);
+        scenario.header.seed = seed;
+        let minutes = scenario.header.duration_minutes;
+        assert_eq!(minutes, 840);
+        let mut plant = plant(&scenario);
+        let seen = live(&mut plant, minutes * 60);
+        let tally = plant.operators()[0].sites().total();
+        println!(
+            "seed {seed}: {seen:?}; {} vehicles left, {} short of {:.1} kWh ({:?})",
+            tally.departures,
+            tally.short_departures,
+            tally.energy_short.as_kilowatt_hours(),
+            tally.unkept,
+        );
+        assert_eq!(seen.overloaded_minutes, 0, "seed {seed}: {seen:?}");
+        assert!(seen.worst_share < 0.01, "seed {seed}: {seen:?}");
+    }
+}
+
 /// What was agreed beyond the limit is used, ends in time, and ends by itself where nobody is heard any more.
 #[test]
 fn an_agreement_is_used_and_not_outlived() {

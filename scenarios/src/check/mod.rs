@@ -310,11 +310,17 @@ fn check_profile(findings: &mut Findings, name: &str, profile: &SessionProfile) 
 
 fn check_swaps(findings: &mut Findings, name: &str, swaps: &SwapProfile) {
     let path = |key: &str| format!("swaps.{name}.{key}");
-    if swaps.swap_shape.len() != 24 {
-        let message = format!("{} values, not 24", swaps.swap_shape.len());
-        findings.add(path("swap_shape"), message);
+    // Of no swaps there is no shape.
+    if swaps.swaps_per_slot_day > 0.0 || !swaps.swap_shape.is_empty() {
+        if swaps.swap_shape.len() != 24 {
+            let message = format!("{} values, not 24", swaps.swap_shape.len());
+            findings.add(path("swap_shape"), message);
+        }
+        check_shares(findings, &path("swap_shape"), &swaps.swap_shape);
     }
-    check_shares(findings, &path("swap_shape"), &swaps.swap_shape);
+    if let Some(hour) = swaps.ready_hour {
+        findings.within(path("ready_hour"), f64::from(hour), 0.0, 23.0);
+    }
     findings.within(
         path("swaps_per_slot_day"),
         swaps.swaps_per_slot_day,

@@ -101,7 +101,7 @@ impl Swapping {
                 slot: pack.pile,
                 capacity: energy(pack.battery.capacity),
                 stored: energy(pack.battery.stored),
-                max_charge: Power::from_watts(pack.max_charge(slot)),
+                max_charge: Power::from_watts(pack.takes_back(slot)),
                 max_discharge: Power::from_watts(pack.max_discharge(slot)),
             }
         };

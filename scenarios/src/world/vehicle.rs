@@ -74,6 +74,14 @@ impl Vehicle {
         }
     }
 
+    /// The most that they draw, now or once they have given: one that is full and gives can take it back.
+    pub(super) fn takes_back(&self, pile: &PileModel) -> i64 {
+        match self.max_discharge(pile) > 0 {
+            true => self.battery.charge_power().min(pile.rated),
+            false => self.max_charge(pile),
+        }
+    }
+
     /// The most that they export now.
     pub(super) fn max_discharge(&self, pile: &PileModel) -> i64 {
         match self.consents && self.battery.available() >= NEGLIGIBLE {
@@ -245,11 +253,6 @@ impl Vehicle {
             };
         }
         let max_discharge = self.max_discharge(pile);
-        // One that is full and gives can take it back.
-        let max_charge = match max_discharge > 0 {
-            true => battery.charge_power().min(pile.rated),
-            false => self.max_charge(pile),
-        };
         let available = match max_discharge > 0 {
             true => battery.available(),
             false => 0,
@@ -259,7 +262,7 @@ impl Vehicle {
             energy_needed: energy(self.lacks(available)),
             energy_room: energy(battery.room()),
             energy_available: energy(available),
-            max_charge: Power::from_watts(max_charge),
+            max_charge: Power::from_watts(self.takes_back(pile)),
             max_discharge: Power::from_watts(max_discharge),
         }
     }

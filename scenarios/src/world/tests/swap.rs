@@ -23,6 +23,7 @@ fn swaps() -> SwapProfile {
         deviations: 1.645,
         reserve_share: 0.2,
         model: None,
+        ready_hour: None,
     }
 }
 
