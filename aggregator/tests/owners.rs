@@ -401,7 +401,8 @@ async fn what_became_of_a_reservation_is_told_and_survives() {
     let metrics = served.metrics().await;
     assert!(metrics.contains(&unknown(3)), "{metrics}");
     assert!(
-        metrics.contains("\nvpp_cut_setpoints_total 0\n"),
+        metrics.contains("\nvpp_cut_setpoints_total 0\n")
+            && metrics.contains("\nvpp_expected_stays_total 0\n"),
         "{metrics}"
     );
     served.stop().await;

@@ -38,6 +38,27 @@ pub(super) fn text(book: &Book) -> String {
             unkept.energy(promise, cause).as_kilowatt_hours()
         );
     }
+    let expected = book.expectations();
+    for (name, meaning, count) in [
+        (
+            "vpp_expected_stays_total",
+            "Stays that are over of vehicles that said nothing, of which the station's habits told something.",
+            expected.stays,
+        ),
+        (
+            "vpp_expected_stays_lasted_total",
+            "Those of them that lasted as long as expected.",
+            expected.lasted,
+        ),
+        (
+            "vpp_expected_stays_sufficed_total",
+            "Those of them that wanted no more than expected.",
+            expected.sufficed,
+        ),
+    ] {
+        head(&mut out, name, meaning);
+        let _ = writeln!(out, "{name} {count}");
+    }
     let doubts = book.doubts();
     head(
         &mut out,

@@ -12,7 +12,7 @@ use vpp_core::{
     Violation,
 };
 
-use super::Doubts;
+use super::{Doubts, Expectations};
 
 /// A stay may begin so long before its reservation is made: clocks differ, and people reserve when they have plugged in.
 const MADE_LATE: TimeDelta = TimeDelta::minutes(5);
@@ -39,9 +39,11 @@ pub struct Book {
     closed_ends: BTreeSet<(Timestamp, ReservationId)>,
     /// Changed by what happened at the piles, not yet on record.
     unrecorded: BTreeSet<ReservationId>,
-    /// What was not kept, with or without a reservation, and what was doubted: for who asks from outside.
+    /// What was not kept, with or without a reservation, what was doubted, and how well who says nothing was known: for who asks
+    /// from outside.
     unkept: Unkept,
     doubts: Doubts,
+    expectations: Expectations,
 }
 
 impl Book {
@@ -184,8 +186,14 @@ impl Book {
         }
     }
 
-    pub(super) fn note_doubts(&mut self, doubts: Doubts) {
-        self.doubts = doubts;
+    /// How well it was known what vehicles do that say nothing.
+    #[must_use]
+    pub fn expectations(&self) -> Expectations {
+        self.expectations
+    }
+
+    pub(super) fn note(&mut self, doubts: Doubts, expectations: Expectations) {
+        (self.doubts, self.expectations) = (doubts, expectations);
     }
 
     /// What changed at the piles since the last call, to be put on record.

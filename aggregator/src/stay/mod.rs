@@ -217,7 +217,7 @@ impl Desk {
                 book.count(left.close(station, lease, now));
             }
         }
-        book.note_doubts(self.doubts);
+        book.note(self.doubts, self.habits.expectations());
         let of_station = self.watches.range((index, 0)..(index + 1, 0));
         let gone = of_station.filter(|(_, watched)| {
             let stay = book

@@ -61,7 +61,7 @@ fn a_scenario_leaves_its_results_and_they_are_not_overwritten() {
         "{names:?}"
     );
     assert!(
-        names.contains(&"system.parquet") && names.len() == 12,
+        names.contains(&"system.parquet") && names.len() == 13,
         "{names:?}"
     );
 

@@ -141,6 +141,7 @@ fn a_table_that_is_half_written_or_missing_is_an_error_with_its_file() {
         "events",
         "regulation",
         "promises",
+        "visits",
         "prices",
         "alarms",
     ];

@@ -30,7 +30,7 @@ pub struct Visits {
     pub arrivals: u32,
     /// Vehicles that left.
     pub departures: u32,
-    /// What those that plugged in needed, at their batteries.
+    /// What those that plugged in needed when they were first reported, at their batteries.
     pub energy_needed: Energy,
 }
 

@@ -35,6 +35,7 @@ pub fn open(folder: &Path) -> Result<Summary, Error> {
     Reader::<rows::Event>::open(folder)?;
     Reader::<rows::Regulation>::open(folder)?;
     Reader::<rows::Promise>::open(folder)?;
+    Reader::<rows::Visits>::open(folder)?;
     Reader::<rows::Price>::open(folder)?;
     Reader::<rows::Alarm>::open(folder)?;
     Ok(summary)

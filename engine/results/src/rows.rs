@@ -231,7 +231,7 @@ table! {
         arrivals: u64, "";
         /// Vehicles that left.
         departures: u64, "";
-        /// What those that plugged in needed, at their batteries.
+        /// What those that plugged in needed when they were first reported, at their batteries.
         energy_needed_kwh: f64, "kWh";
         /// Vehicles that would plug in, by what was said the day before: no more in one of ten quarters; null until a week has been seen.
         expected_arrivals_p10: Option<f64>, "";
