@@ -5,7 +5,7 @@
 //! part grows by from one look to the next is the doing of whoever held the vehicle back in between.
 
 use chrono::TimeDelta;
-use vpp_core::time::as_hours;
+use vpp_core::time::{as_hours, since};
 use vpp_core::{Cause, Energy, Power, Promise, Station, Timestamp, VehicleId, Violation};
 
 use super::watch::{EARLY, LONGEST_LOOK, NEGLIGIBLE_KWH, STANDBY};
@@ -76,7 +76,7 @@ impl Stay {
         lease: TimeDelta,
         now: Timestamp,
     ) {
-        let unseen = now - self.seen_at > LONGEST_LOOK.max(lease);
+        let unseen = since(self.seen_at, now) > LONGEST_LOOK.max(lease);
         let cause = if reading.session.departure < self.departure {
             Some(Cause::LeftEarly)
         } else if !in_charge || unseen {
@@ -111,7 +111,7 @@ impl Stay {
             true => GONE_BEFORE,
             false => GONE_AFTER,
         };
-        now - self.seen_at > patience
+        since(self.seen_at, now) > patience
     }
 
     /// It has left by `now`: what it was not given, if anything. What it was told holds for `lease`.
@@ -162,7 +162,10 @@ impl Stay {
         self.most = session.max_charge;
         self.lacks_kwh = session.energy_needed.as_kilowatt_hours().max(0.0);
         self.forbidden_kwh = (self.lacks_kwh - chargeable_kwh).max(0.0);
-        let left = (session.departure - now).max(TimeDelta::zero());
+        if self.lacks_kwh <= 0.0 {
+            return 0.0;
+        }
+        let left = since(now, session.departure).max(TimeDelta::zero());
         let takes = self.most.as_kilowatts() * station.charge_efficiency * as_hours(left);
         (self.lacks_kwh - takes.min(chargeable_kwh)).max(0.0)
     }
