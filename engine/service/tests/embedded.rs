@@ -1,5 +1,8 @@
 //! The live engine on the broker inside the process: what a burst of reports costs, and what a regulation stream is told.
 
+#[path = "support/flood.rs"]
+mod flood;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +13,6 @@ use prost::Message as _;
 use rdkafka::ClientConfig;
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tonic::transport::Channel;
 use vpp_aggregator::kafka;
 use vpp_core::Telemetry;
@@ -162,25 +164,6 @@ impl Commands {
     }
 }
 
-/// Sends so many reports, of the stations in turn.
-fn burst(bootstrap: &str, samples: &[Telemetry], count: usize) {
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("linger.ms", "50")
-        .create()
-        .expect("a producer");
-    for sample in samples.iter().cycle().take(count) {
-        let payload = v1::Telemetry::from(sample).encode_to_vec();
-        let key = sample.station.as_str();
-        let mut record = BaseRecord::to(topics::TELEMETRY).key(key).payload(&payload);
-        while let Err((_, unsent)) = producer.send(record) {
-            producer.poll(Duration::from_millis(5));
-            record = unsent;
-        }
-    }
-    producer.flush(Duration::from_secs(60)).expect("delivered");
-}
-
 /// So many reports come at once.
 const BURST: usize = 30_000;
 
@@ -212,7 +195,7 @@ async fn in_a_burst_reports_supersede_each_other_and_no_command_is_lost() {
     let old: Vec<Telemetry> = old.collect();
     let bootstrap = plant.broker.bootstrap();
     let before = plant.service.statistics().commands.get();
-    let sending = tokio::task::spawn_blocking(move || burst(&bootstrap, &old, BURST));
+    let sending = tokio::task::spawn_blocking(move || flood::send(&bootstrap, &old, BURST));
     sending.await.expect("the burst is over");
     // Some cycles more.
     tokio::time::sleep(Duration::from_secs(4)).await;

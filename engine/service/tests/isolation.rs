@@ -1,20 +1,19 @@
 //! The control loop keeps its rhythm whatever happens around it: a flood of reports, listeners that do not listen, all
 //! processors busy, and so all threads that the process shares.
 
+#[path = "support/flood.rs"]
+mod flood;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use prost::Message as _;
-use rdkafka::ClientConfig;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use vpp_aggregator::kafka;
-use vpp_core::Telemetry;
 use vpp_proto::client::register_fleet;
 use vpp_proto::convert::from_timestamp;
+use vpp_proto::v1;
 use vpp_proto::v1::dispatch_service_client::DispatchServiceClient;
 use vpp_proto::v1::fleet_service_client::FleetServiceClient;
-use vpp_proto::{topics, v1};
 use vpp_scenarios::Scenario;
 use vpp_scenarios::world::World;
 use vpp_service::{Clock, EmbeddedBroker, Service, ServiceConfig};
@@ -37,25 +36,6 @@ fn config(bootstrap: String, folder: &std::path::Path) -> ServiceConfig {
     config.dispatch.solve_budget_s = 0.7;
     config.dispatch.telemetry_period_s = 1.0;
     config
-}
-
-/// Each is refused with a dead letter, or left out where a newer one of its station is in the same full batch.
-fn flood(bootstrap: &str, samples: &[Telemetry]) {
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("linger.ms", "5")
-        .create()
-        .expect("a producer");
-    for sample in samples.iter().cycle().take(FLOOD) {
-        let payload = v1::Telemetry::from(sample).encode_to_vec();
-        let key = sample.station.as_str();
-        let mut record = BaseRecord::to(topics::TELEMETRY).key(key).payload(&payload);
-        while let Err((_, unsent)) = producer.send(record) {
-            producer.poll(Duration::from_millis(5));
-            record = unsent;
-        }
-    }
-    producer.flush(Duration::from_secs(30)).expect("delivered");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +102,8 @@ async fn the_loop_keeps_its_rhythm_in_a_flood_with_deaf_listeners_and_busy_proce
         }
     });
     let bootstrap = broker.bootstrap();
-    let flooding = std::thread::spawn(move || flood(&bootstrap, &samples));
+    // Each is refused with a dead letter, or left out where a newer one of its station is in the same full batch.
+    let flooding = std::thread::spawn(move || flood::send(&bootstrap, &samples, FLOOD));
 
     let (said, heard) = tokio::sync::mpsc::channel(1);
     let start = v1::RegulationStart {
