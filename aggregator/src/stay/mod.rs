@@ -169,7 +169,7 @@ impl Desk {
             if seen.doubled {
                 self.doubts.doubled_vehicles += 1;
             }
-            guard.observe(&reading, station, now);
+            guard.observe(&reading, station, lease, now);
             let limits = guard.limits(&reading, now);
             let within = |session: &Session| match &limits {
                 Some(limits) => warranty::limited(session, limits, station, lease),

@@ -1,16 +1,18 @@
 //! What a maker's warranty lets be done with a vehicle's battery, and how much of it is used up.
 //!
-//! Hard: the limits come off what a session offers before anything is shared out, and what a pile is told is cut to them again. They hold also when nobody is heard any more: a discharge is never stronger than what may still be taken
-//! out until the station's lease ends.
+//! Hard: the limits come off what a session offers before anything is shared out, and what a pile is told is cut to
+//! them again. They hold also when nobody is heard any more: a discharge is never stronger than what may still be taken out until the
+//! station's lease ends.
 
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{NaiveDate, TimeDelta};
 use foldhash::quality::RandomState;
 use serde::Deserialize;
-use vpp_core::time::as_hours;
+use vpp_core::time::{as_hours, since};
 use vpp_core::{Energy, Invalid, Power, Session, Station, Timestamp, VehicleId};
 
+use super::watch::LONGEST_LOOK;
 use crate::site::PileReading;
 
 /// Energy is recorded in such portions before it may be used, kWh: what was used survives whatever happens.
@@ -165,6 +167,8 @@ struct Vehicle {
     /// Whether it could be discharged at the last look.
     could: bool,
     power: Power,
+    /// What its battery held, where it was read.
+    stored: Option<Energy>,
     seen_at: Timestamp,
 }
 
@@ -192,6 +196,7 @@ impl Guard {
                 recorded_day: used.day,
                 could: false,
                 power: Power::ZERO,
+                stored: None,
                 seen_at: Timestamp::MIN_UTC,
             };
             (id, vehicle)
@@ -204,8 +209,15 @@ impl Guard {
         }
     }
 
-    /// Takes note of what a pile reads: what was discharged since the last look.
-    pub(super) fn observe(&mut self, reading: &PileReading, station: &Station, now: Timestamp) {
+    /// Takes note of what a pile reads: what was discharged since the last look. What is told holds for `lease`: looks are no
+    /// further apart where all is well.
+    pub(super) fn observe(
+        &mut self,
+        reading: &PileReading,
+        station: &Station,
+        lease: TimeDelta,
+        now: Timestamp,
+    ) {
         let Some(id) = &reading.vehicle else { return };
         if self.warranties.of(Some(id)).is_none() {
             return;
@@ -217,6 +229,7 @@ impl Guard {
             recorded_day: None,
             could: false,
             power: Power::ZERO,
+            stored: None,
             seen_at: now,
         };
         // Who cannot be discharged need not be known: most vehicles.
@@ -227,14 +240,24 @@ impl Guard {
             None if gives => self.vehicles.entry(id.clone()).or_insert_with(fresh),
             None => return,
         };
+        let length = since(vehicle.seen_at, now).max(TimeDelta::zero());
         // The stronger of both ends: never less than it was.
         let strongest = reading.active_power.min(vehicle.power).min(Power::ZERO);
-        let length =
-            (now - vehicle.seen_at.max(now - TimeDelta::minutes(5))).max(TimeDelta::zero());
-        let taken = -strongest.as_kilowatts() * as_hours(length) / station.discharge_efficiency;
+        let taken_over = |length: TimeDelta| {
+            -strongest.as_kilowatts() * as_hours(length) / station.discharge_efficiency
+        };
+        let stored = reading.battery.map(|battery| battery.stored);
+        let missing = vehicle.stored.zip(stored).map(|(before, now)| before - now);
+        let taken = match missing.map(|missing| missing.max(Energy::ZERO).as_kilowatt_hours()) {
+            _ if length <= LONGEST_LOOK => taken_over(length),
+            // In so long nobody was told anything new: what is missing was discharged, and nothing was charged before it.
+            Some(missing) if length <= lease => missing,
+            Some(missing) => missing.max(taken_over(LONGEST_LOOK)),
+            None => taken_over(length.min(LONGEST_LOOK.max(lease))),
+        };
         // Also begins a new day.
         vehicle.used.add(taken, now.date_naive());
-        (vehicle.power, vehicle.seen_at) = (reading.active_power, now);
+        (vehicle.power, vehicle.stored, vehicle.seen_at) = (reading.active_power, stored, now);
         vehicle.could = reading.session.max_discharge > Power::ZERO;
     }
 

@@ -13,6 +13,11 @@ use vpp_scenarios::template::Template;
 /// Forty exporting piles from noon to four, with a payment that makes every kWh fed in worth its wear. Three in ten vehicles are
 /// vans, as many taxis, and the others have the usual limits.
 fn scenario() -> Scenario {
+    in_steps(1, 60)
+}
+
+/// The same in steps of `step_s`, with a plan every `cycle_s`.
+fn in_steps(step_s: u32, cycle_s: u32) -> Scenario {
     const LIMITS: &str = r#"
 [subsidy]
 discharge_cny_per_kwh = 3
@@ -55,6 +60,9 @@ models = { van = 0.3, taxi = 0.3 }
         assert!(text.contains(from), "{from}");
         text.replacen(from, to, 1)
     });
+    let changed = changed
+        .replace("cycle_s = 60", &format!("cycle_s = {cycle_s}"))
+        .replace("step_s = 1\n", &format!("step_s = {step_s}\n"));
     Scenario::parse(&changed).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
@@ -99,9 +107,18 @@ fn look(run: &Run, seen: &mut BTreeMap<VehicleId, Seen>) {
 
 #[test]
 fn vehicles_of_each_model_are_kept_to_their_own_limits() {
-    let scenario = scenario();
+    kept_to_their_own_limits(&scenario());
+}
+
+/// In a quarter of an hour much is discharged, and only its ends are seen.
+#[test]
+fn they_are_kept_in_long_steps() {
+    kept_to_their_own_limits(&in_steps(900, 900));
+}
+
+fn kept_to_their_own_limits(scenario: &Scenario) {
     let warranties = scenario.warranties();
-    let mut run = Run::new(&scenario).unwrap();
+    let mut run = Run::new(scenario).unwrap();
     let mut seen = BTreeMap::new();
     run.begin();
     while !run.is_over() {
