@@ -20,7 +20,7 @@ SCRIPTS = Path(__file__).resolve().parent / "charging_peers"
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("file")
-parser.add_argument("--venv", default="charging-venv")
+parser.add_argument("--venv", default="target/charging-venv")
 parser.add_argument("--only", default="acnportal,ev2gym,hindsight")
 asked = parser.parse_args()
 

@@ -55,7 +55,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--stations", type=int, default=100)
 parser.add_argument("--piles", type=int, default=25)
 parser.add_argument("--days", type=int, default=1)
-parser.add_argument("--venv", default="charging-venv")
+parser.add_argument("--venv", default="target/charging-venv")
 parser.add_argument("--vpp", default=str(ROOT / "target/release/vpp"))
 asked = parser.parse_args()
 

@@ -4,6 +4,7 @@
 //! trace; any other raises the highest number seen, so that what was sent earlier and comes later changes nothing.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::{
     Acknowledgement, AcknowledgementStatus, AggregatorId, Command, Power, SequenceNumber, Station,
     StationId, Timestamp,
@@ -30,7 +31,7 @@ pub struct InForce {
 }
 
 /// The commands of one station.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct StationAgent {
     station: StationId,
     aggregator: AggregatorId,
@@ -44,7 +45,7 @@ pub struct StationAgent {
 }
 
 /// A command that is followed until it expires.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct Accepted {
     sequence: SequenceNumber,
     setpoint: Power,

@@ -9,6 +9,7 @@
 //! are all charged again at one hour of the day.
 
 use chrono::{TimeDelta, Timelike as _};
+use serde::{Deserialize, Serialize};
 use vpp_core::{Energy, Invalid, Power, Session, Timestamp};
 
 /// Nobody plans swaps further ahead.
@@ -17,7 +18,7 @@ const HORIZON_H: i64 = 72;
 const AT_ONCE: TimeDelta = TimeDelta::minutes(1);
 
 /// How swaps are expected and what is kept for them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Bank {
     /// Swaps expected in each hour of the UTC day.
     pub swaps_per_hour: [f64; 24],

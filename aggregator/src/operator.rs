@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use vpp_core::{
     Acknowledgement, AcknowledgementStatus, AggregatorId, Command, Power, Station, StationId,
     Telemetry, Timestamp, Unkept,
@@ -25,7 +26,7 @@ const IDLE_LEASE: TimeDelta = TimeDelta::seconds(10);
 const SPLIT_ALONE: usize = 32;
 
 /// What has happened since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Statistics {
     /// Commands accepted, repetitions included.
     pub accepted: u64,
@@ -42,7 +43,7 @@ pub struct Statistics {
 }
 
 /// The stations of one aggregator and what each of them shall do.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Operator<S> {
     aggregator: AggregatorId,
     sites: S,
@@ -54,7 +55,7 @@ pub struct Operator<S> {
     statistics: Statistics,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Controlled {
     agent: StationAgent,
     splitter: Splitter,
@@ -143,6 +144,13 @@ impl<S: Sites> Operator<S> {
             };
         }
         self
+    }
+
+    /// Goes on where another one of the same stations was saved; `sites` lets their side do so.
+    pub fn resume(&mut self, saved: Operator<S>, sites: impl FnOnce(&mut S, S)) {
+        let fresh = std::mem::replace(self, saved);
+        let saved = std::mem::replace(&mut self.sites, fresh.sites);
+        sites(&mut self.sites, saved);
     }
 
     /// Whose stations they are.

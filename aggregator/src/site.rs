@@ -2,10 +2,11 @@
 //!
 //! Real stations stand behind this trait through OCPP or a vendor's interface; in scenarios a simulated world does.
 
+use serde::{Deserialize, Serialize};
 use vpp_core::{Energy, Power, Session, Station, Timestamp, VehicleId};
 
 /// A pile with a vehicle plugged in, as its controller reads it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct PileReading {
     /// Number of the pile within its station, from 0.
     pub pile: u32,
@@ -29,7 +30,7 @@ pub struct PileReading {
 const LARGEST: Energy = Energy::from_watt_milliseconds(100_000 * 3_600_000_000);
 
 /// A vehicle's battery, as its pile reads it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct BatteryReading {
     /// What it holds when full; positive.
     pub capacity: Energy,
@@ -55,7 +56,7 @@ impl BatteryReading {
 }
 
 /// What one pile shall draw (negative: export). For charging it is a ceiling, zero or not below the least of the pile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct PileSetpoint {
     /// Number of the pile within its station, from 0.
     pub pile: u32,
@@ -65,7 +66,7 @@ pub struct PileSetpoint {
 
 /// Until when a station's own controller keeps what it was set, and what it does by itself afterwards. It needs nobody to
 /// tell it: an operator that falls silent leaves its stations safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Lease {
     /// What the station was set to keep until then: of a ceiling, its controller may give what is left to a vehicle that plugs
     /// in before anybody comes back.

@@ -1,6 +1,7 @@
 //! The split with feedback: who draws more than told is counted with what it draws.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::time::since;
 use vpp_core::{Power, Station, Timestamp};
 
@@ -37,18 +38,20 @@ const CORRECTION_STEP: TimeDelta = TimeDelta::seconds(2);
 ///
 /// A pile that did not obey is expected to do so again with the next vehicle: that counts with all that it can draw from the first
 /// moment on, until it is seen to wait when told. While such piles are free, room is kept for one more vehicle at one of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Splitter {
     /// Whether it takes for granted that each pile does what it is told.
     trusting: bool,
     piles: Vec<Memory>,
     cycle: u64,
+    /// Room for sharing out.
+    #[serde(skip)]
     shares: Shares,
     above: Above,
 }
 
 /// How much less is shared out because the station draws more than its ceiling: the sum of what it drew too much.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Above {
     since: Option<Timestamp>,
     looked_at: Timestamp,
@@ -78,7 +81,7 @@ impl Above {
 }
 
 /// The highest setpoint of the last period or two.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Peak {
     current: Power,
     before: Power,
@@ -111,7 +114,7 @@ impl Peak {
 }
 
 /// What one pile was told lately.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Memory {
     /// The cycle that saw it last; 0 never.
     cycle: u64,
@@ -127,7 +130,7 @@ struct Memory {
 }
 
 /// A pile that drew more than told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct Defiance {
     /// What it can draw.
     most: Power,

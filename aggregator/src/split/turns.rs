@@ -7,6 +7,7 @@
 //! least by the split itself, before it comes to turns.)
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::Timestamp;
 use vpp_core::time::since;
 
@@ -20,7 +21,7 @@ pub(super) const REST: TimeDelta = TimeDelta::minutes(1);
 const SHORT_REST: TimeDelta = TimeDelta::seconds(10);
 
 /// What a pile did lately.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Turn {
     on_since: Option<Timestamp>,
     off_since: Option<Timestamp>,

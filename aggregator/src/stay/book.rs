@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::{
     Booking, Cause, Energy, Interval, Invalid, InvalidKind, OwnerRequest, Power, Promise,
     Reservation, ReservationId, ReservationState, Station, StationId, Timestamp, Unkept, VehicleId,
@@ -26,7 +27,7 @@ const UNWATCHED: TimeDelta = TimeDelta::minutes(10);
 pub(crate) const REMEMBERED: TimeDelta = TimeDelta::days(7);
 
 /// All reservations.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Book {
     stations: BTreeMap<StationId, Vec<(u32, Power)>>,
     bookings: BTreeMap<ReservationId, Booking>,

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::forecast::{Forecast as _, Quote, Seen, TimeOfWeek};
 use vpp_core::time::as_hours;
 use vpp_core::{Energy, Power, Session, Station, Timestamp, VehicleId};
@@ -23,7 +24,7 @@ pub const CONFIDENCE: f64 = 0.9;
 const ENOUGH: usize = 12;
 
 /// Stays of vehicles that said nothing, and what was expected of them when they came. Only those of which something was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Expectations {
     /// How many are over.
     pub stays: u64,
@@ -34,14 +35,14 @@ pub struct Expectations {
 }
 
 /// What is known of the stations of an aggregator.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct Habits {
     /// By station; none where everybody says.
     usual: BTreeMap<usize, Usual>,
     expectations: Expectations,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Usual {
     hours: TimeOfWeek,
     /// What was wanted, kWh.
@@ -52,7 +53,7 @@ struct Usual {
     present: BTreeMap<u32, Stay>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Stay {
     vehicle: Option<VehicleId>,
     since: Timestamp,

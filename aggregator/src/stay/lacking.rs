@@ -5,6 +5,7 @@
 //! part grows by from one look to the next is the doing of whoever held the vehicle back in between.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::time::{as_hours, since};
 use vpp_core::{Cause, Energy, Power, Promise, Station, Timestamp, VehicleId, Violation};
 
@@ -13,7 +14,7 @@ use super::{GONE_AFTER, GONE_BEFORE};
 use crate::site::PileReading;
 
 /// A vehicle that stands at a pile.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Stay {
     vehicle: Option<VehicleId>,
     departure: Timestamp,

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::{
     Energy, Power, ReservationId, ReservationState, Session, Station, StationKind, Timestamp,
     Unkept,
@@ -40,7 +41,7 @@ const OVERFULL: f64 = 1.02;
 const SWEEP: TimeDelta = TimeDelta::seconds(30);
 
 /// What readings were not taken as they were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Doubts {
     /// Of a pile that the station does not have: left out.
     pub unknown_piles: u64,
@@ -55,7 +56,7 @@ pub struct Doubts {
 }
 
 /// Keeps owners' and makers' word at all stations of an aggregator.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Desk {
     book: Arc<Mutex<Book>>,
     guard: Arc<Mutex<Guard>>,
@@ -68,7 +69,7 @@ pub struct Desk {
     doubts: Doubts,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Watched {
     reservation: ReservationId,
     watch: Watch,

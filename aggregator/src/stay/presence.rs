@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use chrono::TimeDelta;
 use foldhash::quality::RandomState;
+use serde::{Deserialize, Serialize};
 use vpp_core::time::since;
 use vpp_core::{Timestamp, VehicleId};
 
@@ -24,7 +25,7 @@ const SWEEP_FROM: usize = 64;
 pub(super) type At = (usize, u32);
 
 /// Who stands at the piles of all stations of an aggregator.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct Presence {
     /// By station and pile.
     stands: Vec<Vec<Option<Stand>>>,
@@ -34,7 +35,7 @@ pub(super) struct Presence {
     sweep_at: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Stand {
     since: Timestamp,
     seen_at: Timestamp,
@@ -44,7 +45,7 @@ struct Stand {
 }
 
 /// Where a vehicle was seen last.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct Place {
     at: At,
     /// As of when it came there; its stand may know better.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{NaiveDate, TimeDelta};
 use foldhash::quality::RandomState;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use vpp_core::time::{as_hours, since};
 use vpp_core::{Energy, Invalid, Power, Session, Station, Timestamp, VehicleId};
 
@@ -21,7 +21,7 @@ const PORTION_KWH: f64 = 1.0;
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(2);
 
 /// Limits of one warranty.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Warranty {
     /// Not discharged below this state of charge, 0 to 1.
@@ -84,7 +84,7 @@ impl Warranty {
 }
 
 /// Whose warranty is which.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct Warranties {
     /// Of vehicles that are neither named nor of a model; none: those have none.
     pub usual: Option<Warranty>,
@@ -120,7 +120,7 @@ impl Warranties {
 }
 
 /// What was discharged out of a vehicle's battery, kWh at the battery.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct Used {
     /// In all.
     pub total_kwh: f64,
@@ -158,7 +158,7 @@ pub(super) struct Limits {
     pub(super) discharge_kw: f64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct Vehicle {
     used: Used,
     /// Up to here is on record, kWh in all, and for which day.
@@ -173,7 +173,7 @@ struct Vehicle {
 }
 
 /// Keeps warranties.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Guard {
     warranties: Warranties,
     /// Looked up for each pile at each look; nothing depends on their order.

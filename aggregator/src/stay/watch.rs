@@ -1,6 +1,7 @@
 //! Whether owners get what they were promised, and if not, why.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::time::as_hours;
 use vpp_core::{
     Booking, Cause, Energy, Power, Promise, Reservation, Session, Station, Timestamp, Violation,
@@ -23,7 +24,7 @@ const URGENT: TimeDelta = TimeDelta::minutes(2);
 pub(super) const EARLY: TimeDelta = TimeDelta::minutes(2);
 
 /// One stay of a vehicle whose owner has reserved.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Watch {
     /// From the start there was not the time for what its warranty allows.
     too_short: bool,

@@ -24,9 +24,9 @@ use crate::say::{note, say};
 /// The dispatcher, the aggregators and the stations are those that run live; `[dispatch]` in the scenario says how often they
 /// plan and move. The folder gets tables (Parquet) and summary.json; the same scenario gives the same bytes.
 ///
-/// A run that was killed is taken up by the same command, without --force: it lives through the same days again from the
-/// start, which takes as long as the first time, and leaves what it would have left. Of several scenarios those that were whole
-/// are kept, and the others run; a sweep does the same.
+/// A run that was killed is taken up by the same command, without --force: it goes on from where it was saved last and leaves
+/// what it would have left. What was saved is of use to the very same program only; another one begins anew. Of several scenarios
+/// those that were whole are kept; a sweep does the same.
 ///
 /// Examples:
 ///
@@ -51,6 +51,9 @@ pub(crate) struct Arguments {
     /// Replace results that are there.
     #[arg(long)]
     force: bool,
+    /// Save a run that goes on after so many seconds, for when it is killed. Not while a regulation signal is followed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    save_every: u32,
     /// Threads (default: as many as there are processors). The results are the same with any number.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -119,8 +122,8 @@ pub(crate) fn until(text: &str) -> Result<Until, String> {
 /// What came of a scenario, and how fast.
 struct Done {
     summary: Summary,
-    /// Nothing where it was there already.
-    spent: Option<Duration>,
+    /// So many times as fast as real time; nothing where it was there already.
+    pace: Option<f64>,
 }
 
 pub(crate) fn main(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -166,13 +169,14 @@ fn options(scenario: &Scenario, arguments: &Arguments) -> anyhow::Result<Options
         until: Some(end),
         force: arguments.force,
         language: arguments.lang.into(),
+        checkpoint_every: Some(Duration::from_secs(arguments.save_every.into())),
     })
 }
 
 /// One scenario, into the folder itself.
 fn alone(scenario: &Scenario, arguments: &Arguments) -> anyhow::Result<Done> {
     let options = options(scenario, arguments)?;
-    let pace = Pace::new(scenario, options, arguments);
+    let mut pace = Pace::new(scenario, options, arguments);
     let folder = &arguments.out;
     let summary = folder::replay(scenario, folder, options, |run| pace.step(run))?;
     Ok(pace.done(summary, scenario, folder, arguments))
@@ -188,15 +192,15 @@ fn together(scenarios: &[Scenario], arguments: &Arguments) -> anyhow::Result<Vec
     for (at, (scenario, options)) in runs.into_iter().enumerate() {
         let folder = arguments.out.join(&scenario.header.name);
         if let Some(summary) = batch.known(at, scenario)? {
-            let spent = None;
-            done.push(Done { summary, spent });
+            let pace = None;
+            done.push(Done { summary, pace });
             if !arguments.json {
                 let name = &scenario.header.name;
                 note!("vpp: {name} was whole in {} already", folder.display());
             }
             continue;
         }
-        let pace = Pace::new(scenario, options, arguments);
+        let mut pace = Pace::new(scenario, options, arguments);
         let summary = batch.replay(at, scenario, |run| pace.step(run))?;
         done.push(pace.done(summary, scenario, &folder, arguments));
     }
@@ -209,7 +213,12 @@ struct Pace {
     bar: ProgressBar,
     began: Instant,
     start: Timestamp,
+    /// Where this process began; known from its first step on.
+    from: Option<Timestamp>,
+    /// Up to where it has come.
+    now: Timestamp,
     speed: Option<f64>,
+    quiet: bool,
 }
 
 impl Pace {
@@ -230,7 +239,10 @@ impl Pace {
             bar,
             began,
             start,
+            from: None,
+            now: start,
             speed: arguments.speed,
+            quiet: arguments.json,
         }
     }
 
@@ -245,19 +257,36 @@ impl Pace {
         if !arguments.json {
             note!("vpp: {} is in {}", scenario.header.name, folder.display());
         }
-        let spent = Some(self.began.elapsed());
-        Done { summary, spent }
+        let pace = Some(self.lived().as_secs_f64() / self.began.elapsed().as_secs_f64());
+        Done { summary, pace }
     }
 
-    fn step(&self, run: &Run) {
-        let lived = (run.now() - self.start).to_std().unwrap_or_default();
+    /// What this process lived through.
+    fn lived(&self) -> Duration {
+        let from = self.from.unwrap_or(self.start);
+        (self.now - from).to_std().unwrap_or_default()
+    }
+
+    fn step(&mut self, run: &Run) {
+        self.now = run.now();
+        let now = run.now().format("%Y-%m-%d %H:%M UTC");
+        if self.from.is_none() {
+            self.from = Some(run.now());
+            if run.now() > self.start {
+                self.bar.reset_eta();
+                if !self.quiet {
+                    self.bar.suspend(|| note!("vpp: goes on from {now}"));
+                }
+            }
+        }
+        let lived = self.lived();
         if let Some(speed) = self.speed {
             let due = lived.div_f64(speed);
             std::thread::sleep(due.saturating_sub(self.began.elapsed()));
         }
-        self.bar.set_position(lived.as_secs());
+        let position = (run.now() - self.start).to_std().unwrap_or_default();
+        self.bar.set_position(position.as_secs());
         let times = lived.as_secs_f64() / self.began.elapsed().as_secs_f64();
-        let now = run.now().format("%Y-%m-%d %H:%M UTC");
         self.bar
             .set_message(format!("{now}, {times:.0} times real time"));
     }
@@ -300,11 +329,7 @@ fn table(done: &[Done]) -> Table {
             format!("{:.0}", d.summary.money.net_cost_cny)
         }),
         ("times real time", |d| {
-            #[allow(clippy::cast_precision_loss)] // a year
-            let lived = d.summary.scenario.duration_minutes as f64 * 60.0;
-            d.spent.map_or("–".into(), |spent| {
-                format!("{:.0}", lived / spent.as_secs_f64())
-            })
+            d.pace.map_or("–".into(), |pace| format!("{pace:.0}"))
         }),
     ];
     for (name, figure) in figures {

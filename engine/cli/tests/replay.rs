@@ -134,6 +134,56 @@ fn a_run_that_was_killed_is_taken_up_and_ends_as_if_it_had_not_been() {
     assert_eq!(files(&out), files(&whole));
 }
 
+/// Two hours in twelve seconds, killed wherever it happens to be: it goes on from where it was saved, also when that is damaged or
+/// another build's, from its start then.
+#[test]
+fn a_run_that_was_saved_goes_on_from_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = two_hours(folder.path());
+    let (out, whole) = (folder.path().join("out"), folder.path().join("whole"));
+    let saved = out.join("replay.checkpoint");
+    let killed_after = |millis: u64| {
+        let mut child = vpp()
+            .args([file.to_str().unwrap(), "--speed", "600"])
+            .args(["--save-every", "0", "--out"])
+            .arg(&out)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        while !saved.exists() {
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "nothing is saved"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(millis));
+        child.kill().unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap()
+    };
+    assert!(!killed_after(1_200).contains("goes on"));
+    assert!(killed_after(1_700).contains("goes on from 20"));
+    assert!(killed_after(900).contains("goes on from 20"));
+    // A state that is not whole is none, nor one of another program.
+    let bytes = std::fs::read(&saved).unwrap();
+    let mut damaged = bytes.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    let mut others = bytes.clone();
+    others[70] ^= 1;
+    for bytes in [&bytes[..bytes.len() / 2], &damaged, &others, b""] {
+        std::fs::write(&saved, bytes).unwrap();
+        assert!(!killed_after(0).contains("goes on"));
+    }
+    std::fs::write(&saved, &bytes).unwrap();
+    let taken_up = replay(&file, &out, &[]);
+    assert!(taken_up.status.success(), "{taken_up:?}");
+    let said = String::from_utf8_lossy(&taken_up.stderr);
+    assert!(said.contains("goes on from 20"), "{said}");
+    assert!(replay(&file, &whole, &[]).status.success());
+    assert_eq!(files(&out), files(&whole));
+}
+
 /// Three scenarios of which the second is killed: the first is not run again, the second anew, the third for the first time.
 #[test]
 fn of_several_scenarios_those_that_were_whole_are_not_run_again() {

@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{AggregatorId, Power, StationId, Timestamp};
 
 /// Orders the commands of a station. The epoch grows with each start of the engine, so that numbers go on growing over a
 /// restart, and an older instance is recognised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
+)]
 pub struct SequenceNumber {
     /// Which life of the engine.
     pub epoch: u64,
@@ -21,7 +25,7 @@ impl fmt::Display for SequenceNumber {
 }
 
 /// How a setpoint was decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 pub enum Decision {
     /// The optimizer proved it the best.
     Optimal,
@@ -34,7 +38,7 @@ pub enum Decision {
 }
 
 /// Why a command was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 pub enum Reason {
     /// A demand-response or peak-shaving event is on.
     Event,
@@ -51,7 +55,7 @@ pub enum Reason {
 }
 
 /// A setpoint addressed, numbered and expiring.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Command {
     /// Who shall follow it.
     pub station: StationId,
@@ -77,7 +81,7 @@ pub struct Command {
 }
 
 /// What an aggregator answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 pub enum AcknowledgementStatus {
     /// The station will follow.
     Accepted,

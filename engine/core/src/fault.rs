@@ -1,11 +1,12 @@
 //! What goes wrong for a while, on purpose: to see that limits hold, that it is counted, and that all is well afterwards.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 
 use crate::{AggregatorId, Interval, StationId};
 
 /// A fault, with whom it befalls.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Fault {
     /// Its name.
     pub id: String,
@@ -20,7 +21,7 @@ pub struct Fault {
 }
 
 /// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub enum FaultKind {
     /// Stations hear nothing and say nothing; their own controllers fall back when what they were set ends.
     StationSilent,

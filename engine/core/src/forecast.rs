@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Timestamp;
 
 /// Seconds of the quarters that the week is cut into, and how many there are.
@@ -32,7 +34,7 @@ pub trait Forecast {
 }
 
 /// Quantiles of what was seen in the same quarters of the week, over the last twelve weeks.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct TimeOfWeek {
     /// One for each quarter of the week; none before the first value.
     quarters: Vec<VecDeque<f64>>,
@@ -130,7 +132,7 @@ impl Seen {
 }
 
 /// Lower bounds that hold with a stated confidence.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Quote {
     confidence: f64,
     /// The share of the model's values below a promise; adapts.

@@ -1,9 +1,11 @@
 //! Programmes: what the grid buys, and one call of them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{AggregatorId, Energy, EventId, Interval, NodeId, Power, Timestamp};
 
 /// Which stations take part.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Scope {
     /// All.
     All,
@@ -14,7 +16,7 @@ pub enum Scope {
 }
 
 /// A product, with what is asked of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Programme {
     /// Draw less than the baseline, by `reduction` (positive), throughout.
     DemandResponse {
@@ -44,7 +46,7 @@ impl Programme {
 }
 
 /// What the grid asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct EventRequest {
     /// What.
     pub programme: Programme,
@@ -55,7 +57,7 @@ pub struct EventRequest {
 }
 
 /// Where an event is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 pub enum EventState {
     /// Accepted, not begun.
     Scheduled,
@@ -68,7 +70,7 @@ pub enum EventState {
 }
 
 /// How an event ended: exactly one of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum EventOutcome {
     /// At least the accepted share of the committed energy came.
     Delivered,
@@ -82,7 +84,7 @@ pub enum EventOutcome {
 }
 
 /// What one aggregator promised to an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Commitment {
     /// Who.
     pub aggregator: AggregatorId,
@@ -91,7 +93,7 @@ pub struct Commitment {
 }
 
 /// One call of a programme, accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Event {
     /// Its name.
     pub id: EventId,
@@ -125,7 +127,7 @@ pub struct Event {
 }
 
 /// Capacity that the grid may call by its regulation signal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct RegulationAward {
     /// The most that it may ask to draw less.
     pub up: Power,

@@ -3,11 +3,12 @@
 //! It stays with the aggregator. The engine sees only sessions, without any identity.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 
 use crate::{Energy, Interval, Invalid, ReservationId, StationId, Timestamp, VehicleId};
 
 /// An owner's wishes for one stay. They come before every programme.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Reservation {
     /// Its name, chosen by the caller.
     pub id: ReservationId,
@@ -30,7 +31,7 @@ pub struct Reservation {
 }
 
 /// What an owner forbids on the spot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Veto {
     /// No discharge.
     Discharge,
@@ -39,7 +40,7 @@ pub enum Veto {
 }
 
 /// How far a reservation has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum ReservationState {
     /// Nobody has plugged in yet.
     Booked,
@@ -54,7 +55,7 @@ pub enum ReservationState {
 }
 
 /// A reservation and what became of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Booking {
     /// The owner's wishes as they are now.
     pub reservation: Reservation,
@@ -93,7 +94,7 @@ pub enum OwnerRequest {
 }
 
 /// A promise to an owner that was not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Violation {
     /// Which promise.
     pub promise: Promise,
@@ -104,7 +105,7 @@ pub struct Violation {
 }
 
 /// What an owner is promised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 pub enum Promise {
     /// What the vehicle leaves with.
     Departure,
@@ -115,7 +116,7 @@ pub enum Promise {
 }
 
 /// Why a promise was not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 pub enum Cause {
     /// The owner left before the agreed departure.
     LeftEarly,
@@ -180,7 +181,7 @@ impl Promise {
 }
 
 /// How often which promise was not kept, and why.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Unkept([[(u64, Energy); Cause::ALL.len()]; Promise::ALL.len()]);
 
 impl Unkept {

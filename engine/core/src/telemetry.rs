@@ -1,10 +1,12 @@
 //! What a station reported, with its own time.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Energy, Invalid, Power, SequenceNumber, StationId, Timestamp};
 
 /// A vehicle's stay at a pile, as far as the engine needs to know it. Energies are at the battery, seen from the moment
 /// of the sample. No identity of vehicle or owner ever comes here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Session {
     /// When the vehicle is expected to leave.
     pub departure: Timestamp,
@@ -69,7 +71,7 @@ impl Session {
 }
 
 /// One report of a station.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Telemetry {
     /// Who reports.
     pub station: StationId,

@@ -6,6 +6,7 @@
 //! up as their loads do.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::{Interval, Power, Timestamp};
 
 use crate::usual::{Calendar, UsualLoad, quarter_start, quarters};
@@ -13,7 +14,7 @@ use crate::usual::{Calendar, UsualLoad, quarter_start, quarters};
 const QUARTER: TimeDelta = TimeDelta::minutes(15);
 
 /// What a station would draw without the programme that uses it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Baseline {
     /// When the first quarter of an hour begins.
     pub start: Timestamp,
@@ -119,7 +120,7 @@ impl Baseline {
 }
 
 /// Mean load over the last minutes. Its memory is bounded by the window, whatever the rhythm of the reports.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct LoadMeter {
     /// Minute since 1970, sum of watts, readings; ascending.
     buckets: Vec<(i64, i64, i64)>,

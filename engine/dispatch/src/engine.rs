@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use vpp_core::{
     Event, EventId, Fleet, Invalid, InvitationId, Power, Price, RegulationAward, RequestId,
     SequenceNumber, Timestamp,
@@ -24,10 +25,15 @@ use crate::visits::Turnover;
 pub(crate) type Sustained = (Timestamp, Vec<Option<(Power, Power)>>);
 
 /// The dispatch engine.
-#[derive(Clone, Debug)]
+///
+/// It can be saved between two inputs ([`Engine::can_be_saved`]): its state, without what it was told at the start or can make
+/// anew ([`Engine::resume`]).
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Engine {
+    #[serde(skip)]
     pub(crate) config: Config,
     pub(crate) epoch: u64,
+    #[serde(skip)]
     pub(crate) fleet: Fleet,
     /// One for each station of the fleet, in its order.
     pub(crate) states: Vec<StationState>,
@@ -35,22 +41,30 @@ pub struct Engine {
     /// The request that called each event.
     pub(crate) event_requests: BTreeMap<EventId, RequestId>,
     pub(crate) next_event: u64,
+    #[serde(skip)]
     pub(crate) invitations: BTreeMap<InvitationId, Invited>,
+    #[serde(skip)]
     pub(crate) requests: Requests,
     pub(crate) subsidy: Option<Subsidy>,
     pub(crate) prices: BTreeMap<Timestamp, (Timestamp, Price, Price)>,
+    #[serde(skip)]
     pub(crate) regulation: Option<Regulation>,
+    #[serde(skip)]
     pub(crate) regulation_request: Option<RequestId>,
     /// Regulation held by all stations together.
     pub(crate) held: RegulationAward,
+    #[serde(skip)]
     pub(crate) steering: Steering,
     /// Room for what every release adds up, kept from one to the next.
+    #[serde(skip)]
     pub(crate) releasing: Releasing,
     pub(crate) plan: Option<Plan>,
+    #[serde(skip)]
     pub(crate) pending: Option<PendingSolve>,
     pub(crate) promises: Promises,
     pub(crate) turnover: Turnover,
     /// Looked at by more than one. None once anything came that may change it.
+    #[serde(skip)]
     pub(crate) sustained: Option<Sustained>,
     pub(crate) cycle: u64,
     pub(crate) cycle_started_at: Option<Timestamp>,
@@ -104,6 +118,20 @@ impl Engine {
             refusals: 0,
             accounted_at: None,
         })
+    }
+
+    /// Whether all that matters is saved now: nothing while a plan is made, a regulation signal is followed, or anybody is
+    /// invited.
+    #[must_use]
+    pub fn can_be_saved(&self) -> bool {
+        self.pending.is_none() && self.regulation.is_none() && self.invitations.is_empty()
+    }
+
+    /// Goes on where another one was saved, which had the same configuration and fleet. Which requests were answered before is
+    /// not known any more: they must not come again.
+    pub fn resume(&mut self, saved: Engine) {
+        let fresh = std::mem::replace(self, saved);
+        (self.config, self.fleet) = (fresh.config, fresh.fleet);
     }
 
     /// Takes one input at an instant, and tells what it leads to. `now` never goes back from one call to the next.

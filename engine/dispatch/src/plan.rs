@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use vpp_core::time::as_hours;
 use vpp_core::{
     Decision, Event, Flexibility, Interval, Power, Programme, RegulationAward, Session, StationId,
@@ -14,7 +15,7 @@ use crate::engine::Engine;
 use crate::events::{LEAD, promised};
 
 /// What is planned for a station in one interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct PlannedPower {
     /// Schedule, without regulation.
     pub power: Power,
@@ -23,7 +24,7 @@ pub struct PlannedPower {
 }
 
 /// The plan in force.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Plan {
     /// The cycle that made it.
     pub cycle: u64,

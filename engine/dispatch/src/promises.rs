@@ -9,6 +9,7 @@
 //! falls within the hour, no more can be taken off than will be left of it; where it rises, less can be added.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::{AggregatorId, Interval, Invalid, Power, Scope, Timestamp};
 
 use crate::capability::scaled;
@@ -26,7 +27,7 @@ const RELIED_ON: usize = 3;
 pub const PROMISED_FOR: TimeDelta = TimeDelta::hours(1);
 
 /// Which way power is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 pub enum CallDirection {
     /// Drawing less or exporting more.
     Up,
@@ -46,7 +47,7 @@ pub struct Callable {
 }
 
 /// A promise, made the day before, whose time has come.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct DuePromise {
     /// For when it was made.
     pub at: Timestamp,
@@ -95,7 +96,7 @@ pub struct Reliable {
 }
 
 /// All that was promised.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Promises {
     /// Up and down: of all stations, then of each aggregator in the order of the fleet.
     tracks: Vec<[Track<RUNGS>; 2]>,

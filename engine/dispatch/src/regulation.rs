@@ -7,12 +7,14 @@ pub(crate) mod steer;
 pub(crate) mod trend;
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::units::MAX_KILOWATTS;
 use vpp_core::{Invalid, Power, Reason, RegulationAward, RegulationSignal, Timestamp};
 
 use crate::capability::scaled;
 use crate::engine::Engine;
 use crate::input::{Answer, Output};
+use steer::Steering;
 use trend::Trend;
 
 /// Regulation that the grid has started.
@@ -67,7 +69,7 @@ impl Regulation {
 }
 
 /// What happened to a value that was not followed as it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum RegulationNote {
     /// Followed as it came.
     Followed,
@@ -82,7 +84,7 @@ pub enum RegulationNote {
 }
 
 /// What a value of the signal led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Achieved {
     /// Which value.
     pub sequence: u64,
@@ -350,7 +352,8 @@ impl Engine {
     pub(crate) fn stop_regulation(&mut self) {
         self.regulation = None;
         self.held = RegulationAward::default();
-        self.steering.forget();
+        // Another award begins anew.
+        self.steering = Steering::default();
         for state in &mut self.states {
             state.held = RegulationAward::default();
             state.steered = None;

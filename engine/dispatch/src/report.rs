@@ -1,12 +1,13 @@
 //! What a control cycle did: the figures that people watch.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::{AggregatorId, Decision, EventState, Power, Programme, Timestamp};
 
 use crate::engine::Engine;
 
 /// Totals of one aggregator.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct AggregatorTotals {
     /// Who.
     pub aggregator: AggregatorId,
@@ -23,7 +24,7 @@ pub struct AggregatorTotals {
 }
 
 /// One control cycle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct CycleReport {
     /// Its number, from 1.
     pub cycle: u64,

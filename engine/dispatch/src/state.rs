@@ -1,6 +1,7 @@
 //! What is known of each station now.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::time::since;
 use vpp_core::{Power, SequenceNumber, Session, StationLimits, Timestamp};
 
@@ -42,7 +43,7 @@ impl Exposure {
 }
 
 /// What is remembered of a command: little, for every value of the signal looks at all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Ordered {
     /// Its place in the order of the station's commands.
     pub sequence: SequenceNumber,
@@ -55,7 +56,7 @@ pub struct Ordered {
 }
 
 /// What is known of a station now.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct StationState {
     /// When the last sample was taken.
     pub sampled_at: Option<Timestamp>,

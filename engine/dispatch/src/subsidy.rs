@@ -2,13 +2,14 @@
 //! What it comes to is settled from meters; here it is only counted by telemetry, so that the plan stops in time.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::time::as_hours;
 use vpp_core::{Invalid, Power, Price, Timestamp};
 
 use crate::engine::Engine;
 
 /// A subsidy, and what is left of its budget.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Subsidy {
     /// For each kWh fed in.
     pub price: Price,

@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use serde_big_array::{Array, BigArray};
 use vpp_core::{Forecast as _, Invalid, Quote, TimeOfWeek, Timestamp};
 
 /// How far ahead something is said.
@@ -15,18 +17,19 @@ const WATCHED: TimeDelta = TimeDelta::days(7);
 const AHEAD: TimeDelta = TimeDelta::days(1);
 
 /// One quantity, and what is said of it with `N` confidences.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Track<const N: usize> {
     model: TimeOfWeek,
     since: Option<Timestamp>,
     /// One for each confidence.
+    #[serde(with = "BigArray")]
     records: [Record; N],
     /// Not due yet, in the order of their time; one for each confidence.
-    open: VecDeque<(Timestamp, [f64; N])>,
+    open: VecDeque<(Timestamp, Array<f64, N>)>,
 }
 
 /// What was said with one confidence.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Record {
     /// None before the first.
     quote: Option<Quote>,
@@ -61,7 +64,7 @@ impl<const N: usize> Track<N> {
         }
         let comes_due = self.open.front().is_some_and(|(when, _)| *when == at);
         let due = comes_due.then(|| self.open.pop_front()).flatten();
-        let due = due.map(|(_, said)| said);
+        let due = due.map(|(_, Array(said))| said);
         let judged = self.records.iter_mut().zip(confidences);
         for ((record, confidence), said) in judged.zip(due.into_iter().flatten()) {
             if said <= 0.0 {
@@ -75,7 +78,7 @@ impl<const N: usize> Track<N> {
         self.model.observe(at, actual);
         self.since.get_or_insert(at);
         if let Some(said) = self.forecast(at, at + AHEAD, confidences, rounded) {
-            self.open.push_back((at + AHEAD, said));
+            self.open.push_back((at + AHEAD, Array(said)));
         }
         due
     }

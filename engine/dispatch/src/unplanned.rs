@@ -4,6 +4,7 @@
 //! setpoint would look like it.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::{Interval, Power, Timestamp};
 
 use crate::usual::{Calendar, UsualLoad, quarters};
@@ -18,7 +19,7 @@ const SHORTEST: TimeDelta = TimeDelta::minutes(1);
 const COVERED: f64 = 0.9;
 
 /// What one station drew beyond its plan.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Unplanned {
     /// Watts of the readings since the last plan, and how many there were.
     sum: i64,
@@ -27,7 +28,7 @@ pub(crate) struct Unplanned {
     seen: Option<Box<Seen>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 struct Seen {
     /// What is usual; negative below the plan.
     usual: UsualLoad,

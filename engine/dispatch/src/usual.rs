@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 
 use chrono::{Datelike as _, NaiveDate, TimeDelta, Timelike as _, Weekday};
+use serde::{Deserialize, Serialize};
+use serde_big_array::Array;
 use vpp_core::units::MAX_KILOWATTS;
 use vpp_core::{Interval, Power, StationId, Timestamp};
 
@@ -63,10 +65,10 @@ impl Calendar {
 }
 
 /// What one station usually draws.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct UsualLoad {
     /// Mean draw of each quarter, kW: those of working days, then those of days of rest. Not a number where none was seen.
-    means: Box<[f32; ALL]>,
+    means: Box<Array<f32, ALL>>,
     /// The quarter that is on, counted from 1970.
     quarter: i64,
     /// Watts of its readings, and how many there were.
@@ -79,7 +81,7 @@ pub(crate) struct UsualLoad {
 impl Default for UsualLoad {
     fn default() -> UsualLoad {
         UsualLoad {
-            means: Box::new([f32::NAN; ALL]),
+            means: Box::new(Array([f32::NAN; ALL])),
             quarter: i64::MIN,
             sum: 0,
             readings: 0,

@@ -7,6 +7,7 @@
 //! Packs in the slots of a swap station are no vehicles.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::{
     AggregatorId, Energy, Invalid, Scope, Session, Station, StationKind, Telemetry, Timestamp,
 };
@@ -24,7 +25,7 @@ const CONFIDENCES: [f64; 3] = [1.0 - SHARES[0], 1.0 - SHARES[1], 1.0 - SHARES[2]
 const QUARTER: TimeDelta = TimeDelta::minutes(15);
 
 /// Who came and went in a quarter of an hour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Visits {
     /// Vehicles that plugged in.
     pub arrivals: u32,
@@ -43,7 +44,7 @@ impl std::ops::AddAssign for Visits {
 }
 
 /// What is expected of a quarter of an hour: what is not exceeded in each of [`SHARES`].
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct ExpectedVisits {
     /// Vehicles that plug in.
     pub arrivals: [f64; 3],
@@ -74,7 +75,7 @@ pub fn next_quarter(at: Timestamp) -> Timestamp {
 }
 
 /// Who came and went in a quarter of an hour that is over, and what was expected of it the day before.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct PastVisits {
     /// When the quarter began.
     pub at: Timestamp,
@@ -90,7 +91,7 @@ pub struct PastVisits {
 type Tracks = [Track<3>; 3];
 
 /// All that was seen and expected.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Turnover {
     /// What was seen in the quarter that is on, of each aggregator in the order of the fleet.
     seen: Vec<Visits>,

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use vpp_aggregator::{Operator, Sites};
 use vpp_core::{
     AggregatorId, Command, Energy, Fault, FaultKind, Session, StationId, Telemetry, Timestamp,
@@ -38,7 +39,7 @@ impl<S> fmt::Debug for Switches<S> {
 }
 
 /// What the faults did to messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct FaultCounts {
     /// Faults that have begun.
     pub begun: u64,
@@ -57,7 +58,7 @@ pub struct FaultCounts {
 }
 
 /// A fault and whether it is on.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct State {
     /// Its stations sorted by name.
     fault: Fault,
@@ -68,20 +69,19 @@ struct State {
 }
 
 /// All faults of a plant.
-#[derive(Debug)]
-pub struct Faults<S> {
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Faults {
     states: Vec<State>,
-    switches: Switches<S>,
     /// Reports under way, with the instant at which they come, in the order in which they were made.
     reports: BTreeMap<StationId, VecDeque<(Timestamp, Telemetry)>>,
     commands: VecDeque<(Timestamp, Command)>,
     counts: FaultCounts,
 }
 
-impl<S: Sites> Faults<S> {
+impl Faults {
     /// Faults none of which has begun.
     #[must_use]
-    pub fn new(faults: Vec<Fault>, switches: Switches<S>) -> Faults<S> {
+    pub fn new(faults: Vec<Fault>) -> Faults {
         let state = |mut fault: Fault| {
             fault.stations.sort_unstable();
             State {
@@ -93,7 +93,6 @@ impl<S: Sites> Faults<S> {
         };
         Faults {
             states: faults.into_iter().map(state).collect(),
-            switches,
             reports: BTreeMap::new(),
             commands: VecDeque::new(),
             counts: FaultCounts::default(),
@@ -107,8 +106,12 @@ impl<S: Sites> Faults<S> {
     }
 
     /// Ends faults that are over, and begins those that are due. One that is shorter than a step of time is on for a step.
-    pub(crate) fn turn(&mut self, now: Timestamp, operators: &mut [Operator<S>]) {
-        let switches = self.switches;
+    pub(crate) fn turn<S: Sites>(
+        &mut self,
+        now: Timestamp,
+        operators: &mut [Operator<S>],
+        switches: Switches<S>,
+    ) {
         let over = self.states.iter_mut();
         for state in over.filter(|state| state.on && state.fault.interval.end() <= now) {
             state.end(operators, switches);

@@ -1,14 +1,16 @@
 //! A scenario replayed into a folder, from its start to its end.
 //!
 //! While it is being made, the folder holds a marker that names the scenario; results appear when all of it is whole. A run that
-//! was killed is taken up by the same call: replays are the same every time, so it lives through the same days again, and no
-//! state of engine and stations has to be written that could be wrong.
+//! was killed is taken up by the same call: it goes on from its last checkpoint (`checkpoint.rs`), and where there is none that this
+//! program can use, it begins anew. Replays are the same every time, so either way the same comes of it.
 
 mod batch;
+mod checkpoint;
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use sha2::{Digest as _, Sha256};
@@ -20,8 +22,10 @@ use vpp_scenarios::Scenario;
 
 use crate::record::Recorder;
 use crate::run::Run;
+use checkpoint::Checkpoints;
 
 pub use batch::{BATCH_FILE, Batch};
+pub use checkpoint::CHECKPOINT_FILE;
 
 /// Its file in the folder of a run that is not whole.
 pub const MARKER_FILE: &str = "replay.unfinished";
@@ -69,9 +73,12 @@ pub struct Options {
     pub until: Option<Timestamp>,
     /// Replace results, and what is left of another run.
     pub force: bool,
+    /// How long at least passes from one checkpoint to the next, a minute if nothing is said: so much of the work a crash costs.
+    pub checkpoint_every: Option<Duration>,
 }
 
-/// Replays a scenario into a folder, and tells `watch` after each step how far it is: now, start, end. What came of it.
+/// Replays a scenario into a folder, and tells `watch` from where it goes on and after each step how far it is. What came
+/// of it.
 ///
 /// # Errors
 /// When the folder holds something else, or cannot be written; results that are there are there still.
@@ -100,18 +107,29 @@ fn replay_and(
     let _marker = claim(folder, &digest, options.force)?;
     note(None)?;
     let header = header(scenario, &run);
-    let mut recorder = Recorder::new(scenario, &run, Tables::create(folder)?);
-    let step = run.begin();
-    recorder.take(&run, &step)?;
+    let mut checkpoints = Checkpoints::new(folder, &digest, &options);
+    let resumed = checkpoints.resume(scenario, &mut run, folder)?;
+    let mut recorder = match resumed {
+        Some(recorder) => recorder,
+        None => {
+            let mut recorder = Recorder::new(scenario, &run, Tables::create(folder)?);
+            let step = run.begin();
+            recorder.take(&run, &step)?;
+            recorder
+        }
+    };
+    watch(&run);
     while !run.is_over() {
         let step = run.advance();
         recorder.take(&run, &step)?;
         watch(&run);
+        checkpoints.save(&run, &mut recorder)?;
     }
     recorder.finish(&run)?;
     let summary = Summary::derive(folder, header)?;
     summary.write(folder)?;
     report::write(folder, options.language)?;
+    checkpoints.remove(folder)?;
     note(Some(&digest))?;
     let marker = folder.join(MARKER_FILE);
     std::fs::remove_file(&marker).map_err(io(&marker))?;

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chrono::TimeDelta;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use vpp_aggregator::{Operator, Sites};
 use vpp_core::{
     AggregatorId, Command, Fault, Fleet, Invalid, RegulationSignal, RequestId, Telemetry, Timestamp,
@@ -32,7 +33,10 @@ use faults::{FaultCounts, Faults, Switches};
 pub const STEP: TimeDelta = TimeDelta::seconds(1);
 
 /// The engine with its aggregators.
-#[derive(Debug)]
+///
+/// Between two steps it can be saved, while [`Engine::can_be_saved`] ([`Plant::resume`]).
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(bound(serialize = "S: Serialize", deserialize = "S: Deserialize<'de>"))]
 pub struct Plant<S> {
     engine: Engine,
     operators: Vec<Operator<S>>,
@@ -44,13 +48,16 @@ pub struct Plant<S> {
     last_solved: Option<(Problem, Solution)>,
     counts: Counts,
     before_cycle: Counts,
-    faults: Option<Faults<S>>,
+    faults: Option<Faults>,
+    #[serde(skip)]
+    switches: Option<Switches<S>>,
     /// Room for what a step leads to.
+    #[serde(skip)]
     outputs: Vec<Output>,
 }
 
 /// What has happened since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Counts {
     /// Control cycles.
     pub cycles: u64,
@@ -111,6 +118,7 @@ impl<S: Sites> Plant<S> {
             counts: Counts::default(),
             before_cycle: Counts::default(),
             faults: None,
+            switches: None,
             outputs: Vec::new(),
         };
         for aggregator in fleet.aggregators() {
@@ -120,6 +128,18 @@ impl<S: Sites> Plant<S> {
         plant.request(Request::RegisterStations(fleet.stations().to_vec()))?;
         plant.step(Input::Prices(prices));
         Ok(plant)
+    }
+
+    /// Goes on where another one of the same fleet and faults was saved; `sites` lets the stations' side do so.
+    pub fn resume(&mut self, saved: Plant<S>, sites: impl Fn(&mut S, S)) {
+        let fresh = std::mem::replace(self, saved);
+        let saved = std::mem::replace(&mut self.engine, fresh.engine);
+        self.engine.resume(saved);
+        let saved = std::mem::replace(&mut self.operators, fresh.operators);
+        for (operator, saved) in self.operators.iter_mut().zip(saved) {
+            operator.resume(saved, &sites);
+        }
+        self.switches = fresh.switches;
     }
 
     /// Up to when it has lived.
@@ -165,7 +185,8 @@ impl<S: Sites> Plant<S> {
 
     /// Lets this go wrong from now on, and nothing else.
     pub fn set_faults(&mut self, faults: Vec<Fault>, switches: Switches<S>) {
-        self.faults = (!faults.is_empty()).then(|| Faults::new(faults, switches));
+        self.faults = (!faults.is_empty()).then(|| Faults::new(faults));
+        self.switches = Some(switches);
     }
 
     /// What the faults did to messages.
@@ -186,8 +207,8 @@ impl<S: Sites> Plant<S> {
     pub fn advance_by(&mut self, step: TimeDelta) -> Option<CycleReport> {
         self.now += step;
         let now = self.now;
-        if let Some(faults) = &mut self.faults {
-            faults.turn(now, &mut self.operators);
+        if let (Some(faults), Some(switches)) = (&mut self.faults, self.switches) {
+            faults.turn(now, &mut self.operators, switches);
         }
         // Before a cycle, which commands most stations anyhow, only the others are set, and after it.
         let is_cycle = now >= self.next_cycle;

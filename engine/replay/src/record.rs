@@ -9,10 +9,11 @@ mod promises;
 mod visits;
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::time::as_hours;
 use vpp_core::{Decision, Interval, Power, Timestamp};
 use vpp_dispatch::{CycleReport, Engine};
-use vpp_results::{Error, Tables, Text, rows};
+use vpp_results::{Error, PausedTables, Tables, Text, rows};
 use vpp_scenarios::Scenario;
 
 use crate::Counts;
@@ -27,8 +28,8 @@ const STATIONS_UP_TO: TimeDelta = TimeDelta::days(31);
 const LEAST_PRICE: f64 = 1e-6;
 
 /// What the tables say of the interval that is on.
-#[derive(Debug)]
-struct Open {
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Open {
     start: Timestamp,
     report: CycleReport,
     decision: Text,
@@ -44,6 +45,23 @@ struct Open {
     /// As of its begin.
     counts: Counts,
 }
+
+/// A recorder as it is saved: what it has noted and not handed on, and its tables.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Saved<M, E, P, S, O> {
+    meters: M,
+    events: E,
+    promises: P,
+    setpoints: S,
+    open: O,
+    signal: Option<(Timestamp, vpp_dispatch::Achieved)>,
+    violations: u64,
+    lost_signals: u64,
+    tables: PausedTables,
+}
+
+/// The same, read again.
+pub(crate) type Known = Saved<Meters, Events, Promises, Vec<Option<Power>>, Option<Open>>;
 
 /// Fills the tables of a run.
 pub struct Recorder {
@@ -61,6 +79,13 @@ pub struct Recorder {
     each_station: bool,
     violations: u64,
     lost_signals: u64,
+}
+
+impl<M, E, P, S, O> Saved<M, E, P, S, O> {
+    /// Its tables.
+    pub(crate) fn tables(&mut self) -> PausedTables {
+        std::mem::take(&mut self.tables)
+    }
 }
 
 impl Recorder {
@@ -86,6 +111,43 @@ impl Recorder {
             violations: 0,
             lost_signals: 0,
         }
+    }
+
+    /// All that it goes on from another time. What is in its tables so far is safe on the disk then.
+    ///
+    /// # Errors
+    /// When a table cannot be written.
+    pub(crate) fn saved(&mut self) -> Result<impl Serialize + '_, Error> {
+        let tables = self.tables.pause()?;
+        Ok(Saved {
+            meters: &self.meters,
+            events: &self.events,
+            promises: &self.promises,
+            setpoints: &self.setpoints,
+            open: &self.open,
+            signal: self.signal,
+            violations: self.violations,
+            lost_signals: self.lost_signals,
+            tables,
+        })
+    }
+
+    /// A recorder of the same run, which has not begun, goes on from there, with tables that were paused then.
+    pub(crate) fn resume(&mut self, known: Known) {
+        let Saved {
+            meters,
+            events,
+            promises,
+            setpoints,
+            open,
+            signal,
+            violations,
+            lost_signals,
+            tables: _,
+        } = known;
+        (self.meters, self.events, self.promises) = (meters, events, promises);
+        (self.setpoints, self.open, self.signal) = (setpoints, open, signal);
+        (self.violations, self.lost_signals) = (violations, lost_signals);
     }
 
     /// Limits that were broken so far.

@@ -8,6 +8,7 @@ mod calls;
 mod prices;
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::{Event, EventId, EventRequest, Invalid, Price, Station, Timestamp};
 use vpp_dispatch::{Achieved, Answer, Calendar, Config, CycleReport, Request, Subsidy};
 use vpp_scenarios::Scenario;
@@ -34,6 +35,15 @@ pub struct Run {
     signal: Option<Signal>,
     /// Whether stations that regulate live in seconds.
     fine: bool,
+}
+
+/// A run as it is saved: what is not its scenario's.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Saved<P> {
+    plant: P,
+    told_until: Timestamp,
+    events_left: usize,
+    signal: Option<(usize, u64)>,
 }
 
 /// What happened in a step.
@@ -94,6 +104,27 @@ impl Run {
             signal: Signal::of(scenario)?,
             fine: false,
         })
+    }
+
+    /// What it goes on from another time, unless a regulation signal is followed: it is saved before or after.
+    pub(crate) fn saved(&self) -> Option<Saved<&Plant<World>>> {
+        let calm = !self.fine && self.plant.engine().can_be_saved();
+        calm.then(|| Saved {
+            plant: &self.plant,
+            told_until: self.prices.told_until(),
+            events_left: self.events.left(),
+            signal: self.signal.as_ref().map(Signal::place),
+        })
+    }
+
+    /// A run of the same scenario, which has not begun, goes on from there.
+    pub(crate) fn resume(&mut self, saved: Saved<Plant<World>>) {
+        self.plant.resume(saved.plant, World::resume);
+        self.prices.go_on(saved.told_until);
+        self.events.leave(saved.events_left);
+        if let (Some(signal), Some(place)) = (&mut self.signal, saved.signal) {
+            signal.go_on(place);
+        }
     }
 
     /// The plant.

@@ -39,6 +39,13 @@ pub fn write_by<E: From<Error>>(
     written
 }
 
+/// The name of a piece of a file, by its number.
+pub(crate) fn piece(path: &Path, number: usize) -> PathBuf {
+    let mut name = part(path).into_os_string();
+    name.push(format!("-{number}"));
+    name.into()
+}
+
 /// The name of a file until it is whole.
 pub(crate) fn part(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);

@@ -43,7 +43,7 @@ pub use summary::{
     Energy, Events, Header, Limits, Messages, Money, Periods, Regulation, Reliability, RulePack,
     SUMMARY_FILE, ShortCauses, Summary, Vehicles,
 };
-pub use writer::{GROUP_ROWS, Tables, Writer};
+pub use writer::{GROUP_ROWS, PausedTables, Tables, Writer};
 
 /// The version of tables and summary together. It grows when a column changes its meaning or goes.
 pub const FORMAT: u32 = 1;

@@ -67,7 +67,11 @@ impl<R: Row> Reader<R> {
     /// # Errors
     /// When there is none, or it is cut short, of another kind, or of another version.
     pub fn open(folder: &Path) -> Result<Reader<R>, Error> {
-        let path = folder.join(R::TABLE.file());
+        Reader::at(folder.join(R::TABLE.file()))
+    }
+
+    /// Opens a table, or a piece of one, whatever its name.
+    pub(crate) fn at(path: PathBuf) -> Result<Reader<R>, Error> {
         let file = File::open(&path).map_err(Error::io(&path))?;
         let file = guarded(|| SerializedFileReader::new(file)).map_err(Error::parquet(&path))?;
         check(&path, &R::TABLE, &file)?;
@@ -95,8 +99,20 @@ impl<R: Row> Reader<R> {
     }
 
     fn next_into(&mut self, into: &mut R::Columns) -> Result<bool, Error> {
-        if self.group == self.file.num_row_groups() {
+        let Some(columns) = self.next_columns()? else {
             return Ok(false);
+        };
+        if R::take(columns, into) {
+            Ok(true)
+        } else {
+            Err(self.foreign("a value is none of its column's"))
+        }
+    }
+
+    /// The next group of rows as it lies in the file; `None` at the end.
+    pub(crate) fn next_columns(&mut self) -> Result<Option<Vec<sheet::Column>>, Error> {
+        if self.group == self.file.num_row_groups() {
+            return Ok(None);
         }
         let read = || -> parquet::errors::Result<Vec<sheet::Column>> {
             let group = self.file.get_row_group(self.group)?;
@@ -111,11 +127,7 @@ impl<R: Row> Reader<R> {
         };
         let columns = guarded(read).map_err(Error::parquet(&self.path))?;
         self.group += 1;
-        if R::take(columns, into) {
-            Ok(true)
-        } else {
-            Err(self.foreign("a value is none of its column's"))
-        }
+        Ok(Some(columns))
     }
 
     fn foreign(&self, what: &str) -> Error {

@@ -14,11 +14,12 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{Type, TypePtr};
+use serde::{Deserialize, Serialize};
 
 use crate::schema::{Kind, Text};
 
 /// The values of a column that are there.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub enum Data {
     /// UTF-8 text.
     Text(Vec<Text>),
@@ -35,7 +36,7 @@ pub enum Data {
 }
 
 /// A column: its values, and where one is missing.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Column {
     /// The values that are there.
     pub data: Data,

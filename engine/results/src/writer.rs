@@ -1,5 +1,8 @@
 //! Tables as they are filled: row by row, a group of rows in memory at a time. A group that is full is written by a thread of its
 //! own, while the next one fills.
+//!
+//! Tables can be paused: their groups so far become a piece of the table, which has its end, and they can be taken up from there by
+//! another process. A table in pieces is put together when it is finished; it has the same bytes as one that never paused.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -9,8 +12,10 @@ use std::thread::{self, JoinHandle};
 
 use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
+use serde::{Deserialize, Serialize};
 
-use crate::files::part;
+use crate::files::{part, piece};
+use crate::reader::Reader;
 use crate::rows::{
     Aggregator, Alarm, Event, Node, Price, Promise, Regulation, Station, StationDay, System, Visits,
 };
@@ -31,8 +36,22 @@ pub struct Writer<R: Row> {
     file: Option<Destination>,
     columns: Vec<Column>,
     rows: usize,
+    /// So many pieces of it there are already.
+    pieces: usize,
     row: PhantomData<R>,
 }
+
+/// A table that was paused: how many pieces of it there are, and the rows that are in none.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Paused {
+    pieces: usize,
+    rows: usize,
+    columns: Vec<Column>,
+}
+
+/// Tables that were paused ([`Tables::pause`]).
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct PausedTables(Vec<Paused>);
 
 /// Where groups of rows go.
 enum Destination {
@@ -58,28 +77,67 @@ impl<R: Row> Writer<R> {
     /// # Errors
     /// When the file cannot be made.
     pub fn create(folder: &Path) -> Result<Writer<R>, Error> {
-        let table = R::TABLE;
-        let path = folder.join(table.file());
-        let part = part(&path);
-        let file = File::create(&part).map_err(Error::io(&part))?;
-        let types: Result<Vec<_>, _> = (table.fields.iter())
-            .map(|field| sheet::column_type(field.name, field.kind, field.nullable))
-            .collect();
-        let types = types.map_err(Error::parquet(&path))?;
-        let mut about = vec![
-            ("vpp.table".to_owned(), table.name.to_owned()),
-            ("vpp.format".to_owned(), FORMAT.to_string()),
-        ];
-        let docs = table.fields.iter();
-        about.extend(docs.map(|field| (format!("vpp.doc.{}", field.name), field.doc.to_owned())));
-        let file = sheet::create(BufWriter::new(file), types, about);
+        let path = folder.join(R::TABLE.file());
         Ok(Writer {
-            file: Some(Destination::Idle(file.map_err(Error::parquet(&path))?)),
+            file: Some(Destination::Idle(begin::<R>(&path)?)),
             columns: empty::<R>(),
             path,
             rows: 0,
+            pieces: 0,
             row: PhantomData,
         })
+    }
+
+    /// Takes up a table that was paused.
+    fn resume(folder: &Path, paused: Paused) -> Result<Writer<R>, Error> {
+        let mut writer = Writer::create(folder)?;
+        for number in 0..paused.pieces {
+            Reader::<R>::at(piece(&writer.path, number))?;
+        }
+        (writer.pieces, writer.rows, writer.columns) = (paused.pieces, paused.rows, paused.columns);
+        Ok(writer)
+    }
+
+    /// Makes what was written so far a piece, safe on the disk.
+    fn pause(&mut self) -> Result<Paused, Error> {
+        let file = self.idle()?;
+        if file.flushed_row_groups().is_empty() {
+            self.file = Some(Destination::Idle(file));
+        } else {
+            self.end_piece(file).inspect_err(|_| self.give_up())?;
+        }
+        Ok(Paused {
+            pieces: self.pieces,
+            rows: self.rows,
+            columns: self.columns.clone(),
+        })
+    }
+
+    /// Makes a file of whole groups a piece, and begins another one.
+    fn end_piece(&mut self, file: Sink) -> Result<(), Error> {
+        let written = end(file, &self.path)?;
+        written.sync_all().map_err(Error::io(&self.path))?;
+        std::fs::rename(part(&self.path), piece(&self.path, self.pieces))
+            .map_err(Error::io(&self.path))?;
+        self.pieces += 1;
+        self.file = Some(Destination::Idle(begin::<R>(&self.path)?));
+        Ok(())
+    }
+
+    /// The file with all that its pieces hold, in their order.
+    fn together(&mut self, file: Sink) -> Result<Sink, Error> {
+        if self.pieces == 0 {
+            return Ok(file);
+        }
+        self.end_piece(file)?;
+        let mut file = self.idle()?;
+        for number in 0..self.pieces {
+            let mut reader = Reader::<R>::at(piece(&self.path, number))?;
+            while let Some(mut columns) = reader.next_columns()? {
+                sheet::write_group(&mut file, &mut columns).map_err(Error::parquet(&self.path))?;
+            }
+        }
+        Ok(file)
     }
 
     /// Adds a row.
@@ -146,20 +204,17 @@ impl<R: Row> Writer<R> {
 
     /// Writes what is left; the file is whole then, but not yet under its name.
     fn close(&mut self) -> Result<(), Error> {
-        let mut file = self.idle()?;
-        let mut rest = Ok(());
+        let file = self.idle()?;
+        self.close_file(file).inspect_err(|_| self.give_up())
+    }
+
+    fn close_file(&mut self, file: Sink) -> Result<(), Error> {
+        let mut file = self.together(file)?;
         if self.rows > 0 {
             self.rows = 0;
-            rest = sheet::write_group(&mut file, &mut self.columns);
+            sheet::write_group(&mut file, &mut self.columns).map_err(Error::parquet(&self.path))?;
         }
-        let closed = rest.and_then(|()| file.into_inner());
-        let closed = closed.map_err(Error::parquet(&self.path));
-        let closed = closed.and_then(|buffer| {
-            buffer
-                .into_inner()
-                .map_err(|error| Error::io(&self.path)(error.into_error()))
-        });
-        closed.map(drop).inspect_err(|_| self.give_up())
+        end(file, &self.path).map(drop)
     }
 
     fn publish(self) -> Result<(), Error> {
@@ -188,6 +243,32 @@ impl<R: Row> Drop for Writer<R> {
     }
 }
 
+/// Begins the file of a table, under another name until it is whole.
+fn begin<R: Row>(path: &Path) -> Result<Sink, Error> {
+    let table = R::TABLE;
+    let part = part(path);
+    let file = File::create(&part).map_err(Error::io(&part))?;
+    let types: Result<Vec<_>, _> = (table.fields.iter())
+        .map(|field| sheet::column_type(field.name, field.kind, field.nullable))
+        .collect();
+    let types = types.map_err(Error::parquet(path))?;
+    let mut about = vec![
+        ("vpp.table".to_owned(), table.name.to_owned()),
+        ("vpp.format".to_owned(), FORMAT.to_string()),
+    ];
+    let docs = table.fields.iter();
+    about.extend(docs.map(|field| (format!("vpp.doc.{}", field.name), field.doc.to_owned())));
+    sheet::create(BufWriter::new(file), types, about).map_err(Error::parquet(path))
+}
+
+/// Ends a file; all of it is with the system then.
+fn end(file: Sink, path: &Path) -> Result<File, Error> {
+    let buffer = file.into_inner().map_err(Error::parquet(path))?;
+    buffer
+        .into_inner()
+        .map_err(|error| Error::io(path)(error.into_error()))
+}
+
 fn empty<R: Row>() -> Vec<Column> {
     let fields = R::TABLE.fields.iter();
     fields
@@ -195,89 +276,107 @@ fn empty<R: Row>() -> Vec<Column> {
         .collect()
 }
 
-/// All tables of a run.
-pub struct Tables {
-    folder: PathBuf,
-    /// The whole fleet, for each interval.
-    pub system: Writer<System>,
-    /// Each aggregator, for each interval.
-    pub aggregators: Writer<Aggregator>,
-    /// Each node of the electric tree, for each interval.
-    pub nodes: Writer<Node>,
-    /// Each station, for each interval; stays empty in runs of more than 31 days.
-    pub stations: Writer<Station>,
-    /// Each station, for each local day.
-    pub station_days: Writer<StationDay>,
-    /// What each event asked of whom, and got.
-    pub events: Writer<Event>,
-    /// The values of the regulation signal.
-    pub regulation: Writer<Regulation>,
-    /// Promises that came due.
-    pub promises: Writer<Promise>,
-    /// Who came and went, and what was expected.
-    pub visits: Writer<Visits>,
-    /// What the limits that bind cost.
-    pub prices: Writer<Price>,
-    /// Alarms.
-    pub alarms: Writer<Alarm>,
+macro_rules! tables {
+    ($($(#[$doc:meta])* $table:ident: $row:ty,)*) => {
+        /// All tables of a run.
+        pub struct Tables {
+            folder: PathBuf,
+            $($(#[$doc])* pub $table: Writer<$row>,)*
+        }
+
+        impl Tables {
+            /// Begins all tables in a folder, which is made if it is not there. What an earlier run left in it stays until
+            /// [`Tables::finish`].
+            ///
+            /// # Errors
+            /// When the folder or a file cannot be made.
+            pub fn create(folder: &Path) -> Result<Tables, Error> {
+                std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+                Ok(Tables {
+                    folder: folder.to_owned(),
+                    $($table: Writer::create(folder)?,)*
+                })
+            }
+
+            /// Makes what is in the tables so far safe, so that another process can go on from here. They go on as well.
+            ///
+            /// # Errors
+            /// When a piece cannot be written.
+            pub fn pause(&mut self) -> Result<PausedTables, Error> {
+                Ok(PausedTables(vec![$(self.$table.pause()?),*]))
+            }
+
+            /// Takes up tables that were paused in a folder.
+            ///
+            /// # Errors
+            /// When a piece of them is not there or damaged, or a file cannot be made.
+            pub fn resume(folder: &Path, paused: PausedTables) -> Result<Tables, Error> {
+                let mut paused = paused.0.into_iter();
+                let mut next = || {
+                    let missing = || Error::io(folder)(std::io::Error::other("a table is missing"));
+                    paused.next().ok_or_else(missing)
+                };
+                Ok(Tables {
+                    folder: folder.to_owned(),
+                    $($table: Writer::resume(folder, next()?)?,)*
+                })
+            }
+
+            /// Removes what pausing left in a folder.
+            ///
+            /// # Errors
+            /// When a piece cannot be removed.
+            pub fn remove_pieces(folder: &Path) -> Result<(), Error> {
+                let names = [$(<$row as Row>::TABLE.file()),*];
+                for path in names.map(|name| folder.join(name)) {
+                    let mut pieces = (0..).map(|number| piece(&path, number));
+                    while let Some(piece) = pieces.next().filter(|piece| piece.exists()) {
+                        std::fs::remove_file(&piece).map_err(Error::io(&piece))?;
+                    }
+                }
+                Ok(())
+            }
+
+            /// Makes all tables whole. An earlier run's summary goes first: a folder without one holds no run.
+            ///
+            /// # Errors
+            /// When one cannot be written or renamed.
+            pub fn finish(mut self) -> Result<(), Error> {
+                $(self.$table.close()?;)*
+                let summary = self.folder.join(SUMMARY_FILE);
+                if let Err(error) = std::fs::remove_file(&summary)
+                    && error.kind() != std::io::ErrorKind::NotFound
+                {
+                    return Err(Error::io(&summary)(error));
+                }
+                $(self.$table.publish()?;)*
+                Ok(())
+            }
+        }
+    };
 }
 
-impl Tables {
-    /// Begins all tables in a folder, which is made if it is not there. What an earlier run left in it stays until
-    /// [`Tables::finish`].
-    ///
-    /// # Errors
-    /// When the folder or a file cannot be made.
-    pub fn create(folder: &Path) -> Result<Tables, Error> {
-        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        Ok(Tables {
-            folder: folder.to_owned(),
-            system: Writer::create(folder)?,
-            aggregators: Writer::create(folder)?,
-            nodes: Writer::create(folder)?,
-            stations: Writer::create(folder)?,
-            station_days: Writer::create(folder)?,
-            events: Writer::create(folder)?,
-            regulation: Writer::create(folder)?,
-            promises: Writer::create(folder)?,
-            visits: Writer::create(folder)?,
-            prices: Writer::create(folder)?,
-            alarms: Writer::create(folder)?,
-        })
-    }
-
-    /// Makes all tables whole. An earlier run's summary goes first: a folder without one holds no run.
-    ///
-    /// # Errors
-    /// When one cannot be written or renamed.
-    pub fn finish(mut self) -> Result<(), Error> {
-        self.system.close()?;
-        self.aggregators.close()?;
-        self.nodes.close()?;
-        self.stations.close()?;
-        self.station_days.close()?;
-        self.events.close()?;
-        self.regulation.close()?;
-        self.promises.close()?;
-        self.visits.close()?;
-        self.prices.close()?;
-        self.alarms.close()?;
-        let summary = self.folder.join(SUMMARY_FILE);
-        if let Err(error) = std::fs::remove_file(&summary)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            return Err(Error::io(&summary)(error));
-        }
-        self.system.publish()?;
-        self.aggregators.publish()?;
-        self.nodes.publish()?;
-        self.stations.publish()?;
-        self.station_days.publish()?;
-        self.events.publish()?;
-        self.regulation.publish()?;
-        self.promises.publish()?;
-        self.visits.publish()?;
-        self.prices.publish()?;
-        self.alarms.publish()
-    }
+tables! {
+    /// The whole fleet, for each interval.
+    system: System,
+    /// Each aggregator, for each interval.
+    aggregators: Aggregator,
+    /// Each node of the electric tree, for each interval.
+    nodes: Node,
+    /// Each station, for each interval; stays empty in runs of more than 31 days.
+    stations: Station,
+    /// Each station, for each local day.
+    station_days: StationDay,
+    /// What each event asked of whom, and got.
+    events: Event,
+    /// The values of the regulation signal.
+    regulation: Regulation,
+    /// Promises that came due.
+    promises: Promise,
+    /// Who came and went, and what was expected.
+    visits: Visits,
+    /// What the limits that bind cost.
+    prices: Price,
+    /// Alarms.
+    alarms: Alarm,
 }

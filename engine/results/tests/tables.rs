@@ -125,6 +125,80 @@ fn rows_are_read_and_written_a_group_at_a_time() {
     assert!(reader.next_group().expect("read").is_none());
 }
 
+/// Tables that were paused now and then, and taken up by others, come to the same bytes; what was not paused is forgotten.
+#[test]
+fn paused_tables_come_to_the_same_bytes() {
+    let row = |number: usize| Alarm {
+        text: format!("alarm {}", number * 7 % 1_000).into(),
+        ..Alarm::default()
+    };
+    let whole = tempfile::tempdir().expect("a folder");
+    let mut tables = Tables::create(whole.path()).expect("begun");
+    let all = 3 * GROUP_ROWS + 100;
+    for number in 0..all {
+        tables.alarms.push(row(number)).expect("taken");
+    }
+    tables.finish().expect("whole");
+    for stops in [
+        vec![10],
+        vec![GROUP_ROWS, 2 * GROUP_ROWS + 7],
+        vec![5, GROUP_ROWS + 5, 3 * GROUP_ROWS, all],
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut tables = Tables::create(folder.path()).expect("begun");
+        let mut at = 0;
+        for stop in stops {
+            for number in at..stop {
+                tables.alarms.push(row(number)).expect("taken");
+            }
+            at = stop;
+            let paused = tables.pause().expect("paused");
+            // It goes on, is paused without anybody's noting it, and is killed.
+            for number in stop..stop + GROUP_ROWS {
+                tables.alarms.push(row(number)).expect("taken");
+            }
+            tables.pause().expect("paused");
+            drop(tables);
+            tables = Tables::resume(folder.path(), paused).expect("taken up");
+        }
+        for number in at..all {
+            tables.alarms.push(row(number)).expect("taken");
+        }
+        tables.finish().expect("whole");
+        Tables::remove_pieces(folder.path()).expect("removed");
+        assert_eq!(names(folder.path()), names(whole.path()));
+        for name in names(whole.path()) {
+            let read = |folder: &Path| std::fs::read(folder.join(&name)).expect("read");
+            assert!(read(folder.path()) == read(whole.path()), "{name} differs");
+        }
+    }
+}
+
+/// Of tables a piece of which is gone or cut, nothing is taken up.
+#[test]
+fn a_piece_that_is_not_whole_is_found_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut tables = Tables::create(folder.path()).expect("begun");
+    for _ in 0..GROUP_ROWS {
+        tables.alarms.push(Alarm::default()).expect("taken");
+    }
+    let paused = tables.pause().expect("paused");
+    drop(tables);
+    let piece = folder.path().join("alarms.parquet.part-0");
+    let bytes = std::fs::read(&piece).expect("a piece");
+    for length in [bytes.len() / 2, 0] {
+        std::fs::write(&piece, &bytes[..length]).expect("cut");
+        assert!(
+            Tables::resume(folder.path(), paused.clone()).is_err(),
+            "{length}"
+        );
+    }
+    std::fs::remove_file(&piece).expect("removed");
+    assert!(Tables::resume(folder.path(), paused.clone()).is_err());
+    std::fs::write(&piece, &bytes).expect("whole again");
+    Tables::resume(folder.path(), paused).expect("taken up");
+}
+
 #[test]
 fn two_runs_give_the_same_bytes() {
     let write = || {

@@ -1,6 +1,7 @@
 //! Who comes, when, and with what battery.
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::VehicleId;
 use vpp_core::id::MAX_ID_LENGTH;
 
@@ -29,7 +30,7 @@ const WATT_MS_PER_KWH: f64 = 3.6e9;
 const LOOK_AHEAD: TimeDelta = TimeDelta::days(400);
 
 /// The stream of vehicles to the piles of one kind of a station.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Arrivals {
     pub(super) is_ac: bool,
     per_day: f64,

@@ -1,6 +1,8 @@
 //! A battery behind a pile: what it takes, what it gives, what is left in it. Whole watt-milliseconds, so that energy is
 //! conserved to the last one.
 
+use serde::{Deserialize, Serialize};
+
 /// Above this state of charge a battery takes less and less.
 const TAPER_FROM: f64 = 0.8;
 /// Share of its power that it still takes when full.
@@ -8,7 +10,7 @@ const TAPER_END: f64 = 0.1;
 const TAPER_SLOPE: f64 = (1.0 - TAPER_END) / (1.0 - TAPER_FROM);
 
 /// Efficiencies as whole millionths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Efficiency {
     charge_ppm: i64,
     discharge_ppm: i64,
@@ -49,7 +51,7 @@ fn wide(value: i64, numerator: i64, denominator: i64) -> i64 {
 }
 
 /// A battery. Energies in watt-milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Battery {
     pub(super) capacity: i64,
     pub(super) stored: i64,

@@ -2,10 +2,11 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
 
 /// The random numbers of one station. Only its own events draw from it, in the order of their time, and none of them
 /// depends on control: the same vehicles come whatever the engine does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Draws {
     rng: ChaCha8Rng,
 }

@@ -4,10 +4,11 @@
 //! leaves. That part only grows, and what it grows by in a step is the doing of whoever held the vehicle back in that step. When
 //! it leaves, that part is all that it lacks: so every shortfall is explained to the last watt-hour.
 
+use serde::{Deserialize, Serialize};
 use vpp_core::Cause;
 
 /// What a vehicle can no longer be given, watt-milliseconds at the battery.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Missed {
     whole: i64,
     by: [i64; Cause::ALL.len()],

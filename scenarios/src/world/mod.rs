@@ -11,6 +11,7 @@ mod battery;
 mod coarse;
 mod config;
 mod draws;
+mod given;
 mod missed;
 mod recorded;
 mod station;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use vpp_aggregator::{Book, Desk, Guard, Lease, Operator, PileReading, PileSetpoint, Sites};
 use vpp_core::{AggregatorId, Energy, Invalid, Power, Station, Timestamp};
 
@@ -45,8 +47,9 @@ const WARM_UP_STEP_MS: i64 = 60_000;
 const WARM_UP_LONG_MS: i64 = 900_000;
 
 /// Simulated stations.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct World {
+    #[serde(skip)]
     stations: Vec<Station>,
     states: Vec<StationState>,
     /// Milliseconds of the epoch.
@@ -158,6 +161,15 @@ impl World {
         let guard = Guard::new(scenario.warranties(), None);
         let desk = Desk::new(Arc::new(Mutex::new(book)), Arc::new(Mutex::new(guard)));
         Operator::new(aggregator.clone(), self).with_desk(desk)
+    }
+
+    /// Goes on where another one of the same stations was saved.
+    pub fn resume(&mut self, saved: World) {
+        let fresh = std::mem::replace(self, saved);
+        self.stations = fresh.stations;
+        for (state, fresh) in self.states.iter_mut().zip(fresh.states) {
+            state.put_back(fresh);
+        }
     }
 
     /// Up to when it has lived.

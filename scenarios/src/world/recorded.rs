@@ -2,23 +2,28 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::arrivals::name;
 use super::battery::Battery;
 use super::config::Behaviour;
+use super::given::Given;
 use super::missed::Missed;
 use super::vehicle::Vehicle;
 use crate::stays::Stay;
 
 /// The stays at one station, in the order of arrival.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Recorded {
-    stays: Arc<[Stay]>,
+    #[serde(skip)]
+    pub(super) stays: Given<[Stay]>,
     /// How many have come.
     come: usize,
 }
 
 impl Recorded {
     pub(super) fn new(stays: Arc<[Stay]>) -> Recorded {
+        let stays = Given::new(stays);
         Recorded { stays, come: 0 }
     }
 

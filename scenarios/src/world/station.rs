@@ -1,7 +1,9 @@
 //! One station: its piles, its vehicles, and the controller on the spot.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use vpp_aggregator::{Lease, PileReading, PileSetpoint, Splitter};
 use vpp_core::{Energy, PileKind, Power};
 
@@ -9,6 +11,7 @@ use super::arrivals::{self, Arrivals};
 use super::battery::Efficiency;
 use super::config::StationModel;
 use super::draws::Draws;
+use super::given::Given;
 use super::recorded::{self, Recorded};
 use super::swap::Swapping;
 use super::tally::Tally;
@@ -18,9 +21,10 @@ use super::vehicle::{PileModel, Vehicle, instant};
 const SHORT: i64 = 36_000_000;
 
 /// A simulated station.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct StationState {
-    pub(super) model: StationModel,
+    #[serde(skip)]
+    pub(super) model: Given<StationModel>,
     pub(super) efficiency: Efficiency,
     pub(super) piles: Vec<PileModel>,
     draws: Draws,
@@ -92,7 +96,7 @@ impl StationState {
                 model.station.charge_efficiency,
                 model.station.discharge_efficiency,
             ),
-            model,
+            model: Given::new(Arc::new(model)),
             piles,
             draws,
             models,
@@ -113,6 +117,17 @@ impl StationState {
             tally: Tally::default(),
             scratch: Vec::new(),
             goals: Vec::new(),
+        }
+    }
+
+    /// Takes from a station that has just begun what a saved one lacks.
+    pub(super) fn put_back(&mut self, fresh: StationState) {
+        self.model = fresh.model;
+        if let (Some(swapping), Some(fresh)) = (&mut self.swapping, fresh.swapping) {
+            swapping.profile = fresh.profile;
+        }
+        if let (Some(recorded), Some(fresh)) = (&mut self.recorded, fresh.recorded) {
+            recorded.stays = fresh.stays;
         }
     }
 

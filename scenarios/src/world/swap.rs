@@ -1,8 +1,7 @@
 //! A swap station: packs in slots, and vehicles that take the fullest and leave an empty one.
 
-use std::sync::Arc;
-
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_aggregator::{Bank, Pack, PileReading};
 use vpp_core::{Energy, Power, Timestamp};
 
@@ -10,6 +9,7 @@ use super::arrivals::name;
 use super::battery::Battery;
 use super::config::StationModel;
 use super::draws::Draws;
+use super::given::Given;
 use super::missed::Missed;
 use super::tally::Tally;
 use super::vehicle::{PileModel, Vehicle, instant};
@@ -23,9 +23,10 @@ const WATT_MS_PER_KWH: f64 = 3.6e9;
 const FOR_EVER: i64 = 7_200_000_000_000;
 
 /// Swaps of a station.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Swapping {
-    profile: Arc<SwapProfile>,
+    #[serde(skip)]
+    pub(super) profile: Given<SwapProfile>,
     bank: Bank,
     station: String,
     soc_ceiling: f64,
@@ -37,7 +38,7 @@ pub(super) struct Swapping {
 impl Swapping {
     /// The swaps of a station from `now` on; none where vehicles plug in.
     pub(super) fn new(model: &StationModel, now: i64, draws: &mut Draws) -> Option<Swapping> {
-        let profile = Arc::clone(model.swaps.as_ref()?);
+        let profile = Given::new(model.swaps.clone()?);
         let slots = u32::try_from(model.station.pile_count()).unwrap_or(u32::MAX);
         let mut swapping = Swapping {
             bank: profile.bank(slots),

@@ -1,11 +1,12 @@
 //! What has happened at a station, for analysts and for checks.
 
+use serde::{Deserialize, Serialize};
 use vpp_core::{Cause, Energy, Promise, Unkept, Violation};
 
 use super::vehicle::Moved;
 
 /// Counts and energies since the start (the warm-up is not counted).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Tally {
     /// Vehicles that plugged in.
     pub arrivals: u64,

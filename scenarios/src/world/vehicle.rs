@@ -1,5 +1,6 @@
 //! A vehicle's stay at a pile.
 
+use serde::{Deserialize, Serialize};
 use vpp_aggregator::BatteryReading;
 use vpp_core::{Cause, Energy, Power, Session, Timestamp, VehicleId};
 
@@ -12,7 +13,7 @@ const NEGLIGIBLE: i64 = Session::NEGLIGIBLE.as_watt_milliseconds();
 const CELLS_C: f64 = 25.0;
 
 /// A pile as it is built.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub(super) struct PileModel {
     /// Alternating current, slow.
     pub(super) is_ac: bool,
@@ -36,7 +37,7 @@ impl PileModel {
 }
 
 /// A vehicle plugged in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(super) struct Vehicle {
     /// A name for this stay; whoever comes again has another.
     pub(super) id: VehicleId,

@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
 use vpp_core::{Power, Timestamp};
 
 /// Dead times that are tried, s.
@@ -41,7 +42,7 @@ const ARRIVED_KW: f64 = 1e-6;
 const SHORTEST_KW: f64 = 1.0;
 
 /// One direction.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 struct Way {
     /// 1/s.
     rate: f64,
@@ -61,7 +62,7 @@ impl Default for Way {
 }
 
 /// A dead time, and how the station answers if that is right.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 struct Model {
     dead_time_s: f64,
     /// Drawing less.
@@ -73,7 +74,7 @@ struct Model {
 }
 
 /// How a station answers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Response {
     /// Setpoints and since when they are followed, oldest first: milliseconds of 1970, kW.
     told: VecDeque<(i64, f64)>,

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use vpp_core::{Power, Timestamp};
 use vpp_optimizer::regulate::{Answer, Fleet, Penalties, Problem, Regulator};
 
@@ -30,7 +31,7 @@ const WITHIN_REACH_KW: f64 = 0.5;
 const LONGEST_FORECAST: TimeDelta = TimeDelta::seconds(10);
 
 /// Where a station is sent for the signal in force.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Steered {
     /// The setpoint.
     pub(crate) setpoint: Power,

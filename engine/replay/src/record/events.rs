@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use vpp_core::time::as_hours;
 use vpp_core::{
     AggregatorId, Event, EventId, EventOutcome, EventRequest, Fleet, Interval, Power, Programme,
@@ -13,7 +14,7 @@ use vpp_results::{Text, rows};
 use super::meters::Meters;
 
 /// An event of the scenario.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Called {
     name: Text,
     /// The engine's name.
@@ -27,8 +28,8 @@ struct Called {
 }
 
 /// All that were called.
-#[derive(Debug, Default)]
-pub(super) struct Events {
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Events {
     called: Vec<Called>,
 }
 

@@ -1,6 +1,7 @@
 //! The stations' meters, read at the end of every interval, and their days.
 
 use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 use vpp_aggregator::Sites as _;
 use vpp_core::{Cause, Energy, Promise, StationKind};
 use vpp_market_adapters::tariff::Period;
@@ -11,7 +12,7 @@ use vpp_scenarios::world::Tally;
 use crate::run::Run;
 
 /// One station's.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Meter {
     station: Text,
     aggregator: Text,
@@ -30,8 +31,8 @@ struct Meter {
 }
 
 /// All of them.
-#[derive(Debug)]
-pub(super) struct Meters {
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Meters {
     meters: Vec<Meter>,
     /// The local day that is on.
     day: Option<NaiveDate>,

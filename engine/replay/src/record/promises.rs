@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use chrono::{NaiveDateTime, TimeDelta, Timelike};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use vpp_core::{Forecast as _, Power, Quote, Scope, TimeOfWeek, Timestamp};
 use vpp_dispatch::promises::CONFIDENCES;
 use vpp_results::{Text, rows};
@@ -33,7 +34,7 @@ pub(super) fn callable(run: &Run) -> Vec<(Power, Power)> {
 }
 
 /// One aggregator in one direction.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Promised {
     aggregator: Text,
     direction: Text,
@@ -45,8 +46,8 @@ struct Promised {
 }
 
 /// All of them.
-#[derive(Debug)]
-pub(super) struct Promises {
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Promises {
     promised: Vec<Promised>,
     /// The local midday at which promises were made last.
     made: Option<NaiveDateTime>,

@@ -30,6 +30,16 @@ impl Events {
         Ok(Events { to_call })
     }
 
+    /// How many were not called yet.
+    pub(crate) fn left(&self) -> usize {
+        self.to_call.len()
+    }
+
+    /// Takes all others for called.
+    pub(crate) fn leave(&mut self, left: usize) {
+        self.to_call.truncate(left);
+    }
+
     /// One that is to be called by now.
     pub(crate) fn pop(&mut self, now: Timestamp) -> Option<(EventId, EventRequest)> {
         let (_, id, request) = self.to_call.pop_if(|(at, ..)| *at <= now)?;
@@ -87,6 +97,18 @@ impl Signal {
         let passed = (now - window.start()).num_milliseconds() / self.period.num_milliseconds();
         let next = window.start() + self.period * i32::try_from(passed + 1).ok()?;
         Some(next.min(window.end()))
+    }
+
+    /// How many awards are not over, and how many values were sent.
+    pub(crate) fn place(&self) -> (usize, u64) {
+        (self.windows.len(), self.sequence)
+    }
+
+    /// Goes on from such a place.
+    pub(crate) fn go_on(&mut self, (windows, sequence): (usize, u64)) {
+        let over = self.windows.len().saturating_sub(windows);
+        self.windows.drain(..over);
+        self.sequence = sequence;
     }
 
     /// The value that comes at `now`.

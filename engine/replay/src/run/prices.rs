@@ -57,6 +57,16 @@ impl Prices {
         points
     }
 
+    /// Until when they were told.
+    pub(crate) fn told_until(&self) -> Timestamp {
+        self.told_until
+    }
+
+    /// Goes on from there.
+    pub(crate) fn go_on(&mut self, told_until: Timestamp) {
+        self.told_until = told_until;
+    }
+
     /// Of energy drawn, and of energy fed in.
     pub(crate) fn at(&self, at: Timestamp) -> (Price, Price) {
         let sharp = self.is_sharp(at);
