@@ -139,7 +139,7 @@ impl Panel<'_> {
         let margin = 0.04 * (high - low);
         // A falling line leaves no place for the legend.
         let top = match self.legend && self.field != "delivered_share" {
-            true => high + 0.5 * (high - low),
+            true => high + 0.7 * (high - low),
             false => high + margin,
         };
         let mut chart = ChartBuilder::on(area)
