@@ -91,20 +91,19 @@ impl Bank {
     /// The sessions that the packs are, in their order.
     #[must_use]
     pub fn sessions(&self, packs: &[Pack], charge_efficiency: f64, now: Timestamp) -> Vec<Session> {
-        let mut order: Vec<usize> = (0..packs.len()).collect();
-        order.sort_by(|a, b| {
-            let soc = |at: &usize| {
-                packs[*at].stored.as_kilowatt_hours() / packs[*at].capacity.as_kilowatt_hours()
-            };
-            soc(b)
-                .total_cmp(&soc(a))
+        let soc = |pack: &Pack| pack.stored.as_kilowatt_hours() / pack.capacity.as_kilowatt_hours();
+        let mut order: Vec<(f64, usize)> = packs.iter().map(soc).zip(0..).collect();
+        order.sort_by(|(one, a), (other, b)| {
+            other
+                .total_cmp(one)
                 .then(packs[*a].slot.cmp(&packs[*b].slot))
         });
         let ready = self.next_ready(now);
+        let mut expected = Expected::from(&self.swaps_per_hour, now);
         let mut sessions = vec![None; packs.len()];
-        for (rank, at) in (1_u32..).zip(order) {
+        for (rank, (_, at)) in (1_u32..).zip(order) {
             let due = match rank.checked_sub(self.reserve).filter(|beyond| *beyond > 0) {
-                Some(beyond) => self.reached(now, self.mean_of(f64::from(beyond))),
+                Some(beyond) => now + expected.reach(self.mean_of(f64::from(beyond))),
                 None => now,
             };
             let due = ready.map_or(due, |ready| due.min(ready));
@@ -187,24 +186,49 @@ impl Bank {
         let root = 0.5 * ((z * z + 4.0 * count).sqrt() - z);
         root * root
     }
+}
 
-    /// When so many swaps will have been expected since `from`; the horizon where they will not within it.
-    fn reached(&self, from: Timestamp, mut count: f64) -> Timestamp {
-        let mut at = from;
-        let end = from + TimeDelta::hours(HORIZON_H);
-        while at < end {
-            let next = at + TimeDelta::seconds(3_600 - at.timestamp().rem_euclid(3_600));
-            let rate = self.swaps_per_hour[at.hour() as usize];
-            #[allow(clippy::cast_precision_loss)] // within an hour
-            let expected = rate * (next - at).num_milliseconds() as f64 / 3.6e6;
-            if expected >= count && rate > 0.0 {
-                #[allow(clippy::cast_possible_truncation)]
-                return at + TimeDelta::milliseconds((count / rate * 3.6e6).round() as i64);
-            }
-            count -= expected;
-            at = next;
+/// Swaps expected from an instant on, hour by hour.
+struct Expected<'a> {
+    per_hour: &'a [f64; 24],
+    hour: usize,
+    /// Up to where it has come, and to the end of the hour, milliseconds from the instant.
+    passed_ms: i64,
+    hour_ends_ms: i64,
+    /// So many were expected before.
+    passed: f64,
+}
+
+impl Expected<'_> {
+    fn from(per_hour: &[f64; 24], now: Timestamp) -> Expected<'_> {
+        Expected {
+            per_hour,
+            hour: now.hour() as usize,
+            passed_ms: 0,
+            hour_ends_ms: 1_000 * (3_600 - now.timestamp().rem_euclid(3_600)),
+            passed: 0.0,
         }
-        end
+    }
+
+    /// After which time so many will have been expected; the horizon where they will not within it. Asked for ascending numbers.
+    fn reach(&mut self, count: f64) -> TimeDelta {
+        const END_MS: i64 = HORIZON_H * 3_600_000;
+        while self.passed_ms < END_MS {
+            let rate = self.per_hour[self.hour];
+            #[allow(clippy::cast_precision_loss)] // within an hour
+            let expected = rate * (self.hour_ends_ms - self.passed_ms) as f64 / 3.6e6;
+            let missing = count - self.passed;
+            if expected >= missing && rate > 0.0 {
+                #[allow(clippy::cast_possible_truncation)]
+                let more = (missing / rate * 3.6e6).round() as i64;
+                return TimeDelta::milliseconds(self.passed_ms + more);
+            }
+            self.passed += expected;
+            self.passed_ms = self.hour_ends_ms;
+            self.hour_ends_ms += 3_600_000;
+            self.hour = (self.hour + 1) % 24;
+        }
+        TimeDelta::milliseconds(END_MS)
     }
 }
 

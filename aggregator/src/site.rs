@@ -26,6 +26,44 @@ pub struct PileReading {
     pub battery: Option<BatteryReading>,
 }
 
+impl PileReading {
+    /// Puts a reading, made without its vehicle's name, at a place in a list, over an older one if there is one; that one's name
+    /// stays where it is the same. Names lie far apart in memory, and a copy counts there who shares it: readings are taken all
+    /// the time.
+    ///
+    /// # Panics
+    /// When the place is beyond the end of the list.
+    pub fn put<'a>(
+        readings: &'a mut Vec<PileReading>,
+        at: usize,
+        reading: PileReading,
+        vehicle: Option<&VehicleId>,
+    ) -> &'a mut PileReading {
+        let older = readings.get_mut(at).and_then(|older| older.vehicle.take());
+        let vehicle = vehicle.map(|vehicle| {
+            older
+                .filter(|older| older.is_copy_of(vehicle))
+                .unwrap_or_else(|| vehicle.clone())
+        });
+        let reading = PileReading { vehicle, ..reading };
+        if at == readings.len() {
+            readings.push(reading);
+        } else {
+            readings[at] = reading;
+        }
+        &mut readings[at]
+    }
+
+    /// A copy without its vehicle's name.
+    pub(crate) fn unnamed(&self) -> PileReading {
+        PileReading {
+            session: self.session.clone(),
+            vehicle: None,
+            ..*self
+        }
+    }
+}
+
 /// No battery holds more: 100 MWh.
 const LARGEST: Energy = Energy::from_watt_milliseconds(100_000 * 3_600_000_000);
 

@@ -13,6 +13,60 @@ use super::watch::{EARLY, LONGEST_LOOK, NEGLIGIBLE_KWH, STANDBY};
 use super::{GONE_AFTER, GONE_BEFORE};
 use crate::site::PileReading;
 
+/// The stays at the piles of a station.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(super) struct Stays {
+    /// In the order of the piles.
+    stays: Vec<(u32, Stay)>,
+    /// Where the next one asked for is, if they are asked for in their order.
+    next: usize,
+}
+
+impl Stays {
+    /// The stay at a pile.
+    pub(super) fn at(&mut self, pile: u32) -> Option<&mut Stay> {
+        let at = self.place(pile).ok()?;
+        Some(&mut self.stays[at].1)
+    }
+
+    fn place(&mut self, pile: u32) -> Result<usize, usize> {
+        let is_at = |at: usize| self.stays.get(at).is_some_and(|(of, _)| *of == pile);
+        let place = [self.next, 0].into_iter().find(|at| is_at(*at));
+        let place = match place {
+            Some(at) => Ok(at),
+            None => self.stays.binary_search_by_key(&pile, |(of, _)| *of),
+        };
+        self.next = place.map_or_else(|at| at, |at| at + 1);
+        place
+    }
+
+    /// Somebody comes to a pile, instead of who may be there.
+    pub(super) fn insert(&mut self, pile: u32, stay: Stay) {
+        match self.place(pile) {
+            Ok(at) => self.stays[at].1 = stay,
+            Err(at) => self.stays.insert(at, (pile, stay)),
+        }
+    }
+
+    /// Nobody's stay at a pile is looked at any more.
+    pub(super) fn remove(&mut self, pile: u32) {
+        if let Ok(at) = self.place(pile) {
+            self.stays.remove(at);
+        }
+    }
+
+    /// Lets go who did not show at `now`, as far as they have left: each is told to `left`.
+    pub(super) fn leave(&mut self, now: Timestamp, mut left: impl FnMut(&Stay)) {
+        self.stays.retain_mut(|(_, stay)| {
+            let goes = stay.misses(now);
+            if goes {
+                left(stay);
+            }
+            !goes
+        });
+    }
+}
+
 /// A vehicle that stands at a pile.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Stay {

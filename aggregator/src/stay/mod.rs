@@ -21,7 +21,7 @@ use vpp_core::{
 
 use crate::site::{PileReading, PileSetpoint};
 use habits::Habits;
-use lacking::Stay;
+use lacking::{Stay, Stays};
 use presence::Presence;
 use watch::Watch;
 
@@ -62,7 +62,7 @@ pub struct Desk {
     guard: Arc<Mutex<Guard>>,
     watches: BTreeMap<(usize, u32), Watched>,
     /// Of vehicles without a reservation, by station and pile.
-    stays: Vec<Vec<Option<Stay>>>,
+    stays: Vec<Stays>,
     presence: Presence,
     habits: Habits,
     swept_at: Option<Timestamp>,
@@ -131,20 +131,24 @@ impl Desk {
         now: Timestamp,
         out: &mut Vec<PileReading>,
     ) {
-        out.clear();
         let mut book = lock(&self.book);
         let mut guard = lock(&self.guard);
         let piles = station.pile_count();
         let reserved = book.has_any(&station.id);
         // Packs are nobody's who waits for them.
         let waits = station.kind != StationKind::Swap;
-        let stays = stays_of(&mut self.stays, (index, station));
-        for reading in readings {
-            if u64::from(reading.pile) >= piles {
+        if self.stays.len() <= index {
+            self.stays.resize_with(index + 1, Stays::default);
+        }
+        let stays = &mut self.stays[index];
+        let mut taken = 0;
+        for read in readings {
+            if u64::from(read.pile) >= piles {
                 self.doubts.unknown_piles += 1;
                 continue;
             }
-            let mut reading = reading.clone();
+            let reading = PileReading::put(out, taken, read.unnamed(), read.vehicle.as_ref());
+            taken += 1;
             if let Some(battery) = &mut reading.battery
                 && battery.stored > battery.capacity
                 && battery.soc() <= OVERFULL
@@ -162,16 +166,21 @@ impl Desk {
                 self.doubts.bad_sessions += 1;
                 reading.session = at_rest(&reading.session);
             }
-            if let Some(session) = self.habits.see((index, station), &reading, lease, now) {
+            if let Some(session) = self.habits.see((index, station), reading, lease, now) {
                 reading.session = session;
             }
             let at = (index, reading.pile);
-            let seen = self.presence.see(at, reading.vehicle.as_ref(), now);
+            let gives =
+                reading.session.max_discharge > Power::ZERO || reading.active_power < Power::ZERO;
+            let seen = (self.presence).see(at, reading.vehicle.as_ref(), gives, now);
             if seen.doubled {
                 self.doubts.doubled_vehicles += 1;
             }
-            guard.observe(&reading, station, lease, now);
-            let limits = guard.limits(&reading, now);
+            // Names are dear to look up, and most vehicles are never discharged.
+            if seen.gives {
+                guard.observe(reading, station, lease, now);
+            }
+            let limits = guard.limits(reading, now);
             let within = |session: &Session| match &limits {
                 Some(limits) => warranty::limited(session, limits, station, lease),
                 None => session.clone(),
@@ -182,25 +191,28 @@ impl Desk {
                     &mut self.watches,
                     &mut book,
                     (index, station),
-                    &reading,
+                    reading,
                     (chargeable_kwh, in_charge),
                     (seen.since, now),
                     within,
                 )
             });
             let attended = attended.flatten();
-            if waits && let Some(stay) = stays.get_mut(reading.pile as usize) {
-                let other = stay.as_ref().is_some_and(|stay| !stay.is_of(&reading));
-                if let Some(left) = stay.take_if(|_| other) {
+            if waits {
+                let stay = stays.at(reading.pile);
+                let other = stay.as_ref().is_some_and(|stay| !stay.is_of(reading));
+                if let Some(left) = stay.as_ref().filter(|_| other) {
                     book.count(left.close(station, lease, now));
                 }
+                let comes = || Stay::new(reading, chargeable_kwh, station, now);
                 match stay {
                     // Whoever has reserved is looked after elsewhere; who says nothing was promised nothing.
-                    _ if attended.is_some() || !reading.says => *stay = None,
+                    _ if attended.is_some() || !reading.says => stays.remove(reading.pile),
+                    Some(stay) if other => *stay = comes(),
                     Some(stay) => {
-                        stay.look(&reading, (chargeable_kwh, in_charge), station, lease, now);
+                        stay.look(reading, (chargeable_kwh, in_charge), station, lease, now);
                     }
-                    None => *stay = Some(Stay::new(&reading, chargeable_kwh, station, now)),
+                    None => stays.insert(reading.pile, comes()),
                 }
             }
             reading.session = match attended {
@@ -208,16 +220,12 @@ impl Desk {
                 None => within(&reading.session),
             };
             if seen.doubled {
-                reading.session = undischarged(reading.session);
+                reading.session = undischarged(&reading.session);
             }
-            out.push(reading);
         }
+        out.truncate(taken);
         self.habits.close(index, now);
-        for stay in stays {
-            if let Some(left) = stay.take_if(|stay| stay.misses(now)) {
-                book.count(left.close(station, lease, now));
-            }
-        }
+        stays.leave(now, |left| book.count(left.close(station, lease, now)));
         book.note(self.doubts, self.habits.expectations());
         let of_station = self.watches.range((index, 0)..(index + 1, 0));
         let gone = of_station.filter(|(_, watched)| {
@@ -248,9 +256,15 @@ impl Desk {
         let book = lock(&self.book);
         let guard = lock(&self.guard);
         let reserved = book.has_any(&station.id);
-        for told in setpoints {
-            let at = readings.partition_point(|reading| reading.pile < told.pile);
-            let Some(reading) = readings.get(at).filter(|reading| reading.pile == told.pile) else {
+        let mut stays = self.stays.get_mut(index);
+        for (at, told) in setpoints.iter_mut().enumerate() {
+            let is_its = |reading: &&PileReading| reading.pile == told.pile;
+            // Mostly there is one setpoint for each reading, in their order.
+            let reading = readings.get(at).filter(is_its).or_else(|| {
+                let at = readings.partition_point(|reading| reading.pile < told.pile);
+                readings.get(at).filter(is_its)
+            });
+            let Some(reading) = reading else {
                 continue;
             };
             let mut allowed = told.setpoint;
@@ -262,11 +276,7 @@ impl Desk {
                     false => allowed.max(-warranty::strongest_discharge(&limits, station, lease)),
                 };
             }
-            let stay = self
-                .stays
-                .get_mut(index)
-                .and_then(|of| of.get_mut(told.pile as usize));
-            if let Some(Some(stay)) = stay {
+            if let Some(stay) = stays.as_mut().and_then(|stays| stays.at(told.pile)) {
                 stay.tell(allowed);
             }
             let watched = self.watches.get_mut(&(index, told.pile));
@@ -309,22 +319,6 @@ impl Desk {
         lock(&self.guard).sweep(now);
         self.presence.sweep(now);
     }
-}
-
-/// Room for the stays at each pile of a station.
-fn stays_of<'a>(
-    stays: &'a mut Vec<Vec<Option<Stay>>>,
-    (index, station): (usize, &Station),
-) -> &'a mut Vec<Option<Stay>> {
-    if stays.len() <= index {
-        stays.resize_with(index + 1, Vec::new);
-    }
-    let of_station = &mut stays[index];
-    let piles = usize::try_from(station.pile_count()).unwrap_or(usize::MAX);
-    if of_station.len() < piles && station.kind != StationKind::Swap {
-        of_station.resize_with(piles, || None);
-    }
-    of_station
 }
 
 /// Whoever panicked while it held the lock left a whole value behind: nothing is taken apart under it.
@@ -413,11 +407,11 @@ fn at_rest(session: &Session) -> Session {
     }
 }
 
-fn undischarged(session: Session) -> Session {
+fn undischarged(session: &Session) -> Session {
     Session {
         energy_needed: session.energy_needed.max(Energy::ZERO),
         energy_available: Energy::ZERO,
         max_discharge: Power::ZERO,
-        ..session
+        ..*session
     }
 }

@@ -42,6 +42,8 @@ struct Stand {
     vehicle: Option<VehicleId>,
     /// The vehicle's place is known to be here, and nobody else claims it.
     settled: bool,
+    /// It could be discharged at the last look, or was.
+    gave: bool,
 }
 
 /// Where a vehicle was seen last.
@@ -60,21 +62,30 @@ pub(super) struct Seen {
     pub(super) since: Timestamp,
     /// The vehicle shows at another pile as well.
     pub(super) doubled: bool,
+    /// It can be discharged or is, or could be and was at the last look.
+    pub(super) gives: bool,
 }
 
 impl Presence {
-    /// Notes that somebody stands at a pile.
-    pub(super) fn see(&mut self, at: At, vehicle: Option<&VehicleId>, now: Timestamp) -> Seen {
+    /// Notes that somebody stands at a pile, and whether the vehicle can be discharged or is.
+    pub(super) fn see(
+        &mut self,
+        at: At,
+        vehicle: Option<&VehicleId>,
+        gives: bool,
+        now: Timestamp,
+    ) -> Seen {
         let stand = stand(&mut self.stands, at);
         let known = stand.get_or_insert_with(|| Stand {
             since: now,
             seen_at: now,
             vehicle: vehicle.cloned(),
             settled: false,
+            gave: false,
         });
         let same = match (&known.vehicle, vehicle) {
             // Mostly it is the very same text.
-            (Some(one), Some(other)) => std::ptr::eq(one.as_str(), other.as_str()) || one == other,
+            (Some(one), Some(other)) => one.is_copy_of(other) || one == other,
             (one, other) => one.is_none() && other.is_none(),
         };
         let other = !same && vehicle.is_some() && known.vehicle.is_some();
@@ -83,6 +94,7 @@ impl Presence {
                 since: now,
                 seen_at: now,
                 settled: same && known.settled,
+                gave: same && known.gave,
                 vehicle: if same {
                     known.vehicle.take()
                 } else {
@@ -96,6 +108,7 @@ impl Presence {
         }
         known.seen_at = now;
         let stands_since = known.since;
+        let gave = std::mem::replace(&mut known.gave, gives);
         let doubled = match vehicle {
             Some(_) if known.settled && same => false,
             Some(vehicle) => self.place(vehicle, at, now),
@@ -104,6 +117,7 @@ impl Presence {
         Seen {
             since: stands_since,
             doubled,
+            gives: gives || gave,
         }
     }
 
@@ -191,7 +205,11 @@ mod tests {
     #[test]
     fn a_vehicle_at_two_piles_is_doubted_at_both_and_for_a_minute_after() {
         let (mut presence, car) = (Presence::default(), car("a"));
-        let mut doubled = |pile, seconds| presence.see((0, pile), Some(&car), at(seconds)).doubled;
+        let mut doubled = |pile, seconds| {
+            presence
+                .see((0, pile), Some(&car), false, at(seconds))
+                .doubled
+        };
         assert!(!doubled(0, 0));
         assert!(!doubled(0, 1));
         assert!(doubled(1, 1));
@@ -205,7 +223,11 @@ mod tests {
     #[test]
     fn who_drives_from_one_to_another_is_not_doubted_but_who_comes_back_at_once_is() {
         let (mut presence, car) = (Presence::default(), car("a"));
-        let mut doubled = |pile, seconds| presence.see((0, pile), Some(&car), at(seconds)).doubled;
+        let mut doubled = |pile, seconds| {
+            presence
+                .see((0, pile), Some(&car), false, at(seconds))
+                .doubled
+        };
         assert!(!doubled(0, 0));
         assert!(!doubled(1, 20));
         assert!(!doubled(1, 25));
@@ -215,7 +237,7 @@ mod tests {
     #[test]
     fn since_when_it_stands_begins_anew_with_another_vehicle_or_after_a_gap() {
         let (mut presence, one, other) = (Presence::default(), car("a"), car("b"));
-        let mut since = |vehicle, seconds| presence.see((3, 2), vehicle, at(seconds)).since;
+        let mut since = |vehicle, seconds| presence.see((3, 2), vehicle, false, at(seconds)).since;
         assert_eq!(since(None, 0), at(0));
         assert_eq!(since(Some(&one), 5), at(0));
         assert_eq!(since(Some(&other), 6), at(6));
@@ -226,8 +248,8 @@ mod tests {
     #[test]
     fn what_was_not_seen_for_a_minute_is_forgotten() {
         let (mut presence, car) = (Presence::default(), car("a"));
-        presence.see((0, 0), Some(&car), at(0));
-        presence.see((0, 0), Some(&car), at(55));
+        presence.see((0, 0), Some(&car), false, at(0));
+        presence.see((0, 0), Some(&car), false, at(55));
         presence.sweep(at(60));
         assert_eq!(presence.places.len(), 1);
         // Nobody looks as long as there are few.
@@ -235,12 +257,12 @@ mod tests {
         assert_eq!(presence.places.len(), 1);
         for pile in 1..70 {
             let other = VehicleId::new(format!("b-{pile}")).expect("a name");
-            presence.see((1, pile), Some(&other), at(120));
+            presence.see((1, pile), Some(&other), false, at(120));
         }
         presence.sweep(at(120));
         assert_eq!(presence.places.len(), 69);
         // It never left, and is known again where it is.
-        assert!(!presence.see((0, 0), Some(&car), at(121)).doubled);
-        assert!(presence.see((0, 1), Some(&car), at(122)).doubled);
+        assert!(!presence.see((0, 0), Some(&car), false, at(121)).doubled);
+        assert!(presence.see((0, 1), Some(&car), false, at(122)).doubled);
     }
 }

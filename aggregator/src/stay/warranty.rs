@@ -210,7 +210,8 @@ impl Guard {
     }
 
     /// Takes note of what a pile reads: what was discharged since the last look. What is told holds for `lease`: looks are no
-    /// further apart where all is well.
+    /// further apart where all is well. Whoever cannot be discharged and is not need not be looked at, but once after it could or
+    /// was.
     pub(super) fn observe(
         &mut self,
         reading: &PileReading,
@@ -252,8 +253,9 @@ impl Guard {
             _ if length <= LONGEST_LOOK => taken_over(length),
             // In so long nobody was told anything new: what is missing was discharged, and nothing was charged before it.
             Some(missing) if length <= lease => missing,
-            Some(missing) => missing.max(taken_over(LONGEST_LOOK)),
-            None => taken_over(length.min(LONGEST_LOOK.max(lease))),
+            None if length <= lease => taken_over(length),
+            // It was out of sight, and may have been driven.
+            _ => taken_over(LONGEST_LOOK),
         };
         // Also begins a new day.
         vehicle.used.add(taken, now.date_naive());
@@ -285,7 +287,11 @@ impl Guard {
                 .temperature_c
                 .is_some_and(|cells| (low..=high).contains(&cells))
         });
-        let Some(vehicle) = self.vehicles.get(id).filter(|_| !unfit) else {
+        // Of who is not discharged anyhow nothing more is asked.
+        let gives =
+            reading.session.max_discharge > Power::ZERO || reading.active_power < Power::ZERO;
+        let vehicle = (gives && !unfit).then(|| self.vehicles.get(id)).flatten();
+        let Some(vehicle) = vehicle else {
             return Some(Limits {
                 charge_kwh,
                 ..nothing
@@ -419,6 +425,8 @@ pub(super) fn strongest_charge(limits: &Limits, station: &Station, lease: TimeDe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::site::BatteryReading;
+    use vpp_core::{AggregatorId, NodeId, StationId, StationKind};
 
     /// A warranty that is known by what it lets be discharged in a day.
     fn warranty(discharge_kwh_per_day: f64) -> Warranty {
@@ -430,6 +438,93 @@ mod tests {
             discharge_kw: None,
             temperature_c: None,
         }
+    }
+
+    fn station() -> Station {
+        Station {
+            id: StationId::new("s").unwrap(),
+            aggregator: AggregatorId::new("a").unwrap(),
+            node: NodeId::new("n").unwrap(),
+            kind: StationKind::Charging,
+            piles: Vec::new(),
+            import_limit: Power::from_watts(20_000),
+            export_limit: Power::from_watts(20_000),
+            ramp_per_second: Power::from_watts(20_000),
+            default_setpoint: Power::ZERO,
+            charge_efficiency: 0.9,
+            discharge_efficiency: 0.9,
+            regulates: false,
+        }
+    }
+
+    /// A vehicle of 60 kWh at a pile of 10 kW.
+    fn reading(id: &VehicleId, kilowatts: i64, stored: f64) -> PileReading {
+        let energy = Energy::floor_kilowatt_hours;
+        PileReading {
+            pile: 0,
+            active_power: Power::from_watts(kilowatts * 1_000),
+            min_charge: Power::ZERO,
+            session: Session {
+                departure: Timestamp::MAX_UTC,
+                energy_needed: Energy::ZERO,
+                energy_room: energy(60.0 - stored),
+                energy_available: energy(stored),
+                max_charge: Power::from_watts(10_000),
+                max_discharge: Power::from_watts(10_000),
+            },
+            says: true,
+            vehicle: Some(id.clone()),
+            battery: Some(BatteryReading {
+                capacity: energy(60.0),
+                stored: energy(stored),
+                temperature_c: None,
+            }),
+        }
+    }
+
+    /// By hand, with nine tenths of the energy arriving: 9 kW for a quarter of an hour are 2.25 kWh at the plug and 2.5 at the
+    /// battery. Seen each minute they are counted by power, with the longer time at the stronger end; seen at the ends, by what is
+    /// missing in the battery. What is missing after a day's drive was not discharged by us.
+    #[test]
+    fn what_is_discharged_is_counted_however_often_it_is_looked_at() {
+        let id = VehicleId::new("car").unwrap();
+        let station = station();
+        let begin: Timestamp = "2025-07-15T08:00:00Z".parse().unwrap();
+        let look = |guard: &mut Guard, minutes: i64, kilowatts: i64, stored: f64, lease: i64| {
+            let reading = reading(&id, kilowatts, stored);
+            let now = begin + TimeDelta::minutes(minutes);
+            guard.observe(&reading, &station, TimeDelta::minutes(lease), now);
+            guard.vehicles[&id].used.on(now.date_naive()).day_kwh
+        };
+        let guard = || {
+            let usual = Some(warranty(30.0));
+            Guard::new(
+                Warranties {
+                    usual,
+                    ..Warranties::default()
+                },
+                None,
+            )
+        };
+        let near = |one: f64, other: f64| assert!((one - other).abs() < 1e-9, "{one} {other}");
+        let mut often = guard();
+        near(look(&mut often, 0, 0, 50.0, 1), 0.0);
+        for minute in 1..15_u8 {
+            let stored = 50.0 - f64::from(minute) / 6.0;
+            look(&mut often, minute.into(), -9, stored, 1);
+        }
+        near(look(&mut often, 15, 0, 47.5, 1), 2.5);
+        let mut seldom = guard();
+        near(look(&mut seldom, 0, 0, 50.0, 15), 0.0);
+        near(look(&mut seldom, 15, -9, 47.5, 15), 2.5);
+        // It ended with the quarter.
+        near(look(&mut seldom, 30, 0, 47.5, 15), 2.5);
+        // And it charges: nothing is given back.
+        near(look(&mut seldom, 45, 7, 49.0, 15), 2.5);
+        near(look(&mut seldom, 300, 0, 20.0, 15), 2.5);
+        // It left while it was discharged: as long as a look may be apart it went on.
+        near(look(&mut seldom, 315, -9, 17.5, 15), 5.0);
+        near(look(&mut seldom, 500, 0, 10.0, 15), 5.0 + 2.5 / 3.0);
     }
 
     #[test]

@@ -53,6 +53,12 @@ macro_rules! id {
                 Ok($name(text.into()))
             }
 
+            /// Whether it is a copy of the other one: sooner told than whether the texts are the same.
+            #[must_use]
+            pub fn is_copy_of(&self, other: &$name) -> bool {
+                Arc::ptr_eq(&self.0, &other.0)
+            }
+
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {

@@ -195,16 +195,20 @@ impl StationState {
             piles,
             ..
         } = self;
-        readings.clear();
-        readings.extend(vehicles.iter().map(|vehicle| PileReading {
-            pile: vehicle.pile,
-            active_power: Power::from_watts(vehicle.power),
-            min_charge: Power::from_watts(piles[vehicle.pile as usize].least),
-            says: vehicle.says,
-            session: vehicle.session(&piles[vehicle.pile as usize]),
-            vehicle: Some(vehicle.id.clone()),
-            battery: vehicle.reading(&piles[vehicle.pile as usize]),
-        }));
+        readings.truncate(vehicles.len());
+        for (at, vehicle) in vehicles.iter().enumerate() {
+            let pile = &piles[vehicle.pile as usize];
+            let reading = PileReading {
+                pile: vehicle.pile,
+                active_power: Power::from_watts(vehicle.power),
+                min_charge: Power::from_watts(pile.least),
+                says: vehicle.says,
+                session: vehicle.session(pile),
+                vehicle: None,
+                battery: vehicle.reading(pile),
+            };
+            PileReading::put(readings, at, reading, Some(&vehicle.id));
+        }
         if let Some(swapping) = &self.swapping {
             swapping.read(
                 readings,
