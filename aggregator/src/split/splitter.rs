@@ -310,6 +310,9 @@ impl Splitter {
 
     /// Room for one vehicle at a free pile that obeys nobody; one that nobody used for long is not waited for.
     fn kept_free(&self, now: Timestamp) -> Power {
+        if self.trusting {
+            return Power::ZERO;
+        }
         let free = self
             .piles
             .iter()

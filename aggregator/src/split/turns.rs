@@ -3,8 +3,8 @@
 //! Where not all can charge, it goes by turns. First comes whoever's turn it is, until the turn is over; then those who need
 //! energy, the one with the least time to spare first; then the others, the one that waited longest first. A pile for which
 //! there is no room left is passed over, not those behind it: when the turns are over, it is the one that waited longest.
-//! Whoever was switched off rests, so that contactors do not chatter; only shortly who would leave short for it. (A vehicle that must charge now is given more than its
-//! least by the split itself, before it comes to turns.)
+//! Whoever was switched off rests, so that contactors do not chatter; only shortly who would leave short for it. (A vehicle that must
+//! charge now is given more than its least by the split itself, before it comes to turns.)
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};

@@ -117,7 +117,8 @@ impl Stay {
     /// Whether the vehicle at the pile is this one, as far as the pile can tell.
     pub(super) fn is_of(&self, reading: &PileReading) -> bool {
         match (&self.vehicle, &reading.vehicle) {
-            (Some(one), Some(other)) => one == other,
+            // Mostly it is the very same text.
+            (Some(one), Some(other)) => one.is_copy_of(other) || one == other,
             _ => true,
         }
     }
