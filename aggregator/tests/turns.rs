@@ -63,8 +63,8 @@ fn what_nobody_can_begin_to_charge_with_is_not_fed_in() {
     assert_eq!(told[0].iter().sum::<Power>(), export);
 }
 
-/// One that charges with 4 kW or not at all must have most of that within the next quarter of an hour; another can give what the ceiling leaves out. It begins to give
-/// before anybody takes: else nobody ever would.
+/// One that charges with 4 kW or not at all must have most of that within the next quarter of an hour; another can give what the
+/// ceiling leaves out. It begins to give before anybody takes: else nobody ever would.
 #[test]
 fn who_cannot_begin_with_a_little_is_given_enough_to_begin() {
     let mut cars = [car(0, 1.6, 5.7), car(1, 4.0, 0.0)];
@@ -86,6 +86,30 @@ fn who_cannot_begin_with_a_little_is_given_enough_to_begin() {
             "{told:?}"
         );
     }
+}
+
+/// A ceiling that is raised at the instant at which it was lowered: nobody was switched off in between, and nobody rests or lost its
+/// turn.
+#[test]
+fn what_is_told_twice_at_an_instant_counts_once() {
+    let cars: Vec<PileReading> = (0..3).map(|pile| car(pile, 12.0, 40.0)).collect();
+    let (mut twice, mut once) = (Splitter::new(), Splitter::new());
+    let (mut out, mut seen) = (Vec::new(), 0);
+    for minute in 0..240 {
+        let now = at(minute * 60_000);
+        // Room for two of three now and then, for one otherwise.
+        let ceiling = if minute % 5 == 0 { kw(3) } else { kw(2) };
+        twice.split(&station("s", 4), Power::ZERO, &cars, now, &mut out);
+        twice.split(&station("s", 4), ceiling, &cars, now, &mut out);
+        let told = out.clone();
+        once.split(&station("s", 4), ceiling, &cars, now, &mut out);
+        assert_eq!(told, out, "minute {minute}");
+        seen += told
+            .iter()
+            .filter(|told| told.setpoint > Power::ZERO)
+            .count();
+    }
+    assert!(seen > 240, "{seen}");
 }
 
 #[test]

@@ -23,9 +23,18 @@ const SHORT_REST: TimeDelta = TimeDelta::seconds(10);
 /// What a pile did lately.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Turn {
+    arrived: Timestamp,
+    told: Told,
+    /// When it was told last, and what it had been told before: what is told twice at an instant counts once.
+    told_at: Option<Timestamp>,
+    before: Told,
+}
+
+/// Since when a pile is switched on, and when it was switched off.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+struct Told {
     on_since: Option<Timestamp>,
     off_since: Option<Timestamp>,
-    arrived: Timestamp,
 }
 
 /// Where a pile stands when it goes by turns.
@@ -49,15 +58,24 @@ impl Turn {
         }
     }
 
+    /// What held until `now`.
+    fn told_before(&self, now: Timestamp) -> Told {
+        match self.told_at == Some(now) {
+            true => self.before,
+            false => self.told,
+        }
+    }
+
     pub(super) fn standing(&self, now: Timestamp) -> Standing {
-        let waits = self.off_since.unwrap_or(self.arrived);
-        let off = self.on_since.is_none();
+        let told = self.told_before(now);
+        let waits = told.off_since.unwrap_or(self.arrived);
+        let off = told.on_since.is_none();
         let within = |rest: TimeDelta| {
             let lately = |at: Timestamp| since(at, now) < rest && now >= at;
-            off && self.off_since.is_some_and(lately)
+            off && told.off_since.is_some_and(lately)
         };
         Standing {
-            is_its_turn: self.on_since.is_some_and(|at| since(at, now) < TURN),
+            is_its_turn: told.on_since.is_some_and(|at| since(at, now) < TURN),
             rests: within(REST),
             rests_shortly: within(SHORT_REST),
             waited_s: if off {
@@ -70,14 +88,19 @@ impl Turn {
 
     /// Takes down what the pile was told.
     pub(super) fn tell(&mut self, charges: bool, now: Timestamp) {
-        match (self.on_since, charges) {
-            (None, true) => self.on_since = Some(now),
-            (Some(_), false) => {
-                self.on_since = None;
-                self.off_since = Some(now);
-            }
-            _ => {}
-        }
+        self.before = self.told_before(now);
+        self.told_at = Some(now);
+        self.told = match (self.before.on_since, charges) {
+            (None, true) => Told {
+                on_since: Some(now),
+                ..self.before
+            },
+            (Some(_), false) => Told {
+                on_since: None,
+                off_since: Some(now),
+            },
+            _ => self.before,
+        };
     }
 }
 
