@@ -93,7 +93,7 @@ fn who_cannot_begin_with_a_little_is_given_enough_to_begin() {
 #[test]
 fn what_is_told_twice_at_an_instant_counts_once() {
     let cars: Vec<PileReading> = (0..3).map(|pile| car(pile, 12.0, 40.0)).collect();
-    let (mut twice, mut once) = (Splitter::new(), Splitter::new());
+    let (mut twice, mut once) = (Splitter::trusting(), Splitter::trusting());
     let (mut out, mut seen) = (Vec::new(), 0);
     for minute in 0..240 {
         let now = at(minute * 60_000);
@@ -101,13 +101,14 @@ fn what_is_told_twice_at_an_instant_counts_once() {
         let ceiling = if minute % 5 == 0 { kw(3) } else { kw(2) };
         twice.split(&station("s", 4), Power::ZERO, &cars, now, &mut out);
         twice.split(&station("s", 4), ceiling, &cars, now, &mut out);
-        let told = out.clone();
+        let on = |out: &[PileSetpoint]| {
+            let on = out.iter().map(|told| told.setpoint > Power::ZERO);
+            on.collect::<Vec<bool>>()
+        };
+        let told = on(&out);
         once.split(&station("s", 4), ceiling, &cars, now, &mut out);
-        assert_eq!(told, out, "minute {minute}");
-        seen += told
-            .iter()
-            .filter(|told| told.setpoint > Power::ZERO)
-            .count();
+        assert_eq!(told, on(&out), "minute {minute}");
+        seen += told.iter().filter(|on| **on).count();
     }
     assert!(seen > 240, "{seen}");
 }

@@ -5,6 +5,7 @@ mod book;
 mod habits;
 mod lacking;
 mod presence;
+mod taper;
 mod warranty;
 mod watch;
 mod wishes;
@@ -222,6 +223,10 @@ impl Desk {
             if seen.doubled {
                 reading.session = undischarged(&reading.session);
             }
+            if waits {
+                let session = reading.session.clone();
+                reading.session = taper::hastened(session, reading.battery.as_ref(), station, now);
+            }
         }
         out.truncate(taken);
         self.habits.close(index, now);
@@ -413,5 +418,28 @@ fn undischarged(session: &Session) -> Session {
         energy_available: Energy::ZERO,
         max_discharge: Power::ZERO,
         ..*session
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vpp_core::{AggregatorId, NodeId, Power, Station, StationId, StationKind};
+
+    /// A station of which nine tenths of the energy arrive either way.
+    pub(super) fn station() -> Station {
+        Station {
+            id: StationId::new("s").unwrap(),
+            aggregator: AggregatorId::new("a").unwrap(),
+            node: NodeId::new("n").unwrap(),
+            kind: StationKind::Charging,
+            piles: Vec::new(),
+            import_limit: Power::from_watts(20_000),
+            export_limit: Power::from_watts(20_000),
+            ramp_per_second: Power::from_watts(20_000),
+            default_setpoint: Power::ZERO,
+            charge_efficiency: 0.9,
+            discharge_efficiency: 0.9,
+            regulates: false,
+        }
     }
 }

@@ -426,7 +426,7 @@ pub(super) fn strongest_charge(limits: &Limits, station: &Station, lease: TimeDe
 mod tests {
     use super::*;
     use crate::site::BatteryReading;
-    use vpp_core::{AggregatorId, NodeId, StationId, StationKind};
+    use crate::stay::tests::station;
 
     /// A warranty that is known by what it lets be discharged in a day.
     fn warranty(discharge_kwh_per_day: f64) -> Warranty {
@@ -437,23 +437,6 @@ mod tests {
             cycles: None,
             discharge_kw: None,
             temperature_c: None,
-        }
-    }
-
-    fn station() -> Station {
-        Station {
-            id: StationId::new("s").unwrap(),
-            aggregator: AggregatorId::new("a").unwrap(),
-            node: NodeId::new("n").unwrap(),
-            kind: StationKind::Charging,
-            piles: Vec::new(),
-            import_limit: Power::from_watts(20_000),
-            export_limit: Power::from_watts(20_000),
-            ramp_per_second: Power::from_watts(20_000),
-            default_setpoint: Power::ZERO,
-            charge_efficiency: 0.9,
-            discharge_efficiency: 0.9,
-            regulates: false,
         }
     }
 

@@ -189,8 +189,8 @@ impl StationState {
         {
             let pile = &self.piles[vehicle.pile as usize];
             let most = vehicle.max_charge(pile);
-            let takes_ms = self.efficiency.drawn(vehicle.lacks(0)) / most.max(1);
-            if vehicle.departure - now - takes_ms > end - now + WAITED_MS {
+            let left_ms = vehicle.departure - end - WAITED_MS;
+            if (vehicle.battery).surely_takes(vehicle.lacks(0), most, left_ms, self.efficiency) {
                 continue;
             }
             let most = most.min(vehicle.may_charge(end - now, self.efficiency));
