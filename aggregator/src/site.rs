@@ -20,6 +20,9 @@ pub struct PileReading {
     /// Whether anybody said when the vehicle leaves and what it needs. Else the session's departure and need mean nothing, and
     /// what is usual at the station is put in their place; its room and powers are as read.
     pub says: bool,
+    /// Whether the station's own controller has seen it draw more than it was told, and tells: it will go on. Where it does not look,
+    /// the split finds out by itself ([`crate::Splitter`]).
+    pub defies: bool,
     /// Which vehicle, where the pile can tell (ISO 15118, a card); it never leaves the aggregator.
     pub vehicle: Option<VehicleId>,
     /// Its battery, where the pile reads it.

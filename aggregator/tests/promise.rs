@@ -131,6 +131,7 @@ fn readings(cars: &[Car]) -> Vec<PileReading> {
             active_power: Power::ZERO,
             min_charge: Power::ZERO,
             says: true,
+            defies: false,
             session: Session {
                 departure: at(0) + TimeDelta::minutes(car.minutes),
                 energy_needed: kwh(needed),

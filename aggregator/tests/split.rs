@@ -307,6 +307,7 @@ fn arbitrary_reading() -> impl Strategy<Value = PileReading> {
         active_power: Power::from_watts(powers.2),
         min_charge: Power::ZERO,
         says: true,
+        defies: false,
         session: Session {
             departure: at(0) + TimeDelta::minutes(minutes),
             energy_needed: tenths(energies.0),
@@ -437,6 +438,7 @@ proptest! {
 fn city(min_charge: Power) -> Vec<PileReading> {
     let pile = |pile: u32| PileReading {
         says: true,
+        defies: false,
         min_charge,
         ..reading(
             pile,

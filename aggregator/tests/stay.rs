@@ -94,6 +94,7 @@ impl Yard {
             active_power: Power::round_kilowatts(car.power_kw),
             min_charge: Power::ZERO,
             says: true,
+            defies: false,
             session: Session {
                 departure: car.leaves,
                 energy_needed: Energy::ZERO,

@@ -268,7 +268,7 @@ proptest! {
         ceilings in prop::collection::vec(0_i64..60_000, 1..40),
     ) {
         let mut cars: Vec<PileReading> = (0_u32..).zip(&cars).map(|(pile, &(hours, needed, least))| PileReading {
-says: true,
+            says: true,
             min_charge: Power::from_watts(least),
             ..car(pile, hours, needed)
         }).collect();

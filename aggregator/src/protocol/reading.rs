@@ -90,6 +90,7 @@ pub fn pile_reading(
             max_discharge: registered.discharge_power.min(*max_discharge),
         },
         says: said.is_some(),
+        defies: false,
         vehicle: None,
         battery: None,
     })

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use vpp_core::time::since;
-use vpp_core::{Power, Station, Timestamp};
+use vpp_core::{Energy, Power, Station, Timestamp};
 
 use super::turns::{REST, Turn};
 use super::{Load, Shares, TOLERANCE, TOLERANCE_PARTS, WINDOW_MS};
@@ -201,8 +201,8 @@ impl Splitter {
         Splitter::default()
     }
 
-    /// One that blames nobody: for looks so far apart that they do not show who did what. It has turns and nothing else to
-    /// remember.
+    /// One that blames nobody but whom the station's controller blames ([`PileReading::defies`]): for looks so far apart that they
+    /// do not show who did what. It has turns and nothing else to remember.
     #[must_use]
     pub fn trusting() -> Splitter {
         Splitter {
@@ -230,6 +230,14 @@ impl Splitter {
             if self.trusting {
                 memory.unruly = false;
                 memory.no_export_until = Timestamp::default();
+                if reading.defies {
+                    unruly += match reading.session.energy_room > Energy::ZERO {
+                        true => reading.session.max_charge,
+                        false => Power::ZERO,
+                    };
+                    self.shares.push(Load::unruly(reading));
+                    continue;
+                }
             } else if let Some(expected) = memory.trust(reading, now) {
                 unruly += expected;
                 self.shares.push(Load::unruly(reading));

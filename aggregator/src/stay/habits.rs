@@ -294,6 +294,7 @@ mod tests {
                 max_discharge: Power::ZERO,
             },
             says: false,
+            defies: false,
             vehicle: None,
             battery: None,
         }
@@ -388,6 +389,7 @@ mod tests {
         let mut habits = Habits::default();
         let says = PileReading {
             says: true,
+            defies: false,
             ..reading(0, false)
         };
         let station = station();

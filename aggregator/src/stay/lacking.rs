@@ -307,6 +307,7 @@ mod tests {
             let reading = PileReading {
                 pile: 0,
                 says: true,
+                defies: false,
                 active_power: Power::round_kilowatts(drawn),
                 min_charge: Power::ZERO,
                 session: Session {

@@ -5,7 +5,6 @@ mod book;
 mod habits;
 mod lacking;
 mod presence;
-mod taper;
 mod warranty;
 mod watch;
 mod wishes;
@@ -15,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use vpp_core::time::as_hours;
 use vpp_core::{
     Energy, Power, ReservationId, ReservationState, Session, Station, StationKind, Timestamp,
     Unkept,
@@ -223,9 +223,8 @@ impl Desk {
             if seen.doubled {
                 reading.session = undischarged(&reading.session);
             }
-            if waits {
-                let session = reading.session.clone();
-                reading.session = taper::hastened(session, reading.battery.as_ref(), station, now);
+            if reading.defies {
+                reading.session = unstoppable(&reading.session, station, now);
             }
         }
         out.truncate(taken);
@@ -410,6 +409,25 @@ fn at_rest(session: &Session) -> Session {
         max_charge: Power::ZERO,
         max_discharge: Power::ZERO,
     }
+}
+
+/// The session of a vehicle whose pile obeys nobody: it draws all that it can until it is full or leaves, whatever it needs.
+fn unstoppable(session: &Session, station: &Station, now: Timestamp) -> Session {
+    let charges_kw = session.max_charge.as_kilowatts() * station.charge_efficiency;
+    if charges_kw <= 0.0 {
+        return undischarged(session);
+    }
+    let full_h = session.energy_room.as_kilowatt_hours() / charges_kw;
+    #[allow(clippy::cast_possible_truncation)] // no stay is longer than a year
+    let full = now + TimeDelta::milliseconds((full_h.min(8_784.0) * 3.6e6).ceil() as i64);
+    let departure = session.departure.min(full).max(now);
+    let taken_kwh = charges_kw * as_hours(departure - now);
+    let taken = Energy::floor_kilowatt_hours(taken_kwh).min(session.energy_room);
+    undischarged(&Session {
+        departure,
+        energy_needed: taken,
+        ..session.clone()
+    })
 }
 
 fn undischarged(session: &Session) -> Session {

@@ -456,6 +456,7 @@ mod tests {
                 max_discharge: Power::from_watts(10_000),
             },
             says: true,
+            defies: false,
             vehicle: Some(id.clone()),
             battery: Some(BatteryReading {
                 capacity: energy(60.0),

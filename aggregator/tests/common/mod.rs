@@ -73,6 +73,7 @@ pub(crate) fn reading(pile: u32, power: Power, hours: f64, needed_kwh: f64) -> P
         active_power: power,
         min_charge: Power::ZERO,
         says: true,
+        defies: false,
         session: Session {
             departure: at(0) + stay,
             energy_needed: kwh(needed_kwh),

@@ -43,6 +43,7 @@ impl Window {
                 active_power: Power::round_kilowatts(vehicle.drew_kw),
                 min_charge: Power::floor_kilowatts(garage.least_kw()),
                 says: true,
+                defies: false,
                 session: session(garage, period, vehicle, may_feed_in),
                 vehicle: None,
                 battery: None,

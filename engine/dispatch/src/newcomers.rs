@@ -63,6 +63,9 @@ impl Engine {
     }
 }
 
+/// Departures that are reckoned, not said, are off by less.
+const SAME: TimeDelta = TimeDelta::seconds(2);
+
 /// Vehicles have no names here: one with another departure than all that were there is new. Packs in slots have none either,
 /// and their departures are guesses that change.
 fn needed_by_newcomers(
@@ -74,7 +77,12 @@ fn needed_by_newcomers(
     if station.kind == StationKind::Swap {
         return Power::ZERO;
     }
-    let is_new = |session: &&Session| state.known.binary_search(&session.departure).is_err();
+    let is_new = |session: &&Session| {
+        let known = &state.known;
+        let first = known.partition_point(|known| *known < session.departure - SAME);
+        let next = known.get(first);
+        next.is_none_or(|next| *next > session.departure + SAME)
+    };
     let newcomers = state.sessions.iter().filter(is_new);
     newcomers
         .map(|session| needed(session, station, now, window))

@@ -157,6 +157,7 @@ pub(super) fn vehicle(
         wanted,
         battery,
         says,
+        defies: false,
         consents,
         told: 0,
         power: 0,

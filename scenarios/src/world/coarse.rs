@@ -14,7 +14,8 @@
 //! - What a station reports is its mean over the step, as a meter does: at its end vehicles are full or gone whose draw the step
 //!   has seen.
 //! - Where a station is off its setpoint at a cut, because piles obey nobody or somebody left or is full or empty, its
-//!   controller takes what is too much, drawn or given, off those that obey, as the aggregator's feedback does within seconds.
+//!   controller takes what is too much, drawn or given, off those that obey, as the aggregator's feedback does within seconds; and
+//!   it tells which piles do not.
 
 use vpp_aggregator::Lease;
 use vpp_core::Power;
@@ -87,6 +88,7 @@ impl StationState {
             let pile = &self.piles[vehicle.pile as usize];
             let moved = vehicle.run_long(pile, *goal, now, until - now, self.efficiency);
             vehicle.gave |= moved.at_grid < 0;
+            vehicle.defies |= !pile.obeys && *goal > vehicle.told;
             vehicle.miss(pile, until, self.efficiency, alone);
             at_grid += moved.at_grid;
             self.tally.moved(moved);

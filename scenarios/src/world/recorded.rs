@@ -63,6 +63,7 @@ pub(super) fn vehicle(stay: &Stay, behaviour: &Behaviour) -> Vehicle {
         // A power of zero is none to divide by.
         battery: Battery::plain(stored, limit, power.max(1)),
         says: true,
+        defies: false,
         consents: session.max_discharge.as_watts() > 0,
         told: 0,
         power: 0,

@@ -193,6 +193,7 @@ impl StationState {
             readings,
             vehicles,
             piles,
+            coarse,
             ..
         } = self;
         readings.truncate(vehicles.len());
@@ -203,6 +204,7 @@ impl StationState {
                 active_power: Power::from_watts(vehicle.power),
                 min_charge: Power::from_watts(pile.least),
                 says: vehicle.says,
+                defies: *coarse && vehicle.defies,
                 session: vehicle.session(pile),
                 vehicle: None,
                 battery: vehicle.reading(pile),

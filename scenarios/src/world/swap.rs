@@ -132,6 +132,7 @@ impl Swapping {
                 power: (2.0 * profile.pack_kwh * 1e3) as i64,
             },
             says: true,
+            defies: false,
             consents: true,
             told: 0,
             power: 0,

@@ -52,6 +52,8 @@ pub(super) struct Vehicle {
     pub(super) wanted: i64,
     /// Whether anybody is told when it leaves and what it needs.
     pub(super) says: bool,
+    /// Its pile was seen to draw more than it was told, in long steps.
+    pub(super) defies: bool,
     /// Whether its owner lets it be discharged.
     pub(super) consents: bool,
     /// What the pile was told, watts.
