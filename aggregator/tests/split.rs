@@ -450,6 +450,26 @@ fn city(min_charge: Power) -> Vec<PileReading> {
     (0..28_000).map(pile).collect()
 }
 
+/// Of 20 kW one takes 7 whatever it is told, as its station says: 13 are left for the others, and nobody gives for it.
+#[test]
+fn whom_the_station_calls_defiant_is_counted_with_what_it_takes() {
+    let mut cars: Vec<PileReading> = (0..3).map(|pile| reading(pile, kw(7), 4.0, 12.0)).collect();
+    let mut out = Vec::new();
+    let told = |cars: &[PileReading], ceiling, out: &mut Vec<PileSetpoint>| {
+        Splitter::trusting().split(&station("s", 3), ceiling, cars, at(0), out);
+        out.iter().map(|told| told.setpoint).collect::<Vec<_>>()
+    };
+    cars[0].defies = true;
+    cars[0].session.max_charge = kw(7);
+    let shared = told(&cars, kw(20), &mut out);
+    assert_eq!(shared[0], Power::ZERO);
+    assert_eq!(shared.iter().sum::<Power>(), kw(13));
+    cars[2].session.max_discharge = kw(7);
+    cars[2].session.energy_available = cars[2].session.energy_room;
+    let shared = told(&cars, kw(5), &mut out);
+    assert!(shared.iter().all(|told| *told == Power::ZERO), "{shared:?}");
+}
+
 #[test]
 fn a_city_of_piles_is_split_in_no_time() {
     let readings = city(Power::ZERO);

@@ -441,7 +441,38 @@ fn undischarged(session: &Session) -> Session {
 
 #[cfg(test)]
 mod tests {
-    use vpp_core::{AggregatorId, NodeId, Power, Station, StationId, StationKind};
+    use super::*;
+    use vpp_core::{AggregatorId, NodeId, StationId};
+
+    /// By hand: 40 kWh of room at 20 kW, of which nine tenths arrive, are two hours and 13 minutes and 20 seconds; whoever leaves
+    /// after an hour has taken 18 kWh. What it needs and could give does not matter.
+    #[test]
+    fn who_obeys_nobody_takes_all_that_it_can_at_once() {
+        let now = Timestamp::UNIX_EPOCH;
+        let energy = Energy::floor_kilowatt_hours;
+        let session = |hours| Session {
+            departure: now + TimeDelta::hours(hours),
+            energy_needed: energy(3.0),
+            energy_room: energy(40.0),
+            energy_available: energy(10.0),
+            max_charge: Power::from_watts(20_000),
+            max_discharge: Power::from_watts(10_000),
+        };
+        for (hours, seconds, needed) in [(8, 8_000, 40.0), (1, 3_600, 18.0)] {
+            let session = unstoppable(&session(hours), &station(), now);
+            assert_eq!(session.departure, now + TimeDelta::seconds(seconds));
+            assert!((session.energy_needed.as_kilowatt_hours() - needed).abs() < 1e-6);
+            assert_eq!(session.max_discharge, Power::ZERO);
+            assert!(session.check().is_ok(), "{session:?}");
+        }
+        let full = Session {
+            energy_room: Energy::ZERO,
+            energy_needed: Energy::ZERO,
+            ..session(1)
+        };
+        let full = unstoppable(&full, &station(), now);
+        assert_eq!((full.departure, full.energy_needed), (now, Energy::ZERO));
+    }
 
     /// A station of which nine tenths of the energy arrive either way.
     pub(super) fn station() -> Station {
