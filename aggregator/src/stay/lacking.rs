@@ -249,7 +249,7 @@ impl Stay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vpp_core::{AggregatorId, NodeId, Session, StationId, StationKind};
+    use vpp_core::Session;
 
     /// How a vehicle that needs some energy in an hour at 20 kW is dealt with, minute by minute.
     struct Case {
@@ -279,18 +279,9 @@ mod tests {
 
     fn station() -> Station {
         Station {
-            id: StationId::new("s").unwrap(),
-            aggregator: AggregatorId::new("a").unwrap(),
-            node: NodeId::new("n").unwrap(),
-            kind: StationKind::Charging,
-            piles: Vec::new(),
-            import_limit: Power::from_watts(20_000),
-            export_limit: Power::ZERO,
-            ramp_per_second: Power::from_watts(20_000),
-            default_setpoint: Power::ZERO,
             charge_efficiency: 1.0,
             discharge_efficiency: 1.0,
-            regulates: false,
+            ..crate::stay::tests::station()
         }
     }
 

@@ -50,10 +50,11 @@ impl Checkpoints {
         }
     }
 
-    /// Goes on from the last one, if there is one that is ours: the recorder of what was before. Else what is left of others goes.
+    /// Goes on from the last one, if there is one that is ours and whole: the recorder of what was before. Else what is left of it or
+    /// of others goes.
     ///
     /// # Errors
-    /// When that cannot be removed, or the tables cannot be taken up.
+    /// When that cannot be removed.
     pub(super) fn resume(
         &self,
         scenario: &Scenario,
