@@ -2,6 +2,10 @@
 
 #[path = "support/flood.rs"]
 mod flood;
+#[path = "support/live.rs"]
+mod live;
+#[path = "support/regulating.rs"]
+mod regulating;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,7 +27,9 @@ use vpp_proto::v1::fleet_service_client::FleetServiceClient;
 use vpp_proto::{topics, v1};
 use vpp_scenarios::Scenario;
 use vpp_scenarios::world::World;
-use vpp_service::{Clock, EmbeddedBroker, Service, ServiceConfig};
+use vpp_service::{Clock, EmbeddedBroker, Service};
+
+use regulating::Regulating;
 
 const SMALL: &str = include_str!("../../../scenarios/fleet-small.toml");
 
@@ -45,22 +51,7 @@ impl Plant {
         let broker = EmbeddedBroker::start().expect("a broker");
         let scenario = Scenario::parse(SMALL).expect("sound");
         let clock = Clock::starting_at(scenario.start());
-        let mut config = ServiceConfig {
-            grpc_address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
-            ..ServiceConfig::default()
-        };
-        config.kafka.bootstrap = broker.bootstrap();
-        // It makes them by itself.
-        config.kafka.create_topics = false;
-        config.dispatch.cycle_s = 1.0;
-        config.dispatch.deadline_s = 1.0;
-        config.dispatch.solve_budget_s = 0.7;
-        config.dispatch.telemetry_period_s = 1.0;
-        let service = Service::start(config, Vec::new(), clock.clone()).await;
-        let service = service.expect("starts");
-        let url = format!("http://{}", service.address());
-        let channel = Channel::from_shared(url).expect("a url");
-        let channel = channel.connect().await.expect("connects");
+        let (service, channel) = live::start(&broker, None, &clock).await;
         let fleet = scenario.fleet().expect("sound");
         let registered = register_fleet(channel.clone(), "embedded", &fleet).await;
         registered.expect("registers");
@@ -242,26 +233,8 @@ async fn in_a_burst_reports_supersede_each_other_and_no_command_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_achieved_is_told_on_the_stream() {
     let mut plant = Plant::start().await;
-    let (said, heard) = tokio::sync::mpsc::channel(4);
-    let start = v1::RegulationStart {
-        request_id: "r".into(),
-        capacity_up_kw: 40.0,
-        capacity_down_kw: 40.0,
-        sustain: None,
-    };
-    let message = |message| v1::RegulateRequest {
-        message: Some(message),
-    };
-    let start = v1::regulate_request::Message::Start(start);
-    said.send(message(start)).await.expect("open");
-    let requests = tokio_stream::wrappers::ReceiverStream::new(heard);
-    let answers = plant.dispatch().regulate(requests).await.expect("opens");
-    let mut answers = answers.into_inner();
-    let started = answers
-        .message()
-        .await
-        .expect("started")
-        .and_then(|m| m.message);
+    let mut stream = Regulating::start(&plant.channel).await;
+    let started = stream.started.take();
     let Some(v1::regulate_response::Message::Started(started)) = started else {
         panic!("not started: {started:?}");
     };
@@ -284,10 +257,7 @@ async fn what_is_achieved_is_told_on_the_stream() {
             signal_time: Some(from_timestamp(plant.clock.now())),
             value,
         };
-        let signal = v1::regulate_request::Message::Signal(signal);
-        said.send(message(signal)).await.expect("open");
-        let answer = answers.message().await.expect("followed");
-        let answer = answer.and_then(|answer| answer.message);
+        let answer = stream.follow(signal).await;
         let Some(v1::regulate_response::Message::Achieved(achieved)) = answer else {
             panic!("not followed: {answer:?}");
         };

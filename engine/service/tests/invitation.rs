@@ -1,6 +1,9 @@
 //! An invitation through the whole chain: published and declared for over gRPC, cleared and called by the engine, delivered by
 //! simulated stations over Kafka, and still there after the engine was killed in the middle of it.
 
+#[path = "support/live.rs"]
+mod live;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,32 +21,9 @@ use vpp_proto::v1::invitation_service_client::InvitationServiceClient;
 use vpp_proto::v1::{InvitationState as State, dispatch_service_client::DispatchServiceClient};
 use vpp_scenarios::Scenario;
 use vpp_scenarios::world::World;
-use vpp_service::{Clock, EmbeddedBroker, Service, ServiceConfig};
+use vpp_service::{Clock, EmbeddedBroker};
 
 const SMALL: &str = include_str!("../../../scenarios/fleet-small.toml");
-
-async fn start(
-    broker: &EmbeddedBroker,
-    folder: &std::path::Path,
-    clock: &Clock,
-) -> (Service, Channel) {
-    let mut config = ServiceConfig {
-        grpc_address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
-        data_dir: Some(folder.into()),
-        ..ServiceConfig::default()
-    };
-    config.kafka.bootstrap = broker.bootstrap();
-    config.kafka.create_topics = false;
-    config.dispatch.cycle_s = 1.0;
-    config.dispatch.deadline_s = 1.0;
-    config.dispatch.solve_budget_s = 0.7;
-    config.dispatch.telemetry_period_s = 1.0;
-    let service = Service::start(config, Vec::new(), clock.clone()).await;
-    let service = service.expect("starts");
-    let url = format!("http://{}", service.address());
-    let channel = Channel::from_shared(url).expect("a url").connect().await;
-    (service, channel.expect("connects"))
-}
 
 /// As `vpp settle --ledger` does it, beside the engine: a statement for each aggregator.
 async fn settle(folder: &std::path::Path, event: &v1::Event) {
@@ -102,7 +82,7 @@ async fn from_publication_to_payment_over_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let scenario = Scenario::parse(SMALL).expect("sound");
     let clock = Clock::starting_at(scenario.start());
-    let (service, channel) = start(&broker, folder.path(), &clock).await;
+    let (service, channel) = live::start(&broker, Some(folder.path()), &clock).await;
     let fleet = scenario.fleet().expect("sound");
     register_fleet(channel.clone(), "test", &fleet)
         .await
@@ -210,7 +190,7 @@ async fn from_publication_to_payment_over_a_restart() {
     assert!(taken > 40.0 && taken <= 60.0 + 1e-9, "{clearing:?}");
     wait_for(&channel, State::Executing).await;
     service.stop().await;
-    let (service, channel) = start(&broker, folder.path(), &clock).await;
+    let (service, channel) = live::start(&broker, Some(folder.path()), &clock).await;
     let mut client = InvitationServiceClient::new(channel.clone());
     // The same request, sent again, is answered as before and published once.
     client.publish_invitation(publish).await.expect("known");

@@ -3,6 +3,8 @@
 
 #[path = "support/flood.rs"]
 mod flood;
+#[path = "support/regulating.rs"]
+mod regulating;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -105,40 +107,15 @@ async fn the_loop_keeps_its_rhythm_in_a_flood_with_deaf_listeners_and_busy_proce
     // Each is refused with a dead letter, or left out where a newer one of its station is in the same full batch.
     let flooding = std::thread::spawn(move || flood::send(&bootstrap, &samples, FLOOD));
 
-    let (said, heard) = tokio::sync::mpsc::channel(1);
-    let start = v1::RegulationStart {
-        request_id: "r".into(),
-        capacity_up_kw: 40.0,
-        capacity_down_kw: 40.0,
-        sustain: None,
-    };
-    let message = |message| v1::RegulateRequest {
-        message: Some(message),
-    };
-    let start = v1::regulate_request::Message::Start(start);
-    said.send(message(start)).await.expect("open");
-    let mut client = DispatchServiceClient::new(channel.clone());
-    let requests = tokio_stream::wrappers::ReceiverStream::new(heard);
-    let answers = client.regulate(requests).await.expect("opens");
-    let mut answers = answers.into_inner();
-    answers
-        .message()
-        .await
-        .expect("started")
-        .expect("an answer");
+    let mut stream = regulating::Regulating::start(&channel).await;
+    assert!(stream.started.is_some());
     for sequence in 1..=80_u32 {
         let signal = v1::RegulationSignal {
             sequence: sequence.into(),
             signal_time: Some(from_timestamp(clock.now())),
             value: (f64::from(sequence) * 0.2).sin(),
         };
-        let signal = v1::regulate_request::Message::Signal(signal);
-        said.send(message(signal)).await.expect("open");
-        answers
-            .message()
-            .await
-            .expect("followed")
-            .expect("an answer");
+        assert!(stream.follow(signal).await.is_some());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     flooding.join().expect("the flood is over");
