@@ -12,7 +12,8 @@ use crate::problem::{Locator, Problem, did_you_mean};
 use crate::sources::{Sources, text_of};
 use crate::stays::{self, Known, Unread};
 
-/// The largest scenario, all its files together: many times the largest fleet that one machine steps, and small enough to hold in memory.
+/// The largest scenario, all its files together: many times the largest fleet that one machine steps, and small enough to hold in
+/// memory.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// A scenario file that could not be used.

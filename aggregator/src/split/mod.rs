@@ -13,9 +13,10 @@
 //! least the sum of what the vehicles need within it, so the window is never shorter (`tests/promise.rs`).
 //!
 //! Real piles do not charge below some power: where not all can have that much, it goes by turns (`turns.rs`). Then the promise
-//! cannot be kept to the watt-hour: `tests/promise.rs` says by how much it is missed under setpoints that jump each minute (less than
-//! a turn's energy, by one vehicle in some hundred; a ten-thousandth of what is needed). Where some vehicles give for others, they begin before those take: as much may leave the
-//! station for some seconds as the one needs that charges with most or not at all.
+//! cannot be kept to the watt-hour: `tests/promise.rs` says by how much it is missed under setpoints that jump each minute (less
+//! than a turn's energy, by one vehicle in some hundred; a ten-thousandth of what is needed). Where some vehicles give for
+//! others, they begin before those take: as much may leave the station for some seconds as the one needs that charges with most
+//! or not at all.
 //!
 //! All in whole watts: the piles' setpoints add up to the station's exactly, unless the piles cannot take that much or not
 //! that little.

@@ -316,9 +316,9 @@ mod tests {
         came.unwrap()
     }
 
-    /// By hand: one that needs 60 kWh, 66.7 at the meter, takes 9 h 31 min 26 s with 7 kW. Twelve that stayed 1 to 12 hours for 2 to
-    /// 24 kWh: at the place 0.1 × 11 = 1.1 of the hours are 2.1; at 0.9 × 11 = 9.9 of the energies 21.8 kWh. Of those who stayed longer
-    /// than 3 hours, 4 to 12, a tenth of the way are 4.8.
+    /// By hand: one that needs 60 kWh, 66.7 at the meter, takes 9 h 31 min 26 s with 7 kW. Twelve that stayed 1 to 12 hours for 2
+    /// to 24 kWh: at the place 0.1 × 11 = 1.1 of the hours are 2.1; at 0.9 × 11 = 9.9 of the energies 21.8 kWh. Of those who
+    /// stayed longer than 3 hours, 4 to 12, a tenth of the way are 4.8.
     #[test]
     fn nine_of_ten_stay_so_long_and_need_no_more() {
         let mut habits = Habits::default();

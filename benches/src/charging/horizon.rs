@@ -31,17 +31,14 @@ pub(super) fn timetable(case: &Case, period: usize, end: usize) -> Vec<Coming> {
         .collect()
 }
 
-/// Each may charge from when it comes until it leaves.
+/// Vehicles together: each may charge from when it comes until it leaves.
 pub(super) fn to_come(
     template: &Resource,
     garage: &Garage,
     expected: &[Coming],
     cuts: &[usize],
     hours: &[f64],
-) -> Option<Resource> {
-    if expected.is_empty() {
-        return None;
-    }
+) -> Resource {
     let charge_kw = garage.pile_kw() * garage.efficiency;
     let between = |from: usize, to: usize| to.saturating_sub(from) as f64 * garage.period_h();
     let mut resource = template.clone();
@@ -62,7 +59,7 @@ pub(super) fn to_come(
         resource.energy_min_kwh[t] = f64::min(lower, upper);
         resource.energy_max_kwh[t] = upper;
     }
-    Some(resource)
+    resource
 }
 
 /// Periods at which intervals begin and end.

@@ -1,9 +1,9 @@
 //! What will be callable, promised with a stated confidence, and how often such promises were kept.
 //!
 //! At the first cycle of each quarter of an hour it is seen what each aggregator could be called for, up and down, for an hour. A
-//! model learns that ([`TimeOfWeek`](vpp_core::TimeOfWeek)); with each of [`CONFIDENCES`] a promise is made for the same quarter of the next day
-//! ([`Quote`](vpp_core::Quote)), and those made the day before come due. All of it follows from what was seen and from nothing else: that is
-//! what the journal keeps ([`Fact::Callable`]).
+//! model learns that ([`TimeOfWeek`](vpp_core::TimeOfWeek)); with each of [`CONFIDENCES`] a promise is made for the same quarter
+//! of the next day ([`Quote`](vpp_core::Quote)), and those made the day before come due. All of it follows from what was seen and
+//! from nothing else: that is what the journal keeps ([`Fact::Callable`]).
 //!
 //! Seen is from the load before a programme where one uses a station: what is called already was callable. Where the load usually
 //! falls within the hour, no more can be taken off than will be left of it; where it rises, less can be added.

@@ -1,7 +1,7 @@
 //! What is drawn beyond the plan, because vehicles come and go between two plans: what is usual at the time of the day, and how
 //! far off that stations, whichever an event means, have been together in the last cycles. That less is drawn than planned is not
-//! counted on: stations that are held back do draw what they may. Where cycles take seconds there is none to speak of, and a station on its way to a new
-//! setpoint would look like it.
+//! counted on: stations that are held back do draw what they may. Where cycles take seconds there is none to speak of, and a
+//! station on its way to a new setpoint would look like it.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};

@@ -147,8 +147,8 @@ fn an_event_of_the_next_day_is_promised_by_what_is_usual_then() {
     assert_eq!(world.submit(night).unwrap().accepted, kilowatts(60));
 }
 
-/// By hand: at 23:45 200 kW are drawn and 80 from midnight on; 280 with the base load are 100 above the ceiling. That less will be drawn
-/// anyway takes nothing off what can be given.
+/// By hand: at 23:45 200 kW are drawn and 80 from midnight on; 280 with the base load are 100 above the ceiling. That less will
+/// be drawn anyway takes nothing off what can be given.
 #[test]
 fn a_ceiling_is_held_against_no_baseline() {
     let mut world = world();

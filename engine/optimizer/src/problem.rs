@@ -118,8 +118,8 @@ impl Direction {
 /// A programme's claim on some resources. All are elastic: a shortfall is reported and priced.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Requirement {
-    /// `± Σ (baseline − x) + shortfall ≥ commitment` over the members, − for filling a valley. `x` is the schedule: regulation held is not
-    /// counted, since its use is metered and paid apart.
+    /// `± Σ (baseline − x) + shortfall ≥ commitment` over the members, − for filling a valley. `x` is the schedule: regulation
+    /// held is not counted, since its use is metered and paid apart.
     DemandResponse {
         /// For people to read.
         name: String,

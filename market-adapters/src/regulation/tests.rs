@@ -209,8 +209,9 @@ fn assert_scores(record: &Record, [accuracy, delay, precision]: [f64; 3]) {
     assert_eq!(score.passed, score.score >= 0.75);
 }
 
-/// A signal that does not vary has no correlation. PJM Manual 12, section 4.4.6, as quoted in pjmScoringPassFailv5 of the University
-/// of Michigan: below a threshold, which it does not name, the correlation is 1 less the difference of the slopes, by linear regression.
+/// A signal that does not vary has no correlation. PJM Manual 12, section 4.4.6, as quoted in pjmScoringPassFailv5 of the
+/// University of Michigan: below a threshold, which it does not name, the correlation is 1 less the difference of the slopes, by
+/// linear regression.
 ///
 /// By hand, per unit of 10 MW and sample of 10 s:
 /// 5 MW asked for and 4 MW got: both slopes are 0, and the error is 1 of 5.
