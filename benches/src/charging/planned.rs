@@ -103,15 +103,7 @@ impl Planner {
         let hours: Vec<f64> = (intervals.iter())
             .map(|interval| as_hours(interval.length()))
             .collect();
-        // Those of a timetable one by one: together they look as if one could take what another has no time for.
-        let at_once = if case.timetable {
-            1
-        } else {
-            expected.len().max(1)
-        };
-        for coming in expected.chunks(at_once) {
-            resources.push(to_come(&template, garage, coming, &cuts, &hours));
-        }
+        resources.extend(to_come(&template, garage, &expected, &cuts, &hours));
         let problem = Problem {
             intervals_h: hours,
             resources,

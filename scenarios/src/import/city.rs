@@ -13,7 +13,7 @@ use vpp_core::{AggregatorId, Invalid, Power, StationId};
 use super::grid::{self, Grouping, Numbered};
 use super::read::{self, HouseLoad, SourceStation};
 use super::sample::{self, Draws};
-use super::{ImportError, Stage, figures};
+use super::{ImportError, Stage};
 use crate::build::Dealer;
 use crate::format::{AggregatorRow, NodeRow, StationRow};
 use plan::{
@@ -141,7 +141,6 @@ impl Making<'_> {
         let imports = self.connections(&plots, dealer);
         let mut stations = self.rows(&plots, &grouping, &operators, &imports)?;
         grid::limit(&mut nodes, &mut stations, &imports, &grouping);
-        self.enrol(&mut stations);
         Ok((Growth { nodes, stations }, grouping.numbered()))
     }
 
@@ -251,7 +250,8 @@ impl Making<'_> {
                 dc: if is_swap { 0 } else { plot.source.dc },
                 slots: if is_swap { SLOTS } else { 0 },
                 profile: (profile != "public").then(|| profile.to_string()),
-                regulates: false,
+                // They are set second by second and metered apart; rapid charging for all comers follows a signal badly.
+                regulates: !is_swap && plot.exporting > 0,
                 v2g_ac: of(Exports::Ac),
                 v2g_dc: of(Exports::Dc),
                 import_limit_kw: Some(imports[i].as_kilowatts()),
@@ -260,21 +260,6 @@ impl Making<'_> {
             })
         };
         plots.iter().enumerate().map(row).collect()
-    }
-
-    /// Enrols the stations with the largest connections in regulation; once is enough.
-    fn enrol(&self, stations: &mut [StationRow]) {
-        if self.stations > 0 {
-            return;
-        }
-        let mut order: Vec<usize> = (0..stations.len())
-            .filter(|&i| stations[i].slots == 0)
-            .collect();
-        let limit = |i: usize| stations[i].import_limit_kw.unwrap_or(0.0);
-        order.sort_by(|&a, &b| limit(b).total_cmp(&limit(a)).then(a.cmp(&b)));
-        for i in order.into_iter().take(figures::REGULATING_STATIONS) {
-            stations[i].regulates = true;
-        }
     }
 }
 

@@ -178,10 +178,9 @@ fn stations(out: &mut String, growth: &Growth) -> fmt::Result {
          # a gate of their own (assumption; the plan wants V2G metered apart). Sizes spread as Shenzhen's public\n\
          # stations do, around means of each kind of facility (assumption); homes fill up to the plan's number of piles.\n\
          # import_limit_kw: its part of the plan's capacity. default_setpoint_kw: half of it below feeders built short (assumption). A swap\n\
-         # station has {} slots of {} kW (assumption). regulates: the {} largest connections (assumption).",
+         # station has {} slots of {} kW (assumption). regulates: charging stations with exporting piles (assumption).",
         super::SLOTS,
-        super::SLOT_KW,
-        figures::REGULATING_STATIONS
+        super::SLOT_KW
     )?;
     writeln!(out, "[fleet]\nprofile = \"public\"\nstations = [")?;
     for row in &growth.stations {
@@ -293,8 +292,7 @@ impl First<'_> {
     fn regulation(&self, out: &mut String) -> fmt::Result {
         writeln!(
             out,
-            "# An hour every four weeks, 15:00 on the fourteenth day first; {} stations, the plan wants 10.",
-            figures::REGULATING_STATIONS
+            "# An hour every four weeks, 15:00 on the fourteenth day first; all stations that regulate, the plan wants 10."
         )?;
         let sampled = Regulation {
             capacity_up_kw: 1_000.0,
