@@ -450,7 +450,8 @@ fn city(min_charge: Power) -> Vec<PileReading> {
     (0..28_000).map(pile).collect()
 }
 
-/// Of 20 kW one takes 7 whatever it is told, as its station says: 13 are left for the others, and nobody gives for it.
+/// Of 20 kW one takes 7 whatever it is told, as its station says: 13 are left for the others. The engine knows, so that where 5 are
+/// left for all, who consents gives the 2 that are missing.
 #[test]
 fn whom_the_station_calls_defiant_is_counted_with_what_it_takes() {
     let mut cars: Vec<PileReading> = (0..3).map(|pile| reading(pile, kw(7), 4.0, 12.0)).collect();
@@ -467,7 +468,21 @@ fn whom_the_station_calls_defiant_is_counted_with_what_it_takes() {
     cars[2].session.max_discharge = kw(7);
     cars[2].session.energy_available = cars[2].session.energy_room;
     let shared = told(&cars, kw(5), &mut out);
-    assert!(shared.iter().all(|told| *told == Power::ZERO), "{shared:?}");
+    assert_eq!(shared, [kw(0), kw(0), kw(-2)]);
+}
+
+/// Where looks are far apart there is no time to see who gives before others take: both are told at once.
+#[test]
+fn who_is_trusted_gives_for_another_from_the_first_moment_on() {
+    let mut cars = [reading(0, kw(0), 1.4, 10.0), reading(1, kw(0), 8.0, 0.0)];
+    cars[0].min_charge = Power::from_watts(1_320);
+    cars[1].session.max_discharge = kw(7);
+    cars[1].session.energy_available = kwh(20.0);
+    let mut out = Vec::new();
+    Splitter::trusting().split(&station("s", 2), kw(0), &cars, at(0), &mut out);
+    let told: Vec<Power> = out.iter().map(|told| told.setpoint).collect();
+    assert!(told[0] > kw(6), "{told:?}");
+    assert_eq!(told[0] + told[1], kw(0));
 }
 
 #[test]

@@ -57,11 +57,8 @@ impl Load {
         let stay_ms = since(now, session.departure).num_milliseconds();
         let stay_ms = stay_ms.clamp(0, LONGEST_MS);
         let full = session.energy_room.as_watt_milliseconds() < NEGLIGIBLE_WATT_MS;
-        let charge = if full {
-            0
-        } else {
-            session.max_charge.as_watts().max(0)
-        };
+        let rate = session.max_charge.as_watts().max(0);
+        let charge = if full { 0 } else { rate };
         let needed = session.energy_needed.as_watt_milliseconds();
         let drawn = scaled(needed, 1.0 / station.charge_efficiency);
         // Whoever should have left is owed nothing any more: it shares in what is left over.
@@ -81,8 +78,8 @@ impl Load {
         } else {
             0
         };
-        // What is taken out within the window is put back at full power after it, as far as it must be.
-        let back = i128::from(spare_ms - WINDOW_MS).max(0) * i128::from(charge);
+        // What is taken out within the window is put back at full power after it, as far as it must be; who is full now has room then.
+        let back = i128::from(spare_ms - WINDOW_MS).max(0) * i128::from(rate);
         let back = scaled(
             i64::try_from(back).unwrap_or(i64::MAX),
             station.charge_efficiency,

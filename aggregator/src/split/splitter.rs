@@ -258,12 +258,14 @@ impl Splitter {
             if now < memory.no_export_until {
                 (load.discharge, load.lasting, load.counted) = (0, 0, 0);
             }
-            // A ceiling is not left to somebody who may not export when told, or whose battery is empty before others come down.
-            if setpoint >= Power::ZERO {
-                if !self.trusting {
-                    load.discharge = load.discharge.min(load.gentle);
-                    load.lasting = load.lasting.min(load.gentle);
-                }
+            if self.trusting {
+                // Whoever waits can begin at once, and whoever gives is counted on from then on, with what it can keep up.
+                load.reach = load.reach.max(load.least);
+                (load.discharge, load.counted) = (load.lasting, load.lasting);
+            } else if setpoint >= Power::ZERO {
+                // A ceiling is not left to somebody who may not export when told, or whose battery is empty before others come down.
+                load.discharge = load.discharge.min(load.gentle);
+                load.lasting = load.lasting.min(load.gentle);
                 load.counted = load.discharge.min(-reading.active_power.as_watts()).max(0);
             }
             self.shares.push(load);
@@ -273,12 +275,12 @@ impl Splitter {
             false => readings.iter().map(|reading| reading.active_power).sum(),
         };
         let correction = self.above.correct(setpoint, draw, setpoint - unruly, now);
-        // A ceiling that is broken already asks nobody to export for it.
-        let rest = match setpoint < Power::ZERO {
+        // A ceiling that is broken already asks nobody to export for it; with whom the station calls defiant the engine has reckoned.
+        let rest = match setpoint < Power::ZERO || self.trusting {
             true => setpoint - unruly,
             false => (setpoint - unruly - correction - self.kept_free(now)).max(Power::ZERO),
         };
-        if setpoint >= Power::ZERO {
+        if setpoint >= Power::ZERO && !self.trusting {
             // Nobody is asked to export: vehicles give no more than others are seen to take, and a little to begin with.
             let taken: i64 = (readings.iter())
                 .map(|reading| reading.active_power.as_watts().max(0))
