@@ -122,13 +122,18 @@ pub(super) fn markdown(documents: &[Document]) -> String {
     out
 }
 
-/// Tables that are wider than a phone are moved under the finger; on paper they are set smaller.
+/// On a phone each row with a verdict stands by itself, other tables that are wider are moved under the finger; on paper all are set
+/// smaller.
 const STYLE: &str = "body{font:15px/1.5 system-ui,'PingFang SC','Microsoft YaHei',sans-serif;margin:0;color:#222;background:#fff}\
 main{max-width:75em;margin:2em auto;padding:0 1em}h1,h2,p{overflow-wrap:anywhere}.wide{overflow-x:auto;margin:.6em 0 1.4em}\
 table{border-collapse:collapse}th,td{border-bottom:1px solid #ddd;padding:.3em .7em;text-align:left;vertical-align:top}\
 th{border-bottom:2px solid #888}td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\
 td.g{background:#e2f2e4}td.b{background:#f9dfdc}td.o{background:#f1f1f1}\
-@media(max-width:560px){body{font-size:14px}th,td{padding:.25em .45em}table{min-width:46em}}\
+@media(max-width:560px){body{font-size:14px}th,td{padding:.25em .45em}table{min-width:46em}\
+table.v{min-width:0;width:100%}.v,.v tbody,.v tr,.v td{display:block}.v thead{display:none}\
+.v tr{border:1px solid #ddd;border-radius:.5em;margin:.6em 0;padding:.4em .6em}.v td{border:0;padding:.1em .3em;border-radius:.3em}\
+.v td:first-child{font-weight:600}.v td.n{text-align:left;white-space:normal}\
+.v td:not(:first-child)::before{content:attr(data-name) \": \";color:#666}}\
 @media print{@page{size:A4;margin:12mm}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}body{font-size:10px}\
 main{max-width:none;margin:0;padding:0}.wide{overflow:visible}table{font-size:8.5px}th,td{padding:2px 4px}td.n{white-space:normal}\
 tr{break-inside:avoid}h1,h2{break-after:avoid}section+section{break-before:page}}";
@@ -176,14 +181,19 @@ pub(super) fn html(documents: &[Document]) -> String {
 
 impl Table {
     fn html(&self, out: &mut String) {
-        out.push_str("<div class=\"wide\"><table><thead><tr>");
+        let judges = |cell: &Cell| matches!(cell.kind, Kind::Good | Kind::Bad | Kind::Open);
+        let class = match self.rows.iter().flatten().any(judges) {
+            true => " class=\"v\"",
+            false => "",
+        };
+        let _ = write!(out, "<div class=\"wide\"><table{class}><thead><tr>");
         for name in &self.head {
             let _ = write!(out, "<th>{}</th>", escaped(name));
         }
         out.push_str("</tr></thead><tbody>\n");
         for row in &self.rows {
             out.push_str("<tr>");
-            for cell in row {
+            for (cell, name) in row.iter().zip(&self.head) {
                 let class = match cell.kind {
                     Kind::Text => "",
                     Kind::Number => " class=\"n\"",
@@ -191,7 +201,12 @@ impl Table {
                     Kind::Bad => " class=\"b\"",
                     Kind::Open => " class=\"o\"",
                 };
-                let _ = write!(out, "<td{class}>{}</td>", escaped(&cell.text));
+                let _ = write!(
+                    out,
+                    "<td{class} data-name=\"{}\">{}</td>",
+                    escaped(name),
+                    escaped(&cell.text)
+                );
             }
             out.push_str("</tr>\n");
         }
