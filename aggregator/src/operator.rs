@@ -139,7 +139,7 @@ impl<S: Sites> Operator<S> {
         }
         for controlled in &mut self.stations {
             controlled.splitter = match period > IDLE_LEASE {
-                true => Splitter::trusting(),
+                true => Splitter::trusting(period),
                 false => Splitter::new(),
             };
         }

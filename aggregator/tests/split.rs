@@ -457,7 +457,13 @@ fn whom_the_station_calls_defiant_is_counted_with_what_it_takes() {
     let mut cars: Vec<PileReading> = (0..3).map(|pile| reading(pile, kw(7), 4.0, 12.0)).collect();
     let mut out = Vec::new();
     let told = |cars: &[PileReading], ceiling, out: &mut Vec<PileSetpoint>| {
-        Splitter::trusting().split(&station("s", 3), ceiling, cars, at(0), out);
+        Splitter::trusting(TimeDelta::minutes(5)).split(
+            &station("s", 3),
+            ceiling,
+            cars,
+            at(0),
+            out,
+        );
         out.iter().map(|told| told.setpoint).collect::<Vec<_>>()
     };
     cars[0].defies = true;
@@ -479,7 +485,13 @@ fn who_is_trusted_gives_for_another_from_the_first_moment_on() {
     cars[1].session.max_discharge = kw(7);
     cars[1].session.energy_available = kwh(20.0);
     let mut out = Vec::new();
-    Splitter::trusting().split(&station("s", 2), kw(0), &cars, at(0), &mut out);
+    Splitter::trusting(TimeDelta::minutes(5)).split(
+        &station("s", 2),
+        kw(0),
+        &cars,
+        at(0),
+        &mut out,
+    );
     let told: Vec<Power> = out.iter().map(|told| told.setpoint).collect();
     assert!(told[0] > kw(6), "{told:?}");
     assert_eq!(told[0] + told[1], kw(0));

@@ -93,7 +93,10 @@ fn who_cannot_begin_with_a_little_is_given_enough_to_begin() {
 #[test]
 fn what_is_told_twice_at_an_instant_counts_once() {
     let cars: Vec<PileReading> = (0..3).map(|pile| car(pile, 12.0, 40.0)).collect();
-    let (mut twice, mut once) = (Splitter::trusting(), Splitter::trusting());
+    let (mut twice, mut once) = (
+        Splitter::trusting(chrono::TimeDelta::minutes(1)),
+        Splitter::trusting(chrono::TimeDelta::minutes(1)),
+    );
     let (mut out, mut seen) = (Vec::new(), 0);
     for minute in 0..240 {
         let now = at(minute * 60_000);

@@ -78,21 +78,13 @@ impl Load {
         } else {
             0
         };
-        // What is taken out within the window is put back at full power after it, as far as it must be; who is full now has room then.
-        let back = i128::from(spare_ms - WINDOW_MS).max(0) * i128::from(rate);
-        let back = scaled(
-            i64::try_from(back).unwrap_or(i64::MAX),
-            station.charge_efficiency,
-        );
-        let spared = back.saturating_add((-needed).max(0));
-        let given = scaled(available.min(spared), station.discharge_efficiency);
         Load {
             pile: reading.pile,
             charge,
             least: reading.min_charge.as_watts().clamp(0, charge),
             switch: reading.min_charge.as_watts(),
             discharge,
-            lasting: discharge.min(given / WINDOW_MS),
+            lasting: lasting(station, session, spare_ms, WINDOW_MS).min(discharge),
             gentle: discharge.min(scaled(available, station.discharge_efficiency) / MUST_CHARGE_MS),
             counted: discharge,
             stay_ms,
@@ -106,6 +98,14 @@ impl Load {
             standing: Standing::default(),
             told: 0,
         }
+    }
+
+    /// Limits what it gives to what it can keep up for so long, at the end of which it is looked at again.
+    pub(super) fn give_for(&mut self, station: &Station, session: &Session, length_ms: i64) {
+        let most = lasting(station, session, self.spare_ms, length_ms);
+        self.discharge = self.discharge.min(most);
+        self.lasting = self.lasting.min(most);
+        self.counted = self.discharge;
     }
 
     /// One to which nothing is shared out.
@@ -156,6 +156,21 @@ impl Load {
         let mean = i128::from(self.charge) * i128::from(busy) / i128::from(window_ms);
         i64::try_from(mean).unwrap_or(self.charge)
     }
+}
+
+/// What a vehicle can give all the time for so long: what is taken out is put back at full power after it, as far as it must be; who is
+/// full now has room then. Watts.
+fn lasting(station: &Station, session: &Session, spare_ms: i64, length_ms: i64) -> i64 {
+    let rate = session.max_charge.as_watts().max(0);
+    let back = i128::from(spare_ms - length_ms).max(0) * i128::from(rate);
+    let back = scaled(
+        i64::try_from(back).unwrap_or(i64::MAX),
+        station.charge_efficiency,
+    );
+    let surplus = (-session.energy_needed.as_watt_milliseconds()).max(0);
+    let available = session.energy_available.as_watt_milliseconds();
+    let given = available.min(back.saturating_add(surplus));
+    scaled(given, station.discharge_efficiency) / length_ms
 }
 
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // a share of a watt-millisecond in a gigawatt-hour

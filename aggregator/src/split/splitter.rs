@@ -40,8 +40,8 @@ const CORRECTION_STEP: TimeDelta = TimeDelta::seconds(2);
 /// moment on, until it is seen to wait when told. While such piles are free, room is kept for one more vehicle at one of them.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Splitter {
-    /// Whether it takes for granted that each pile does what it is told.
-    trusting: bool,
+    /// Where it takes for granted that each pile does what it is told: how long that is until the next look, ms.
+    trusting: Option<i64>,
     piles: Vec<Memory>,
     cycle: u64,
     /// Room for sharing out.
@@ -202,13 +202,18 @@ impl Splitter {
     }
 
     /// One that blames nobody but whom the station's controller blames ([`PileReading::defies`]): for looks so far apart that they
-    /// do not show who did what. It has turns and nothing else to remember.
+    /// do not show who did what. It has turns and nothing else to remember, and takes no more out of a vehicle than that can give
+    /// until the next look, `look` later.
     #[must_use]
-    pub fn trusting() -> Splitter {
-        Splitter {
-            trusting: true,
-            ..Splitter::default()
-        }
+    pub fn trusting(look: TimeDelta) -> Splitter {
+        let mut splitter = Splitter::default();
+        splitter.trust(look);
+        splitter
+    }
+
+    /// Becomes such a one, or one with looks further apart or less far.
+    pub fn trust(&mut self, look: TimeDelta) {
+        self.trusting = Some(look.num_milliseconds().max(1));
     }
 
     /// Splits `setpoint` over the piles; as [`super::split`], but on what the piles that do not obey leave of it. Those are
@@ -227,7 +232,7 @@ impl Splitter {
         for reading in readings {
             let memory = memory_of(&mut self.piles, reading.pile);
             memory.observe(self.cycle, reading.active_power, now);
-            if self.trusting {
+            if self.trusting.is_some() {
                 memory.unruly = false;
                 memory.no_export_until = Timestamp::default();
                 if reading.defies {
@@ -258,10 +263,10 @@ impl Splitter {
             if now < memory.no_export_until {
                 (load.discharge, load.lasting, load.counted) = (0, 0, 0);
             }
-            if self.trusting {
-                // Whoever waits can begin at once, and whoever gives is counted on from then on, with what it can keep up.
+            if let Some(look_ms) = self.trusting {
+                // Whoever waits can begin at once, and whoever gives is counted on from then on.
                 load.reach = load.reach.max(load.least);
-                (load.discharge, load.counted) = (load.lasting, load.lasting);
+                load.give_for(station, &reading.session, look_ms);
             } else if setpoint >= Power::ZERO {
                 // A ceiling is not left to somebody who may not export when told, or whose battery is empty before others come down.
                 load.discharge = load.discharge.min(load.gentle);
@@ -271,16 +276,16 @@ impl Splitter {
             self.shares.push(load);
         }
         let draw: Power = match self.trusting {
-            true => setpoint,
-            false => readings.iter().map(|reading| reading.active_power).sum(),
+            Some(_) => setpoint,
+            None => readings.iter().map(|reading| reading.active_power).sum(),
         };
         let correction = self.above.correct(setpoint, draw, setpoint - unruly, now);
         // A ceiling that is broken already asks nobody to export for it; with whom the station calls defiant the engine has reckoned.
-        let rest = match setpoint < Power::ZERO || self.trusting {
+        let rest = match setpoint < Power::ZERO || self.trusting.is_some() {
             true => setpoint - unruly,
             false => (setpoint - unruly - correction - self.kept_free(now)).max(Power::ZERO),
         };
-        if setpoint >= Power::ZERO && !self.trusting {
+        if setpoint >= Power::ZERO && self.trusting.is_none() {
             // Nobody is asked to export: vehicles give no more than others are seen to take, and a little to begin with.
             let taken: i64 = (readings.iter())
                 .map(|reading| reading.active_power.as_watts().max(0))
@@ -290,7 +295,7 @@ impl Splitter {
         }
         self.shares.share(rest.as_watts());
         // An export is met more exactly when all move at once, and waiting would take it beyond the export limit.
-        if rest >= Power::ZERO && !self.trusting {
+        if rest >= Power::ZERO && self.trusting.is_none() {
             self.shares.hold_raises(rest.as_watts());
             // Whoever was to take may not have been raised yet: what the others give would leave the station.
             let exported = -self.shares.sum(|load| load.told);
@@ -320,7 +325,7 @@ impl Splitter {
 
     /// Room for one vehicle at a free pile that obeys nobody; one that nobody used for long is not waited for.
     fn kept_free(&self, now: Timestamp) -> Power {
-        if self.trusting {
+        if self.trusting.is_some() {
             return Power::ZERO;
         }
         let free = self

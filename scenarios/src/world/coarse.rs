@@ -17,7 +17,8 @@
 //!   controller takes what is too much, drawn or given, off those that obey, as the aggregator's feedback does within seconds; and
 //!   it tells which piles do not.
 
-use vpp_aggregator::Lease;
+use chrono::TimeDelta;
+use vpp_aggregator::{Lease, Splitter};
 use vpp_core::Power;
 
 use super::arrivals::Arrivals;
@@ -35,19 +36,23 @@ const SHORTEST_MS: i64 = 30_000;
 const WAITED_MS: i64 = 60_000;
 
 impl StationState {
-    /// Lives in long steps from now on, or in short ones.
-    pub(super) fn set_coarse(&mut self, coarse: bool) {
-        if coarse && !self.coarse {
-            self.hear(i64::MAX);
-            self.trust(true);
-            // Until a long step is over, the mean is what is drawn now.
-            self.mean_w = self.active_power().as_watts();
+    /// Lives in long steps from now on, or in short ones where there is none. Its own controller looks as often.
+    pub(super) fn set_coarse(&mut self, step_ms: Option<i64>) {
+        match step_ms.map(TimeDelta::milliseconds) {
+            Some(step) if self.coarse => self.local.trust(step),
+            Some(step) => {
+                self.hear(i64::MAX);
+                self.local = Splitter::trusting(step);
+                // Until a long step is over, the mean is what is drawn now.
+                self.mean_w = self.active_power().as_watts();
+            }
+            None if self.coarse => {
+                self.raised = 0;
+                self.local = Splitter::new();
+            }
+            None => {}
         }
-        if !coarse && self.coarse {
-            self.raised = 0;
-            self.trust(false);
-        }
-        self.coarse = coarse;
+        self.coarse = step_ms.is_some();
     }
 
     /// Lives until `until` in steps of `step_ms`.

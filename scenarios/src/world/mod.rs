@@ -81,7 +81,7 @@ impl World {
             };
             let mut state = StationState::new(config.seed, model, begin);
             if config.in_long_steps {
-                state.set_coarse(true);
+                state.set_coarse(Some(WARM_UP_LONG_MS));
                 state.live(start, WARM_UP_LONG_MS);
             }
             while state.now < start {
@@ -115,7 +115,8 @@ impl World {
         self.coarse_ms = step.num_milliseconds().max(STEP_MS) / STEP_MS * STEP_MS;
         let states = self.states.iter_mut().zip(&self.stations);
         for (state, station) in states {
-            state.set_coarse(self.coarse_ms > STEP_MS && !fine(station));
+            let is_coarse = self.coarse_ms > STEP_MS && !fine(station);
+            state.set_coarse(is_coarse.then_some(self.coarse_ms));
         }
     }
 

@@ -50,7 +50,7 @@ pub(super) struct StationState {
     /// What was set from outside; none before the first time.
     pub(super) lease: Option<Lease>,
     /// The controller on the spot, for when nobody else is in charge.
-    local: Splitter,
+    pub(super) local: Splitter,
     pub(super) refusal: Option<String>,
     /// Since when it is out of reach, milliseconds of the epoch.
     pub(super) unreachable_from: Option<i64>,
@@ -326,14 +326,6 @@ impl StationState {
             };
             tell(&mut self.vehicles, &setpoints);
         }
-    }
-
-    /// Its own controller has looks that are far apart from now on, or that are not.
-    pub(super) fn trust(&mut self, far_apart: bool) {
-        self.local = match far_apart {
-            true => Splitter::trusting(),
-            false => Splitter::new(),
-        };
     }
 
     /// Keeps the ceiling that holds without word from outside.
