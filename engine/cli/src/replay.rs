@@ -77,7 +77,10 @@ impl Until {
     pub(crate) fn of(self, scenario: &Scenario) -> anyhow::Result<Timestamp> {
         let start = scenario.start();
         let end = match self {
-            Until::Offset(offset) => start + offset,
+            Until::Offset(offset) => match start.checked_add_signed(offset) {
+                Some(end) => end,
+                None => bail!("--until: there is no time so far after the start, {start}"),
+            },
             Until::Time(time) => time.to_utc(),
         };
         if end <= start {

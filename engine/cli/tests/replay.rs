@@ -239,7 +239,9 @@ fn of_several_scenarios_those_that_were_whole_are_not_run_again() {
     child.wait().unwrap();
     assert!(marker.exists() && !out.join("second/summary.json").exists());
     let list = out.join("replays.unfinished");
-    assert_eq!(std::fs::read_to_string(&list).unwrap().lines().count(), 2);
+    let listed = std::fs::read_to_string(&list).unwrap();
+    let listed: Vec<&str> = listed.lines().collect();
+    assert_eq!(listed.len(), 2);
     let when = |file: &str| {
         let about = std::fs::metadata(out.join(file)).unwrap();
         about.modified().unwrap()
@@ -253,8 +255,17 @@ fn of_several_scenarios_those_that_were_whole_are_not_run_again() {
     let said = String::from_utf8_lossy(&other.stderr);
     assert!(said.contains("of other scenarios"), "{said}");
 
-    // As if it had been killed just before the marker of the first went.
-    std::fs::write(out.join("first/replay.unfinished"), "").unwrap();
+    // As if it had been killed just before the marker of the first went; but not while somebody else is at it.
+    let (digest, _) = listed[1].split_once(' ').unwrap();
+    let marker = out.join("first/replay.unfinished");
+    std::fs::write(&marker, digest).unwrap();
+    let held = std::fs::File::open(&marker).unwrap();
+    held.lock().unwrap();
+    let busy = batch(&out, &scenarios, &[]).output().unwrap();
+    let said = String::from_utf8_lossy(&busy.stderr);
+    assert!(said.contains("another process"), "{said}");
+    assert!(marker.exists());
+    drop(held);
     let taken_up = batch(&out, &scenarios, &[]).output().unwrap();
     assert!(taken_up.status.success(), "{taken_up:?}");
     let said = String::from_utf8_lossy(&taken_up.stderr);
@@ -291,6 +302,7 @@ fn bad_input_changes_nothing() {
         (folder.path().join("none.toml"), vec![], "none.toml"),
         (bad, vec![], "dispatch.step_s"),
         (small(), vec!["--until", "soon"], "--until"),
+        (small(), vec!["--until", "4294967295d"], "--until"),
         (
             small(),
             vec!["--until", "2020-01-01T00:00:00Z"],

@@ -141,7 +141,7 @@ fn may_claim(folder: &Path, digest: &str, force: bool) -> Result<(), FolderError
     let path = folder.join(MARKER_FILE);
     let whole = folder.join(SUMMARY_FILE).exists();
     if path.exists() {
-        let known = std::fs::read_to_string(&path).map_err(io(&path))?;
+        let known = std::fs::read(&path).map_err(io(&path))?;
         return may_take_up(folder, &known, digest, force);
     }
     if whole && !force {
@@ -157,12 +157,15 @@ fn may_claim(folder: &Path, digest: &str, force: bool) -> Result<(), FolderError
 }
 
 /// Whether a run with that marker may become ours.
-fn may_take_up(folder: &Path, known: &str, digest: &str, force: bool) -> Result<(), FolderError> {
-    // Half of one says that a run was killed before it had done anything.
-    if digest.starts_with(known) || force {
-        Ok(())
-    } else {
-        Err(FolderError::HoldsAnother(folder.into()))
+fn may_take_up(folder: &Path, known: &[u8], digest: &str, force: bool) -> Result<(), FolderError> {
+    if known == digest.as_bytes() || force {
+        return Ok(());
+    }
+    // Half of one says that a run was killed before it had done anything: what was there before is there still.
+    match digest.as_bytes().starts_with(known) {
+        true if folder.join(SUMMARY_FILE).exists() => Err(FolderError::HoldsResults(folder.into())),
+        true => Ok(()),
+        false => Err(FolderError::HoldsAnother(folder.into())),
     }
 }
 
@@ -179,9 +182,9 @@ fn claim(folder: &Path, digest: &str, force: bool) -> Result<File, FolderError> 
     if marker.try_lock().is_err() {
         return Err(FolderError::Busy(folder.into()));
     }
-    let mut known = String::new();
-    marker.read_to_string(&mut known).map_err(io(&path))?;
-    if known == digest {
+    let mut known = Vec::new();
+    marker.read_to_end(&mut known).map_err(io(&path))?;
+    if known == digest.as_bytes() {
         return Ok(marker);
     }
     may_take_up(folder, &known, digest, force)?;

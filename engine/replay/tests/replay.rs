@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chrono::TimeDelta;
 use vpp_dispatch::promises::CONFIDENCES;
-use vpp_replay::folder::{self, FolderError, MARKER_FILE, Options};
+use vpp_replay::folder::{self, Batch, FolderError, MARKER_FILE, Options};
 use vpp_results::{Summary, read, rows};
 use vpp_scenarios::Scenario;
 
@@ -280,10 +280,18 @@ fn a_folder_is_taken_up_again_and_nobody_elses_is_touched() {
     folder::replay(&first, path, forced, |_| ()).expect("replaced");
     assert_eq!(files(path), whole);
 
-    // As one that was killed left it.
+    // As one left it that was killed before it had written whose folder it is.
     let other = scenario(5, "");
+    std::fs::write(path.join(MARKER_FILE), "").expect("written");
+    let refused = folder::replay(&other, path, all, |_| ());
+    assert!(
+        matches!(refused, Err(FolderError::HoldsResults(_))),
+        "{refused:?}"
+    );
+
+    // As one that was killed left it.
     std::fs::remove_file(path.join("summary.json")).expect("there");
-    std::fs::write(path.join(MARKER_FILE), "0123").expect("written");
+    std::fs::write(path.join(MARKER_FILE), b"0123\xff").expect("written");
     std::fs::write(path.join("system.parquet.part"), "half").expect("written");
     let refused = folder::replay(&other, path, all, |_| ());
     assert!(
@@ -305,4 +313,36 @@ fn a_folder_is_taken_up_again_and_nobody_elses_is_touched() {
         "{refused:?}"
     );
     assert_eq!(files(foreign.path()).len(), 1);
+}
+
+/// Of several scenarios one was whole when the program was killed. What somebody put into its folder since is not taken for that.
+#[test]
+fn what_replaced_the_results_of_one_of_several_is_not_taken_for_them() {
+    let mut first = scenario(4, "");
+    first.header.name = "first".into();
+    let mut second = scenario(4, "");
+    second.header.name = "second".into();
+    let folder = tempfile::tempdir().expect("a folder");
+    let all = Options::default();
+    let runs = [(&first, all), (&second, all)];
+    let mut batch = Batch::open(folder.path(), &runs, false).expect("empty");
+    let summary = batch.replay(0, &first, |_| ()).expect("replayed");
+    drop(batch);
+    let taken_up = Batch::open(folder.path(), &runs, false).expect("taken up");
+    let known = taken_up.known(0, &first).expect("read");
+    assert_eq!(known, Some(summary));
+    assert_eq!(taken_up.known(1, &second).expect("read"), None);
+    drop(taken_up);
+    let shorter = Options {
+        until: Some(first.start() + TimeDelta::minutes(30)),
+        force: true,
+        ..all
+    };
+    let path = folder.path().join("first");
+    folder::replay(&first, &path, shorter, |_| ()).expect("replaced");
+    let refused = Batch::open(folder.path(), &runs, false);
+    assert!(
+        matches!(refused, Err(FolderError::HoldsResults(_))),
+        "{refused:?}"
+    );
 }

@@ -46,6 +46,16 @@ pub(crate) fn piece(path: &Path, number: usize) -> PathBuf {
     name.into()
 }
 
+/// Whether something is a piece of a file, by its name.
+pub(crate) fn is_piece(path: &Path, of: &Path) -> bool {
+    let (Some(name), Some(whole)) = (path.to_str(), of.to_str()) else {
+        return false;
+    };
+    let rest = name.strip_prefix(whole);
+    let number = rest.and_then(|rest| rest.strip_prefix(".part-"));
+    number.is_some_and(|number| number.parse::<usize>().is_ok())
+}
+
 /// The name of a file until it is whole.
 pub(crate) fn part(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);

@@ -38,6 +38,16 @@ pub struct Summary {
     pub messages: Messages,
 }
 
+/// No local time is further from UTC than a day.
+fn offset_h<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let hours = f64::deserialize(deserializer)?;
+    if hours.abs() <= 24.0 {
+        return Ok(hours);
+    }
+    let problem = format!("utc_offset_h: {hours} is not between -24 and 24");
+    Err(serde::de::Error::custom(problem))
+}
+
 /// What was run: the part of the summary that no table holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +61,7 @@ pub struct Header {
     /// Length of an interval of the tables, seconds.
     pub interval_s: u64,
     /// Hours that local time is ahead of UTC.
+    #[serde(deserialize_with = "offset_h")]
     pub utc_offset_h: f64,
     /// Seed of every draw.
     pub seed: u64,

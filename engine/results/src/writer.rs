@@ -13,8 +13,9 @@ use std::thread::{self, JoinHandle};
 use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-use crate::files::{part, piece};
+use crate::files::{is_piece, part, piece};
 use crate::reader::Reader;
 use crate::rows::{
     Aggregator, Alarm, Event, Node, Price, Promise, Regulation, Station, StationDay, System, Visits,
@@ -36,15 +37,18 @@ pub struct Writer<R: Row> {
     file: Option<Destination>,
     columns: Vec<Column>,
     rows: usize,
-    /// So many pieces of it there are already.
-    pieces: usize,
+    /// What the pieces of it are that there are already.
+    pieces: Vec<Digest>,
     row: PhantomData<R>,
 }
 
-/// A table that was paused: how many pieces of it there are, and the rows that are in none.
+/// SHA-256 of a file.
+type Digest = [u8; 32];
+
+/// A table that was paused: what its pieces are, and the rows that are in none.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct Paused {
-    pieces: usize,
+    pieces: Vec<Digest>,
     rows: usize,
     columns: Vec<Column>,
 }
@@ -83,7 +87,7 @@ impl<R: Row> Writer<R> {
             columns: empty::<R>(),
             path,
             rows: 0,
-            pieces: 0,
+            pieces: Vec::new(),
             row: PhantomData,
         })
     }
@@ -91,8 +95,11 @@ impl<R: Row> Writer<R> {
     /// Takes up a table that was paused.
     fn resume(folder: &Path, paused: Paused) -> Result<Writer<R>, Error> {
         let mut writer = Writer::create(folder)?;
-        for number in 0..paused.pieces {
-            Reader::<R>::at(piece(&writer.path, number))?;
+        for (number, known) in paused.pieces.iter().enumerate() {
+            let path = piece(&writer.path, number);
+            if digest(&path)? != *known {
+                return Err(Error::io(&path)(std::io::Error::other("damaged")));
+            }
         }
         (writer.pieces, writer.rows, writer.columns) = (paused.pieces, paused.rows, paused.columns);
         Ok(writer)
@@ -107,7 +114,7 @@ impl<R: Row> Writer<R> {
             self.end_piece(file).inspect_err(|_| self.give_up())?;
         }
         Ok(Paused {
-            pieces: self.pieces,
+            pieces: self.pieces.clone(),
             rows: self.rows,
             columns: self.columns.clone(),
         })
@@ -117,21 +124,21 @@ impl<R: Row> Writer<R> {
     fn end_piece(&mut self, file: Sink) -> Result<(), Error> {
         let written = end(file, &self.path)?;
         written.sync_all().map_err(Error::io(&self.path))?;
-        std::fs::rename(part(&self.path), piece(&self.path, self.pieces))
+        self.pieces.push(digest(&part(&self.path))?);
+        std::fs::rename(part(&self.path), piece(&self.path, self.pieces.len() - 1))
             .map_err(Error::io(&self.path))?;
-        self.pieces += 1;
         self.file = Some(Destination::Idle(begin::<R>(&self.path)?));
         Ok(())
     }
 
     /// The file with all that its pieces hold, in their order.
     fn together(&mut self, file: Sink) -> Result<Sink, Error> {
-        if self.pieces == 0 {
+        if self.pieces.is_empty() {
             return Ok(file);
         }
         self.end_piece(file)?;
         let mut file = self.idle()?;
-        for number in 0..self.pieces {
+        for number in 0..self.pieces.len() {
             let mut reader = Reader::<R>::at(piece(&self.path, number))?;
             while let Some(mut columns) = reader.next_columns()? {
                 sheet::write_group(&mut file, &mut columns).map_err(Error::parquet(&self.path))?;
@@ -243,6 +250,13 @@ impl<R: Row> Drop for Writer<R> {
     }
 }
 
+fn digest(path: &Path) -> Result<Digest, Error> {
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    let mut hash = Sha256::new();
+    std::io::copy(&mut file, &mut hash).map_err(Error::io(path))?;
+    Ok(hash.finalize().into())
+}
+
 /// Begins the file of a table, under another name until it is whole.
 fn begin<R: Row>(path: &Path) -> Result<Sink, Error> {
     let table = R::TABLE;
@@ -328,10 +342,10 @@ macro_rules! tables {
             /// When a piece cannot be removed.
             pub fn remove_pieces(folder: &Path) -> Result<(), Error> {
                 let names = [$(<$row as Row>::TABLE.file()),*];
-                for path in names.map(|name| folder.join(name)) {
-                    let mut pieces = (0..).map(|number| piece(&path, number));
-                    while let Some(piece) = pieces.next().filter(|piece| piece.exists()) {
-                        std::fs::remove_file(&piece).map_err(Error::io(&piece))?;
+                for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+                    let path = entry.map_err(Error::io(folder))?.path();
+                    if names.iter().any(|name| is_piece(&path, &folder.join(name))) {
+                        std::fs::remove_file(&path).map_err(Error::io(&path))?;
                     }
                 }
                 Ok(())

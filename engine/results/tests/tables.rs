@@ -174,7 +174,7 @@ fn paused_tables_come_to_the_same_bytes() {
     }
 }
 
-/// Of tables a piece of which is gone or cut, nothing is taken up.
+/// Of tables a piece of which is gone, cut or damaged, nothing is taken up.
 #[test]
 fn a_piece_that_is_not_whole_is_found_out() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -193,6 +193,10 @@ fn a_piece_that_is_not_whole_is_found_out() {
             "{length}"
         );
     }
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 2] ^= 1;
+    std::fs::write(&piece, flipped).expect("damaged");
+    assert!(Tables::resume(folder.path(), paused.clone()).is_err());
     std::fs::remove_file(&piece).expect("removed");
     assert!(Tables::resume(folder.path(), paused.clone()).is_err());
     std::fs::write(&piece, &bytes).expect("whole again");
@@ -429,4 +433,18 @@ fn a_summary_of_another_shape_is_an_error_with_its_line() {
         Summary::read(folder.path()),
         Err(Error::Json { .. })
     ));
+}
+
+/// Whoever was killed while it removed them has left some: they go, and nothing else.
+#[test]
+fn pieces_are_removed_whichever_are_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let make = |name: &str| std::fs::write(folder.path().join(name), "x").expect("made");
+    let kept = ["nodes.parquet", "nodes.parquet.part-x", "notes.part-3"];
+    kept.into_iter().for_each(make);
+    ["alarms.parquet.part-1", "nodes.parquet.part-12"]
+        .into_iter()
+        .for_each(make);
+    Tables::remove_pieces(folder.path()).expect("removed");
+    assert_eq!(names(folder.path()), kept);
 }

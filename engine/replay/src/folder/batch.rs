@@ -2,18 +2,18 @@
 //! again.
 //!
 //! While they are not all whole, the folder holds a list: a line that names the scenarios together, and one for each that is
-//! whole. A scenario is listed before its own marker goes, so that at no instant its results stand there as somebody else's.
+//! whole, with what came of it. A scenario is listed before its own marker goes, so that at no instant its results stand there as somebody else's.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use vpp_results::Summary;
+use vpp_results::{SUMMARY_FILE, Summary};
 use vpp_scenarios::Scenario;
 
-use super::{FolderError, MARKER_FILE, Options, digest, hex, io, may_claim, replay_and};
+use super::{FolderError, MARKER_FILE, Options, claim, digest, hex, io, may_claim, replay_and};
 use crate::run::Run;
 
 /// Its file in the folder of scenarios that are not all whole.
@@ -28,8 +28,8 @@ pub struct Batch {
     digests: Vec<String>,
     /// Of all of them.
     digest: String,
-    /// Of those that are whole.
-    done: BTreeSet<String>,
+    /// For each that is whole the digest of its summary, by its own.
+    done: BTreeMap<String, String>,
     /// The list, once there is one; it is ours as long as it is open.
     list: Option<File>,
     /// Whether its first line is ours already.
@@ -63,7 +63,7 @@ impl Batch {
             options: runs.iter().map(|(_, options)| *options).collect(),
             digest: hex(Sha256::new_with_prefix(digests.concat())),
             digests,
-            done: BTreeSet::new(),
+            done: BTreeMap::new(),
             list: None,
             begun: false,
             torn: false,
@@ -74,8 +74,8 @@ impl Batch {
         }
         let each = runs.iter().zip(&batch.options).zip(&batch.digests);
         for (((scenario, _), options), digest) in each {
-            if !batch.done.contains(digest) {
-                let folder = folder.join(&scenario.header.name);
+            let folder = folder.join(&scenario.header.name);
+            if !batch.is_done(&folder, digest) {
                 may_claim(&folder, digest, options.force)?;
             }
         }
@@ -93,8 +93,9 @@ impl Batch {
         if list.try_lock().is_err() {
             return Err(FolderError::Busy(self.folder.clone()));
         }
-        let mut known = String::new();
-        list.read_to_string(&mut known).map_err(io(&path))?;
+        let mut known = Vec::new();
+        list.read_to_end(&mut known).map_err(io(&path))?;
+        let known = String::from_utf8_lossy(&known);
         self.list = Some(list);
         // Half of a first line says that the program was killed before it had done anything.
         if force || !known.contains('\n') {
@@ -106,8 +107,11 @@ impl Batch {
         if !replaces && head != self.head(false) {
             return Err(FolderError::HoldsOthers(self.folder.clone()));
         }
-        // Half of a digest is none of ours.
-        self.done = lines.map(str::to_owned).collect();
+        // Half of a line is none of ours.
+        let done = lines.filter_map(|line| line.split_once(' '));
+        self.done = done
+            .map(|(digest, came)| (digest.to_owned(), came.to_owned()))
+            .collect();
         self.begun = true;
         self.torn = !known.ends_with('\n');
         Ok(replaces)
@@ -149,21 +153,29 @@ impl Batch {
         Ok(())
     }
 
+    /// Whether a folder holds what came of a scenario, by its digest, when it was whole.
+    fn is_done(&self, folder: &Path, digest: &str) -> bool {
+        let known = self.done.get(digest);
+        known.is_some_and(|known| came_of(folder).is_ok_and(|came| came == *known))
+    }
+
     /// What came of a scenario, by its place, if it was whole when the program was killed and is so still.
     ///
     /// # Errors
-    /// When its marker is there still and cannot be removed.
+    /// When its marker is there still and cannot be removed, or somebody else is at it.
     pub fn known(&self, at: usize, scenario: &Scenario) -> Result<Option<Summary>, FolderError> {
         let folder = self.folder.join(&scenario.header.name);
-        let listed = self.done.contains(&self.digests[at]);
-        let Some(summary) = listed.then(|| vpp_results::open(&folder).ok()).flatten() else {
+        let (digest, path) = (&self.digests[at], folder.join(MARKER_FILE));
+        if !self.is_done(&folder, digest) {
             return Ok(None);
-        };
-        let marker = folder.join(MARKER_FILE);
-        if marker.exists() {
-            std::fs::remove_file(&marker).map_err(io(&marker))?;
         }
-        Ok(Some(summary))
+        if path.exists() {
+            // Killed before it could go; or somebody has begun to replace the results.
+            let marker = claim(&folder, digest, false)?;
+            std::fs::remove_file(&path).map_err(io(&path))?;
+            drop(marker);
+        }
+        Ok(vpp_results::open(&folder).ok())
     }
 
     /// Replays a scenario, by its place, as [`replay`](super::replay) does.
@@ -182,7 +194,11 @@ impl Batch {
             if !self.begun {
                 self.begin(options.force)?;
             }
-            digest.map_or(Ok(()), |digest| self.write(digest))
+            let Some(digest) = digest else {
+                return Ok(());
+            };
+            let came = came_of(&folder)?;
+            self.write(&format!("{digest} {came}"))
         })
     }
 
@@ -197,4 +213,11 @@ impl Batch {
         }
         Ok(())
     }
+}
+
+/// What came of a run, by the digest of its summary.
+fn came_of(folder: &Path) -> Result<String, FolderError> {
+    let path = folder.join(SUMMARY_FILE);
+    let summary = std::fs::read(&path).map_err(io(&path))?;
+    Ok(hex(Sha256::new_with_prefix(summary)))
 }
