@@ -65,7 +65,8 @@ pub(super) fn terminal(documents: &[Document]) -> String {
         }
         out.push('\n');
     }
-    out
+    // Names may hold what a terminal would obey.
+    out.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
 }
 
 impl Table {
@@ -97,9 +98,12 @@ impl Table {
 /// Markdown with tables.
 pub(super) fn markdown(documents: &[Document]) -> String {
     let mut out = String::new();
-    let plain = |text: &str| text.replace('|', "\\|").replace('\n', "<br>");
+    let plain = |text: &str| {
+        let text = text.replace('<', "&lt;").replace('|', "\\|");
+        text.replace('\n', "<br>")
+    };
     for document in documents {
-        let _ = writeln!(out, "# {}\n", document.title);
+        let _ = writeln!(out, "# {}\n", plain(&document.title));
         for block in &document.blocks {
             let _ = match block {
                 Block::Heading(text) => writeln!(out, "## {text}\n"),
