@@ -34,6 +34,7 @@ mod tariff;
 mod view;
 
 use crate::say::note;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -87,6 +88,8 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(log)
         .with_writer(std::io::stderr)
+        // A file and a pipe take no colours.
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let outcome = match arguments.command {
         Command::Run(arguments) => run::main(arguments),
