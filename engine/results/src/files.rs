@@ -47,11 +47,12 @@ pub(crate) fn piece(path: &Path, number: usize) -> PathBuf {
 }
 
 /// Whether something is a piece of a file, by its name.
-pub(crate) fn is_piece(path: &Path, of: &Path) -> bool {
-    let (Some(name), Some(whole)) = (path.to_str(), of.to_str()) else {
-        return false;
-    };
-    let rest = name.strip_prefix(whole);
+pub(crate) fn is_piece<'a>(path: &'a Path, of: &'a Path) -> bool {
+    // Of the folders that they are in nothing is known, not even that they are text.
+    let name = |path: &'a Path| path.file_name()?.to_str();
+    let rest = name(path)
+        .zip(name(of))
+        .and_then(|(name, whole)| name.strip_prefix(whole));
     let number = rest.and_then(|rest| rest.strip_prefix(".part-"));
     number.is_some_and(|number| number.parse::<usize>().is_ok())
 }

@@ -438,7 +438,10 @@ fn a_summary_of_another_shape_is_an_error_with_its_line() {
 /// Whoever was killed while it removed them has left some: they go, and nothing else.
 #[test]
 fn pieces_are_removed_whichever_are_left() {
-    let folder = tempfile::tempdir().expect("a folder");
+    use std::os::unix::ffi::OsStrExt as _;
+    let not_text = std::ffi::OsStr::from_bytes(b"\xff");
+    let mut folder = tempfile::Builder::new();
+    let folder = folder.prefix(not_text).tempdir().expect("a folder");
     let make = |name: &str| std::fs::write(folder.path().join(name), "x").expect("made");
     let kept = ["nodes.parquet", "nodes.parquet.part-x", "notes.part-3"];
     kept.into_iter().for_each(make);

@@ -2,7 +2,8 @@
 //! again.
 //!
 //! While they are not all whole, the folder holds a list: a line that names the scenarios together, and one for each that is
-//! whole, with what came of it. A scenario is listed before its own marker goes, so that at no instant its results stand there as somebody else's.
+//! whole, with what came of it. A scenario is listed before its own marker goes, so that at no instant its results stand there
+//! as somebody else's.
 
 use std::collections::BTreeMap;
 use std::fs::File;
